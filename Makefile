@@ -1,0 +1,32 @@
+# Deux commandes : `make rapports` (installe et produit les rapports), `make test` (installe et teste).
+# Chaque cible ne fait qu'appeler Python ; le README donne les mêmes lignes pour Windows.
+PYTHON ?= python3
+PROFIL ?=
+PY := .venv/bin/python
+
+.PHONY: rapports test jupyter notebooks test-jax installer
+
+rapports: .venv/.installe
+	$(PY) -m atelier rapports $(if $(PROFIL),--profil $(PROFIL))
+
+test: .venv/.installe
+	$(PY) -m ruff check
+	$(PY) -m pytest
+
+jupyter: .venv/.installe
+	$(PY) -m jupyter lab
+
+notebooks: .venv/.installe
+	$(PY) -m atelier carnets
+
+test-jax: .venv/.installe
+	$(PY) -m pip install --quiet jax
+	KERAS_BACKEND=jax $(PY) -m pytest tests/test_training.py tests/test_projet2_model.py
+
+installer: .venv/.installe
+
+.venv/.installe: requirements.txt pyproject.toml
+	$(PYTHON) -c "import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else 'Python 3.11, 3.12 ou 3.13 est nécessaire (ici : %d.%d). Précisez-le : make PYTHON=python3.12 rapports' % v)"
+	$(PYTHON) -m venv .venv
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt -e .
+	touch $@

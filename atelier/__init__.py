@@ -1,0 +1,1 @@
+"""The command line that runs, exports and checks the notebooks."""

@@ -1,0 +1,194 @@
+"""Notebooks as files: which exist, which parameters they take, how they are run, whether they were run."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from commun import UserError, results
+from commun.datasets import ROOT, SAMPLE_ONLY, atomic_file
+
+HANDED_OUT = ROOT / "atelier" / "distribution.json"
+TYPES = {"int": int, "float": float, "str": str, "bool": lambda text: {"true": True, "false": False}[text.lower()]}
+
+
+def projects() -> list[str]:
+    """Returns the names of the projects that hold notebooks, in order."""
+    return sorted({path.parent.name for path in ROOT.glob("projet*/[0-9][0-9]_*.ipynb")})
+
+
+def notebooks(project: str) -> list[Path]:
+    """Returns a project's notebooks in order.
+
+    Raises:
+        UserError: no project has this name.
+    """
+    found = sorted((ROOT / project).glob("[0-9][0-9]_*.ipynb"))
+    if not found:
+        raise UserError(f"Projet inconnu : « {project} ». Projets : {', '.join(projects())}.")
+    return found
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Reads a notebook.
+
+    Raises:
+        UserError: the file is missing or is not a notebook.
+    """
+    try:
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        for cell in notebook["cells"]:
+            cell["source"] = "".join(cell["source"])
+        return notebook
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} est introuvable ou n'est pas un carnet Jupyter.") from error
+
+
+def parameters(path: Path) -> dict[str, str]:
+    """Returns the parameters that a notebook declares, name -> type ("int", "float", "str" or "bool")."""
+    for cell in read(path)["cells"]:
+        if "parameters" in cell.get("metadata", {}).get("tags", []):
+            lines = ast.parse(cell["source"]).body
+            return {n.target.id: ast.unparse(n.annotation) for n in lines if isinstance(n, ast.AnnAssign)}
+    return {}
+
+
+def select_parameters(paths: Sequence[Path], given: Mapping[str, str]) -> dict[Path, dict[str, Any]]:
+    """Returns the values of each notebook's parameters, converted to their declared types.
+
+    Raises:
+        UserError: no notebook declares a given name, or a value is not of its type.
+    """
+    declared = {path: parameters(path) for path in paths}
+    known = {name: kind for names in declared.values() for name, kind in names.items()}
+    values = {}
+    for name, text in given.items():
+        if name not in known:
+            raise UserError(f"Paramètre inconnu : « {name} ». Paramètres de ces carnets : {', '.join(sorted(known))}.")
+        try:
+            values[name] = TYPES[known[name]](text)
+        except (ValueError, KeyError) as error:
+            raise UserError(f"« {text} » ne convient pas au paramètre {name}, de type {known[name]}.") from error
+    return {path: {n: v for n, v in values.items() if n in names} for path, names in declared.items()}
+
+
+# --- Running ---------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a run ended: `error` is empty if it succeeded, `cell` is the number of the failing code cell (from 1)."""
+
+    seconds: float
+    error: str = ""
+    cell: int = 0
+
+
+def run(
+    source: Path, target: Path, values: Mapping[str, Any], *, environment: Mapping[str, str] | None = None
+) -> Outcome:
+    """Runs a notebook from a fresh kernel and writes what was executed, up to the failing cell if one fails."""
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    named = os.environ.get("PROJETS_DATA")
+    if named and named != SAMPLE_ONLY:
+        named = str(Path(named).resolve())  # the kernel starts in the notebook's folder
+    extra = {"PROJETS_CARNET": str(source), **({"PROJETS_DATA": named} if named else {}), **(environment or {})}
+    before = {name: os.environ.get(name) for name in extra}
+    os.environ.update(extra)
+    start = time.perf_counter()
+    try:
+        papermill.execute_notebook(
+            str(source), str(target), parameters=dict(values), kernel_name="python3", cwd=str(source.parent),
+            progress_bar=False, log_output=False,
+        )  # fmt: skip
+    except PapermillExecutionError as error:
+        cells = [c for c in read(target)["cells"] if c["cell_type"] == "code"]
+        failing = [i for i, c in enumerate(cells, 1) if any(o["output_type"] == "error" for o in c["outputs"])]
+        return Outcome(time.perf_counter() - start, f"{error.ename}: {error.evalue}", failing[-1] if failing else 0)
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+    return Outcome(time.perf_counter() - start)
+
+
+# --- Checking --------------------------------------------------------------------------------------------------------
+
+IN_ORDER, MODIFIED, NEVER, DISORDER, FAILED = (
+    "exécuté de haut en bas",
+    "modifié après exécution",
+    "jamais exécuté",
+    "dans le désordre",
+    "en erreur",
+)
+
+
+def card(notebook: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Returns the run's card that a notebook carries, or None."""
+    for cell in reversed(notebook["cells"]):
+        for output in cell.get("outputs", []):
+            if found := output.get("data", {}).get(results.CARD_MIME):
+                return found
+    return None
+
+
+def check(path: Path) -> tuple[str, dict[str, Any] | None]:
+    """Returns a notebook's state, one of the five constants above, and its card.
+
+    Raises:
+        UserError: the file is missing or is not a notebook.
+    """
+    notebook = read(path)
+    found = card(notebook)
+    outputs = [o for c in notebook["cells"] if c["cell_type"] == "code" for o in c.get("outputs", [])]
+    if any(o["output_type"] == "error" for o in outputs):
+        return FAILED, found
+    if found is None or found["execution"] in handed_out().values():
+        return NEVER, found
+    return state(path, found), found
+
+
+def state(path: Path, found: Mapping[str, Any]) -> str:
+    """Returns how a card relates to the cells of its notebook, whoever ran it."""
+    now = results.compare(found["cellules"], results.hashes(results.code_cells(path)))
+    return MODIFIED if now != IN_ORDER and found["etat"] == IN_ORDER else now
+
+
+def handed_out() -> dict[str, str]:
+    """Returns the run ids of the committed notebooks: "project/name.ipynb" -> id."""
+    return json.loads(HANDED_OUT.read_text(encoding="utf-8")) if HANDED_OUT.is_file() else {}
+
+
+def stale(project: str) -> list[Path]:
+    """Returns the committed notebooks to run again: the first whose card no longer matches, and its successors."""
+    paths = notebooks(project)
+    for index, path in enumerate(paths):
+        found = card(read(path))
+        if found is None or state(path, found) != IN_ORDER:
+            return paths[index:]
+    return []
+
+
+def write_back(executed: Path, source: Path) -> None:
+    """Puts an executed notebook in place of its source, without volatile metadata, and records its run id."""
+    import nbformat
+
+    notebook = nbformat.read(executed, as_version=4)
+    notebook.metadata = {k: v for k, v in notebook.metadata.items() if k in ("kernelspec", "language_info", "jupytext")}
+    for cell in notebook.cells:
+        cell.metadata = {"tags": tags} if (tags := cell.metadata.get("tags")) else {}
+    with atomic_file(source) as temporary:
+        nbformat.write(notebook, temporary)
+    record = handed_out() | {f"{source.parent.name}/{source.name}": card(read(source))["execution"]}
+    results.write_json(HANDED_OUT, dict(sorted(record.items())))

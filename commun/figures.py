@@ -1,0 +1,382 @@
+"""One style for every figure, sentence and table of the three projects.
+
+Figures and sentences reach the notebook through `montrer` and `dire`. The alternative text of a figure is required; it
+is computed from the data, so that it stays true at each run.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import inspect
+import io
+import string
+import sys
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+PALETTE = ("#3f90da", "#ffa90e", "#bd1f01", "#832db6", "#717581", "#92dadd")
+MARKERS = "osD^vP"
+WIDTH = 9.0  # inches: the width of a page, so that 12 pt is 12 pt
+LABELS = {
+    "loss": "perte",
+    "val_loss": "perte de validation",
+    "epoch": "époque",
+    "accuracy": "exactitude",
+    "val_accuracy": "exactitude de validation",
+}
+NBSP, THIN = "\u00a0", "\u202f"
+
+STYLE = {
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 100,
+    "font.size": 12,
+    "axes.titlesize": 13,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.prop_cycle": mpl.cycler(color=PALETTE),
+    "axes.formatter.use_locale": False,
+    "image.cmap": "gray",
+    "legend.frameon": False,
+    "svg.hashsalt": "projets",
+}
+mpl.rcParams.update(STYLE)
+
+
+# --- French numbers and sentences ------------------------------------------------------------------------------------
+
+
+def number(value: float, decimals: int | None = None) -> str:
+    """Formats a number in French: decimal comma, thin no-break space between thousands, three digits by default."""
+    if not np.isfinite(value):
+        return "indéfini"
+    if decimals is None:
+        decimals = 0 if float(value).is_integer() or abs(value) >= 1000 else 2 if abs(value) >= 1 else 3
+    return f"{value:,.{decimals}f}".replace(",", THIN).replace(".", ",").replace("-", "−")
+
+
+def percent(value: float, decimals: int = 1) -> str:
+    """Formats a proportion as a French percentage: 0.1234 gives "12,3 %"."""
+    return f"{number(100 * value, decimals)}{NBSP}%"
+
+
+def duration(seconds: float) -> str:
+    """Formats a duration in French: "12 s", "3 min 05 s" or "2 h 10 min"."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds}{NBSP}s"
+    if seconds < 3600:
+        return f"{seconds // 60}{NBSP}min{NBSP}{seconds % 60:02d}{NBSP}s"
+    return f"{seconds // 3600}{NBSP}h{NBSP}{seconds % 3600 // 60:02d}{NBSP}min"
+
+
+class _French(string.Formatter):
+    def format_field(self, value: Any, spec: str) -> str:
+        if spec.startswith("pourcent"):
+            return percent(value, int(spec.partition(".")[2] or 1))
+        if spec == "duree":
+            return duration(value)
+        if isinstance(value, (int, float, np.number)) and not isinstance(value, bool):
+            if spec.startswith(".") and spec.endswith("f"):
+                return number(value, int(spec[1:-1]))
+            if not spec:
+                return number(value)
+        return super().format_field(value, spec)
+
+
+def phrase(template: str, values: Mapping[str, Any] | None = None, **more: Any) -> str:
+    """Fills a sentence with values formatted in French.
+
+    Formats: `{x:.1f}` (decimal comma), `{x:pourcent}` or `{x:pourcent.2}` (from a proportion), `{x:duree}` (seconds).
+    """
+    return _French().vformat(textwrap.dedent(template).strip(), (), {**(values or {}), **more})
+
+
+def dire(template: str, values: Mapping[str, Any] | None = None, **more: Any) -> None:
+    """Shows a Markdown sentence filled with values (see `phrase`)."""
+    _display({"text/markdown": phrase(template, values, **more)})
+
+
+# --- Showing ---------------------------------------------------------------------------------------------------------
+
+
+def _display(bundle: dict[str, Any], metadata: dict | None = None, **options: Any) -> None:
+    from IPython.display import display
+
+    bundle.setdefault("text/plain", next(iter(bundle.values())))
+    display(bundle, metadata=metadata or {}, raw=True, **options)
+
+
+def _bundle(figure: Figure, alt: str, vector: bool) -> tuple[dict[str, Any], dict]:
+    if not alt.strip():
+        raise ValueError("a figure needs an alternative text")
+    if vector:
+        stream = io.StringIO()
+        figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+        svg = stream.getvalue()
+        start, end = svg.index("<svg"), svg.index(">", svg.index("<svg"))
+        svg = f'{svg[start:end]} role="img"><title>{html.escape(alt)}</title>{svg[end + 1 :]}'
+        return {"image/svg+xml": svg, "text/plain": alt}, {}
+    raw = io.BytesIO()
+    figure.savefig(raw, format="png", dpi=100, metadata={"Software": None})
+    data = base64.b64encode(raw.getvalue()).decode()
+    return {"image/png": data, "text/plain": alt}, {"image/png": {"alt": alt}}
+
+
+def montrer(figure: Figure, *, alt: str, vector: bool = False) -> None:
+    """Shows a figure with its alternative text; `vector` chooses SVG, for line charts, over PNG."""
+    bundle, metadata = _bundle(figure, alt, vector)
+    _display(bundle, metadata)
+
+
+def tableau(table: pd.DataFrame, *, legende: str, decimals: int = 3, index: bool = True) -> None:
+    """Shows a table with a caption, its numbers in French."""
+    shown = table.map(lambda v: number(v, decimals) if isinstance(v, (float, np.floating)) else v)
+    body = shown.to_html(index=index, border=0, na_rep="", justify="left", escape=True)
+    caption = f"<caption>{html.escape(legende)}</caption>"
+    _display({
+        "text/html": body.replace(">\n", f">{caption}\n", 1),
+        "text/plain": f"{legende}\n{shown.to_string(index=index)}",
+    })
+
+
+def code(item: Callable | type) -> None:
+    """Shows the highlighted source of a function or class: the code shown is the code run."""
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import PythonLexer
+
+    source = textwrap.dedent(inspect.getsource(item))
+    body = highlight(source, PythonLexer(), HtmlFormatter(noclasses=True, style="friendly"))
+    title = f"Source de {item.__module__}.{item.__qualname__}"
+    _display({"text/html": f"<details open><summary>{title}</summary>{body}</details>", "text/plain": source})
+
+
+class Slot:
+    """A place in the output that is updated: one output in a notebook, one line in a terminal."""
+
+    def __init__(self) -> None:
+        """Opens the place; nothing is shown yet."""
+        self._handle: Any = None
+        try:
+            from IPython import get_ipython
+
+            self._notebook = get_ipython() is not None and hasattr(get_ipython(), "kernel")
+        except ImportError:
+            self._notebook = False
+
+    def _show(self, bundle: dict[str, Any], metadata: dict | None = None) -> None:
+        from IPython.display import DisplayHandle
+
+        if self._handle is None:
+            self._handle = DisplayHandle()
+            self._handle.display(bundle, metadata=metadata or {}, raw=True)
+        else:
+            self._handle.update(bundle, metadata=metadata or {}, raw=True)
+
+    def text(self, line: str) -> None:
+        """Shows one line in place of what the slot held."""
+        if self._notebook:
+            self._show({"text/plain": line})
+        elif sys.stdout.isatty():
+            print(f"\r\x1b[K{line}", end="", flush=True)
+        else:
+            print(line, flush=True)
+
+    def figure(self, figure: Figure, *, alt: str) -> None:
+        """Shows a figure in place of what the slot held; in a terminal, its alternative text."""
+        if self._notebook:
+            self._show(*_bundle(figure, alt, vector=True))
+        else:
+            self.text(alt)
+            if sys.stdout.isatty():
+                print()
+
+
+# --- Figures ---------------------------------------------------------------------------------------------------------
+
+
+def new_figure(height: float = 4.0, *, rows: int = 1, columns: int = 1, width: float = WIDTH, **options: Any):
+    """Returns a figure of the page's width and its axes, without the state of pyplot."""
+    figure = Figure(figsize=(width, height))
+    return figure, figure.subplots(rows, columns, **options)
+
+
+def plot_history(history: pd.DataFrame, *, title: str, unit: str = "") -> Figure:
+    """Draws the loss, and the validation loss where there is one, against epochs."""
+    figure, axes = new_figure(3.4)
+    for column, colour, marker in zip(("loss", "val_loss"), PALETTE, MARKERS, strict=False):
+        if column in history:
+            step = max(1, len(history) // 15)
+            axes.plot(
+                history["epoch"], history[column], color=colour, marker=marker, markevery=step, label=LABELS[column]
+            )
+    if len(history) > 3:  # the first epoch, far above the others, would flatten the rest
+        values = history[[c for c in ("loss", "val_loss") if c in history]].to_numpy()[1:]
+        margin = 0.08 * (np.nanmax(values) - np.nanmin(values) + 1e-9)
+        axes.set_ylim(np.nanmin(values) - margin, np.nanmax(values) + margin)
+    axes.set(title=title, xlabel="époque", ylabel=f"perte ({unit})" if unit else "perte")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.legend()
+    return figure
+
+
+def describe_history(history: pd.DataFrame, *, title: str, unit: str = "") -> str:
+    """Says in one French line what `plot_history` draws."""
+    last = history.iloc[-1]
+    parts = [f"{LABELS[c]} {number(last[c])}{NBSP}{unit}".rstrip() for c in ("loss", "val_loss") if c in history]
+    total = duration(history["seconds"].sum()) if "seconds" in history else ""
+    return f"{title} : {len(history)} époque{'s' * (len(history) > 1)}{f' en {total}' if total else ''} ; à la fin, {', '.join(parts)}."
+
+
+def plot_grid(
+    images: np.ndarray | Sequence[np.ndarray],
+    captions: Sequence[str] | None = None,
+    *,
+    columns: int = 10,
+    title: str = "",
+    row_labels: Sequence[str] | None = None,
+    limits: tuple[float, float] | None = (0, 255),
+) -> Figure:
+    """Draws a grid of images without axes.
+
+    Args:
+        images: shape (n, h, w) or (n, h, w, 1 or 3), all shown on the scale `limits`.
+        captions: one under each image.
+        columns: images per row.
+        title: title of the figure.
+        row_labels: one at the left of each row.
+        limits: grey levels of black and white; None to use each image's own.
+    """
+    count = len(images)
+    rows = -(-count // columns)
+    aspect = np.shape(images[0])[0] / np.shape(images[0])[1]
+    cell = (WIDTH - (1.2 if row_labels else 0)) / columns
+    lines = max((c.count("\n") + 1 for c in captions), default=0) if captions else 0
+    figure, axes = new_figure(
+        rows * (cell * aspect + 0.19 * lines) + (0.45 if title else 0.05), rows=rows, columns=columns, squeeze=False
+    )
+    figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, hspace=0.01, wspace=0.01)
+    low, high = limits or (None, None)
+    for index, axis in enumerate(axes.flat):
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(False)
+        if index < count:
+            axis.imshow(np.squeeze(images[index]), vmin=low, vmax=high, interpolation="nearest")
+            if captions:
+                axis.set_xlabel(captions[index], fontsize=10 if columns <= 8 else 9, labelpad=2)
+    for label, axis in zip(row_labels or (), axes[:, 0], strict=False):
+        axis.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=11, labelpad=6)
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    return figure
+
+
+def plot_confusion(matrix: np.ndarray, names: Sequence[str], *, title: str, xlabel: str, ylabel: str) -> Figure:
+    """Draws a confusion matrix, shape (k, k), each row as shares of its total, in percent."""
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    size = len(names)
+    figure, axes = new_figure(min(9.0, 2.5 + 0.5 * size))
+    image = axes.imshow(100 * shares, cmap="Blues", vmin=0, vmax=100)
+    axes.set(title=title, xlabel=xlabel, ylabel=ylabel, xticks=range(size), yticks=range(size))
+    axes.set_xticklabels(names, rotation=45, ha="right")
+    axes.set_yticklabels(names)
+    axes.spines[:].set_visible(False)
+    if size <= 15:
+        for (i, j), share in np.ndenumerate(shares):
+            if share >= 0.005:
+                axes.text(
+                    j, i, f"{100 * share:.0f}", ha="center", va="center", color="white" if share > 0.5 else "black"
+                )
+    figure.colorbar(image, ax=axes, label="% de la ligne", shrink=0.8)
+    return figure
+
+
+def describe_confusion(matrix: np.ndarray, names: Sequence[str]) -> str:
+    """Says in French the mean of the diagonal and the largest confusion of a matrix of counts, shape (k, k)."""
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    off = shares - np.diag(np.diag(shares))
+    i, j = np.unravel_index(off.argmax(), off.shape)
+    return (
+        f"Matrice de confusion : {percent(np.diag(shares).mean())} en moyenne sur la diagonale ; la confusion la plus "
+        f"fréquente est {names[i]} prise pour {names[j]} ({percent(off[i, j])})."
+    )
+
+
+# --- Networks --------------------------------------------------------------------------------------------------------
+
+_WEIGHTED = ("Dense", "Conv2D", "Conv2DTranspose")
+
+
+def weighted_layers(model: Any) -> list[Any]:
+    """Returns the Dense, Conv2D and Conv2DTranspose layers of a Keras model, in order, nested models included."""
+    found = []
+    for layer in getattr(model, "layers", []):
+        found += weighted_layers(layer) if hasattr(layer, "layers") else [layer] * (type(layer).__name__ in _WEIGHTED)
+    return found
+
+
+def plot_network(models: Mapping[str, Any]) -> Figure:
+    """Draws Keras functional models, one row each: layers as blocks, with output shapes and parameter counts.
+
+    Layers with weights are numbered through the rows and drawn in colour; the others are grey.
+
+    Args:
+        models: title of the row -> model.
+    """
+    rows = {title: [layer for layer in m.layers if type(layer).__name__ != "Dropout"] for title, m in models.items()}
+    columns = max(map(len, rows.values()))
+    figure, axes = new_figure(2.15 * len(rows), rows=len(rows), squeeze=False)
+    counter = 0
+    for axis, (title, layers) in zip(axes[:, 0], rows.items(), strict=True):
+        axis.set(
+            xlim=(-0.6, columns - 0.4),
+            ylim=(-1.75, 1.1),
+            title=f"{title} : {number(models[title].count_params())} paramètres",
+        )
+        axis.axis("off")
+        for x, layer in enumerate(layers):
+            kind = type(layer).__name__
+            weighted = kind in _WEIGHTED
+            counter += weighted
+            size = int(np.prod([n for n in layer.output.shape[1:] if n]))
+            half = 0.25 + 0.65 * np.log10(max(size, 1)) / 5
+            colour = PALETTE[0] if kind == "Dense" else PALETTE[1] if weighted else "#d5dadf"
+            axis.add_patch(mpl.patches.Rectangle((x - 0.3, -half), 0.6, 2 * half, facecolor=colour, edgecolor="#333"))
+            if weighted:
+                axis.text(x, 0, str(counter), ha="center", va="center", fontweight="bold", fontsize=14)
+            if x + 1 < len(layers):
+                axis.annotate("", (x + 0.68, 0), (x + 0.32, 0), arrowprops={"arrowstyle": "->", "color": "#333"})
+            shape = "×".join(str(n) for n in layer.output.shape[1:])
+            lines = [_LAYER_NAMES.get(kind, kind), shape, f"{number(layer.count_params())} p." if weighted else ""]
+            axis.text(x, -1.0, "\n".join(lines), ha="center", va="top", fontsize=min(10, 78 / columns))
+    return figure
+
+
+_LAYER_NAMES = {
+    "InputLayer": "entrée",
+    "Concatenate": "concat.",
+    "Flatten": "à plat",
+    "Reshape": "forme",
+    "Activation": "activation",
+    "Conv2DTranspose": "Conv2DTr.",
+}
+
+
+def describe_network(models: Mapping[str, Any]) -> str:
+    """Says in French the layers of Keras models, in order, with their output shapes."""
+    parts = []
+    for title, model in models.items():
+        layers = [
+            f"{type(la).__name__} ({'×'.join(str(n) for n in la.output.shape[1:])})" for la in weighted_layers(model)
+        ]
+        parts.append(f"{title} : {', '.join(layers)}")
+    return "Schéma du réseau. " + " ; ".join(parts) + "."

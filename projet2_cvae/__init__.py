@@ -1,0 +1,1 @@
+"""Project 2: from the VAE to the conditional VAE, on Fashion-MNIST."""

@@ -1,0 +1,158 @@
+"""Fashion-MNIST: reading the official files, splitting the training part, describing what is in it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from PIL import Image
+from sklearn.model_selection import train_test_split
+
+from commun import UserError, figures
+from commun.datasets import IDX_FILES, Location, locate, read_idx
+from projet2_cvae import sample
+
+CLASSES = ("t-shirt", "pantalon", "pull", "robe", "manteau", "sandale", "chemise", "basket", "sac", "bottine")
+ENGLISH = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+VALIDATION_SHARE = 1 / 12  # 5,000 of the 60,000 official training images
+SPLIT_SEED = 2026
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Images, uint8 of shape (n, 28, 28, 1), and their labels, uint8 of shape (n,) in 0..9."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        """Returns the number of images."""
+        return len(self.labels)
+
+    def take(self, indices: np.ndarray) -> Part:
+        """Returns the images and labels at these indices."""
+        return Part(self.images[indices], self.labels[indices])
+
+
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """The dataset in three parts: `fit` and `validation` share the official training part; `test` is the official one."""
+
+    fit: Part
+    validation: Part
+    test: Part
+    location: Location
+
+    @property
+    def train(self) -> Part:
+        """The whole official training part."""
+        both = (self.fit, self.validation)
+        return Part(np.concatenate([p.images for p in both]), np.concatenate([p.labels for p in both]))
+
+
+def load() -> Data:
+    """Loads Fashion-MNIST, real where it is present, otherwise the synthetic sample.
+
+    Raises:
+        UserError: a file is missing, truncated, swapped or not what it should be.
+    """
+    location = locate("fashion_mnist", draw=sample.draw, version=sample.VERSION)
+    train = read_part(location.folder, "train")
+    fit, validation = train_test_split(
+        np.arange(len(train)), test_size=VALIDATION_SHARE, stratify=train.labels, random_state=SPLIT_SEED
+    )
+    return Data(train.take(np.sort(fit)), train.take(np.sort(validation)), read_part(location.folder, "test"), location)
+
+
+def read_part(folder: Path, part: str, *, resize: bool = False) -> Part:
+    """Reads the official "train" or "test" part; `resize` accepts images of another size, and warns.
+
+    Raises:
+        UserError: a file is missing or unreadable, the two do not match, an image is not 28x28, or a label is not 0..9.
+    """
+    images_path, labels_path = (Path(folder) / name for name in IDX_FILES[part])
+    images, labels = read_idx(images_path), read_idx(labels_path)
+    if resize and images.ndim == 3 and images.shape[1:] != (28, 28) and images.size:
+        warnings.warn(f"Images de {images.shape[1]} × {images.shape[2]} pixels ramenées à 28 × 28.", stacklevel=3)
+        images = np.stack([np.asarray(Image.fromarray(im).resize((28, 28), Image.Resampling.LANCZOS)) for im in images])
+    if images.ndim != 3 or images.shape[1:] != (28, 28):
+        raise UserError(
+            f"{images_path} ne contient pas des images de 28 × 28 pixels (forme lue : {images.shape}). "
+            "Les fichiers d'images et d'étiquettes sont-ils échangés ?"
+        )
+    if labels.ndim != 1 or len(labels) != len(images):
+        raise UserError(
+            f"{labels_path} ne va pas avec {images_path.name} : {len(images)} images, étiquettes de forme "
+            f"{labels.shape}. Les fichiers de deux parties sont-ils mélangés ?"
+        )
+    if len(labels) == 0:
+        raise UserError(f"{images_path} ne contient aucune image.")
+    if labels.max() >= len(CLASSES):
+        raise UserError(f"{labels_path} contient l'étiquette {labels.max()} : seules 0 à {len(CLASSES) - 1} existent.")
+    return Part(images[..., None], labels)
+
+
+def counts(data: Data) -> pd.DataFrame:
+    """Returns the number of images of each class in each part, one row per class."""
+    parts = {"apprentissage": data.fit, "validation": data.validation, "test": data.test}
+    table = {name: np.bincount(part.labels, minlength=len(CLASSES)) for name, part in parts.items()}
+    names = [f"{french} ({english})" for french, english in zip(CLASSES, ENGLISH, strict=True)]
+    return pd.DataFrame(table, index=pd.Index(names, name="classe"))
+
+
+def duplicates(first: Part, second: Part) -> list[tuple[int, int]]:
+    """Returns the pairs (index in `first`, index in `second`) of images that are equal to the last pixel."""
+    seen: dict[bytes, int] = {}
+    for index, image in enumerate(first.images):
+        seen.setdefault(hashlib.sha256(image.tobytes()).digest(), index)
+    found = ((seen.get(hashlib.sha256(im.tobytes()).digest()), i) for i, im in enumerate(second.images))
+    return [(a, b) for a, b in found if a is not None]
+
+
+def one_per_class(part: Part, count: int, *, seed: int) -> np.ndarray:
+    """Returns the indices of `count` images of each class, shape (10 * count,), ordered by class, drawn by `seed`."""
+    random = np.random.default_rng(seed)
+    chosen = [random.choice(np.flatnonzero(part.labels == c), count, replace=False) for c in range(len(CLASSES))]
+    return np.concatenate(chosen)
+
+
+# --- Figures ---------------------------------------------------------------------------------------------------------
+
+
+def plot_classes(part: Part, *, count: int = 10, seed: int = 0) -> Figure:
+    """Draws `count` images of each class, one class a row."""
+    chosen = one_per_class(part, count, seed=seed)
+    return figures.plot_grid(part.images[chosen], columns=count, row_labels=CLASSES)
+
+
+def plot_means(part: Part) -> Figure:
+    """Draws the mean image of each class."""
+    means = np.stack([part.images[part.labels == c].mean(axis=0) for c in range(len(CLASSES))])
+    return figures.plot_grid(means, CLASSES, columns=5, title="L'image moyenne de chaque classe")
+
+
+def plot_grey_levels(part: Part) -> Figure:
+    """Draws the histogram of grey levels, black and white apart, and the mean grey level of each class."""
+    levels = np.bincount(part.images.ravel(), minlength=256) / part.images.size
+    figure, (left, right) = figures.new_figure(3.8, columns=2)
+    edges = np.arange(1, 255, 11)
+    shares = [levels[0], *np.add.reduceat(levels[1:254], edges[:-1] - 1), levels[254:].sum()]
+    left.bar(range(len(shares)), 100 * np.array(shares), color=figures.PALETTE[0])
+    left.set(title="Niveaux de gris", xlabel="niveau", ylabel="part des pixels (%)", yscale="log")
+    left.set_xticks([0, len(shares) // 2, len(shares) - 1], ["0 (noir)", "128", "255"])
+    means = pd.Series([part.images[part.labels == c].mean() / 255 for c in range(len(CLASSES))], CLASSES).sort_values()
+    right.barh(means.index, means, color=figures.PALETTE[1])
+    right.set(title="Luminosité moyenne", xlabel="niveau moyen (0 : noir, 1 : blanc)")
+    return figure
+
+
+def pixel_statistics(part: Part) -> dict[str, float]:
+    """Returns the shares of black, white and grey pixels (0..1) and the mean grey level (0..1)."""
+    levels = np.bincount(part.images.ravel(), minlength=256) / part.images.size
+    black, white = float(levels[0]), float(levels[255])
+    return {"noir": black, "blanc": white, "gris": 1 - black - white, "moyenne": float(levels @ np.arange(256)) / 255}

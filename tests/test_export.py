@@ -1,0 +1,381 @@
+"""The reports: whole without a network, readable by everyone, and honest about failures."""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+import browser
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from atelier import export
+from atelier.export import Entry, FormulaError, export_index, export_notebook, mathml, title_of
+from commun import UserError
+
+PIXEL = base64.b64encode(
+    base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+).decode()
+SVG = (
+    '<?xml version="1.0"?><!DOCTYPE svg><svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 20 10" role="img">'
+    '<title>Courbe décroissante</title><defs><clipPath id="cadre"><rect width="20" height="10"/></clipPath></defs>'
+    '<path d="M0 0L20 10" stroke="black" clip-path="url(#cadre)"/></svg>'
+)
+WIDE = "<table border='1' class='dataframe'><caption>Table large</caption><thead><tr>{}</tr></thead><tbody><tr>{}</tr></tbody></table>".format(
+    "".join(f"<th>mesure {i}</th>" for i in range(30)), "".join(f"<td>−{i},5</td>" for i in range(30))
+)
+PROSE = r"""# Générer des vêtements : l'**étude** d'un CVAE
+
+Une formule, $q_\phi(z \mid x) = \mathcal{N}(\mu, \sigma^2)$, et une autre qui échoue, $\inconnue{x}$.
+
+$$
+\begin{aligned} a &= b + \text{été} \\ &< c \end{aligned}
+$$
+
+![logo](https://example.org/logo.png) ![locale](image.png) ![jointe](attachment:jointe.png)
+
+## Les données
+"""
+
+
+def display(data: dict, metadata: dict | None = None):
+    return new_output("display_data", data=data, metadata=metadata or {})
+
+
+def cells() -> list:
+    tagged = new_code_cell('PROFIL: str = "rapide"')
+    tagged.metadata["tags"] = ["parameters"]
+    injected = new_code_cell('PROFIL = "essai"')
+    injected.metadata["tags"] = ["injected-parameters"]
+    prose = new_markdown_cell(PROSE)
+    prose["attachments"] = {"jointe.png": {"image/png": PIXEL}}
+    return [
+        prose,
+        tagged,
+        injected,
+        new_code_cell(
+            "print('x' * 400)",
+            outputs=[
+                new_output("stream", name="stdout", text="début, "),
+                new_output("stream", name="stdout", text="x" * 400 + "\n"),
+                new_output("stream", name="stderr", text="UserWarning: attention\n"),
+            ],
+        ),
+        new_code_cell(
+            "montrer(figure)",
+            outputs=[
+                display({"image/png": PIXEL, "text/plain": "alt"}, {"image/png": {"alt": "Grille « d'images »"}}),
+                display({"image/svg+xml": SVG, "text/plain": "alt"}),
+                display({"image/svg+xml": SVG, "text/plain": "alt"}),
+            ],
+        ),
+        new_markdown_cell("### Détail de $\\beta$\n\n## Résultats"),
+        new_code_cell(
+            "tableau(t)",
+            outputs=[
+                display({"text/html": WIDE, "text/plain": "table"}),
+                display({"text/markdown": "La perte vaut **1,2** $\\pm 0{,}1$ nat.", "text/plain": "La perte"}),
+                display({"application/vnd.projets.carte+json": {"a": 1}, "text/html": "<p>Carte</p>", "text/plain": "c"}),
+                display({"text/plain": "[1, 2, 3]"}),
+            ],
+        ),
+    ]
+
+
+def failed(before: list) -> list:
+    marker = new_markdown_cell("<span style='color:red'>An Exception was encountered at 'In [5]'.</span>")
+    marker.metadata["tags"] = ["papermill-error-cell-tag"]
+    error = new_output(
+        "error", ename="ValueError", evalue="forme <inattendue>", traceback=["\x1b[31mValueError\x1b[0m: forme <inattendue>"]
+    )
+    return [marker, *before, new_code_cell("1 / 0  # é", outputs=[error]), new_code_cell("suite()")]
+
+
+def write(folder: Path, content: list, name: str = "carnet.ipynb") -> Path:
+    path = folder / name
+    node = new_notebook(cells=content)
+    for position, cell in enumerate(node.cells):
+        cell["id"] = f"c{position}"
+    nbformat.write(node, path)
+    (folder / "image.png").write_bytes(base64.b64decode(PIXEL))
+    return path
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("rapport à lire")
+    target = folder / "pages" / "rapport.html"
+    notebook = write(folder, cells())
+    export_notebook(notebook, target, previous=("été 1.html", "Préparer"), following=("3.html", "Évaluer"), index="index.html")
+    return target
+
+
+@pytest.fixture(scope="module")
+def soup(report) -> BeautifulSoup:
+    return BeautifulSoup(report.read_text(encoding="utf-8"), "html.parser")
+
+
+def remote(page: str) -> list[str]:
+    """Returns what a page would load from elsewhere: links to follow and namespaces are not loads."""
+    loads = r"""(?:<(?!a\b)[a-z]+\b[^>]*?\s(?:src|href|data|poster|srcset|xlink:href)\s*=\s*["']?|@import\s*(?:url\()?["']?|url\(["']?)"""
+    return re.findall(loads + r"(?:https?:)?//[^\s\"')]+", page)
+
+
+def test_the_check_for_remote_loads_sees_them():
+    for page in ('<img alt="" src="https://a.b/c">', "<style>@import 'http://a.b'</style>", "<p style='background:url(//a.b)'>"):
+        assert remote(page)
+    assert not remote('<a href="https://a.b">x</a><svg xmlns="http://www.w3.org/2000/svg">')
+
+
+def test_page_is_french_titled_and_loads_nothing(report, soup):
+    text = report.read_text(encoding="utf-8")
+    assert soup.html["lang"] == "fr"
+    assert soup.title.string == "Générer des vêtements : l'étude d'un CVAE"
+    assert soup.select_one("meta[charset]") and soup.select_one("meta[name=viewport]")
+    assert remote(text) == []
+    assert "require.js" not in text and "MathJax" not in text
+    assert list(report.parent.iterdir()) == [report]  # no temporary file stays
+
+
+def test_pictures_have_their_alternative_text_and_are_inlined(soup):
+    images = soup.select("img")
+    assert [image["alt"] for image in images] == ["locale", "jointe", "Grille « d'images »"]
+    assert all(image["src"].startswith("data:image/png;base64,") for image in images)
+    assert "Image non incluse : logo" in soup.main.get_text().replace("\u00a0", " ")
+    assert [title.string for title in soup.select("svg > title")] == ["Courbe décroissante"] * 2
+
+
+def test_identifiers_are_unique_and_references_resolve(report, soup):
+    identifiers = [element["id"] for element in soup.select("[id]")]
+    assert len(identifiers) == len(set(identifiers))
+    used = re.findall(r"url\(#([^)]+)\)", report.read_text(encoding="utf-8"))
+    assert len(set(used)) == 2 and set(used) <= set(identifiers)
+
+
+def test_formulas_become_mathml(soup):
+    assert len(soup.main.select("math")) == 4  # two in the prose, one in a heading, one in an output
+    assert len(soup.select("main .texte .formule math[display=block] mtr")) == 2
+    for code in soup.select("main pre, main code, script, style"):
+        if "inconnue" in code.get_text():
+            assert code.name == "code" and code.get_text() == r"\inconnue{x}"
+    body = BeautifulSoup(str(soup.main), "html.parser")
+    for code in body.select("pre, code"):
+        code.decompose()
+    assert "$" not in body.get_text() and "\\" not in body.get_text()
+
+
+@pytest.mark.parametrize(
+    "latex",
+    [
+        r"\begin{align} z &= \mu + \sigma \odot \varepsilon \\ \hat{y} &= \arg\max_{c} p(c \mid x) \end{align}",
+        r"\begin{cases} 0 & \text{si } x < 0 \\ x & \text{sinon} \end{cases}",
+        r"\underbrace{\mathbb{E}_{q}\left[\log p_\theta(x)\right]}_{\text{reconstruction}} - \beta D_{\mathrm{KL}}(q \,\|\, p)",
+        r"\bigl\lVert \boldsymbol\mu \bigr\rVert_2^2 \sim \operatorname{softmax}(-x)",
+        r"x' = 5{,}2\,\% \label{eq:un}",
+    ],
+)
+def test_usual_formulas_convert(latex):
+    converted = mathml(latex, block=True)
+    tree = BeautifulSoup(converted, "html.parser")
+    assert tree.math["display"] == "block"
+    assert not re.search(r"\\|&amp;|~", converted)
+
+
+def test_details_of_formulas():
+    assert "𝐱" in mathml(r"\mathbf{x}") and "𝝁" in mathml(r"\boldsymbol\mu")
+    assert BeautifulSoup(mathml(r"2\log x"), "html.parser").select("mn + mspace + mi + mspace + mi")
+    assert not BeautifulSoup(mathml(r"\log(x)"), "html.parser").select("mspace")
+    assert BeautifulSoup(mathml(r"\text{a < b}"), "html.parser").mtext.get_text() == "a\u00a0<\u00a0b"
+
+
+@pytest.mark.parametrize("latex", ["", r"\frac{1", r"\inconnue{a}", r"\left( x", "a}{b", r"\frac{1}", "a & b"])
+def test_a_wrong_formula_is_refused(latex):
+    with pytest.raises(FormulaError):
+        mathml(latex)
+
+
+def test_contents_list_the_headings(soup):
+    links = soup.select("nav.sommaire a")
+    assert [link.get_text() for link in links] == ["Les données", "Détail de β", "Résultats"]
+    identifiers = {element["id"] for element in soup.select("h2, h3")}
+    assert {unquote(link["href"][1:]) for link in links} == identifiers
+    assert len(soup.select("nav.sommaire ol ol a")) == 1
+    assert soup.select_one("nav.sommaire")["aria-label"]
+
+
+def test_landmarks_links_and_labels(soup):
+    assert soup.select_one("a.evitement")["href"] == "#" + soup.main["id"]
+    assert soup.select_one("label[for=montrer-le-code]") and not soup.select_one("#montrer-le-code").has_attr("checked")
+    assert soup.select_one("a[rel=prev]")["href"] == "%C3%A9t%C3%A9%201.html"
+    assert "Évaluer" in soup.select_one("footer").get_text()
+    assert [label.string for label in soup.select(".etiquette")] == ["Paramètres", "Paramètres de cette exécution"]
+    assert [cell["id"] for cell in soup.select(".cellule")] == [f"cellule-{n}" for n in range(1, 6)]
+
+
+def test_outputs(soup):
+    assert [pre.get_text()[:7] for pre in soup.select("#cellule-3 > pre")] == ["début, ", "UserWar"]
+    box = soup.select_one("#cellule-5 .defile")
+    assert box["aria-label"] == "Table large" and box.table.caption and not box.table.has_attr("border")
+    assert len(box.select("th.nombre")) == len(box.select("td.nombre")) == 30
+    assert soup.select_one("#cellule-5").get_text().count("Carte") == 1
+    assert soup.select("#cellule-5 > pre")[-1].get_text() == "[1, 2, 3]"
+    assert not soup.select(".bandeau")
+
+
+def test_source_shown_by_the_notebook_takes_the_colours_of_the_page(tmp_path):
+    shown = '<details open><summary>Source de a.b</summary><div class="highlight" style="background: #f0f0f0"><pre>{}</pre></div></details>'
+    code = shown.format('<span style="color: #007020">def</span> f():\n    return <span>1</span>')
+    export_notebook(write(tmp_path, [new_code_cell("code(f)", outputs=[display({"text/html": code})])]), tmp_path / "p.html")
+    page = BeautifulSoup((tmp_path / "p.html").read_text(encoding="utf-8"), "html.parser")
+    assert page.select_one("details .highlight .k").string == "def"
+    assert page.select_one("details pre").get_text().rstrip() == "def f():\n    return 1"
+    assert not page.select("[style]")
+
+
+def test_pandas_frame_shown_by_its_name(tmp_path):
+    import pandas as pd
+
+    frame = pd.DataFrame({"nom": ["a"] * 100, "x": [0.5] * 100})
+    export_notebook(write(tmp_path, [new_code_cell("t", outputs=[display({"text/html": frame._repr_html_()})])]), tmp_path / "p.html")
+    page = BeautifulSoup((tmp_path / "p.html").read_text(encoding="utf-8"), "html.parser")
+    assert "100 lignes × 2 colonnes" in page.main.get_text()
+    assert not page.main.select("style")
+
+
+def test_nothing_remote_survives_in_outputs(tmp_path):
+    hostile = (
+        '<script src="https://cdn.example.org/a.js"></script><link rel="stylesheet" href="https://example.org/a.css">'
+        "<style>@import url(https://example.org/b.css); p{background:url('https://example.org/c.png')}</style>"
+        '<img src="https://example.org/d.png"><iframe src="//example.org/"></iframe><img src="voisine.png" alt="voisine">'
+        '<video poster="https://example.org/e.png"><source src="https://example.org/f.mp4"></video><p>reste</p>'
+    )
+    content = [new_code_cell("x", outputs=[display({"text/html": hostile})])]
+    export_notebook(write(tmp_path, content), tmp_path / "p.html")
+    text = (tmp_path / "p.html").read_text(encoding="utf-8")
+    assert remote(text) == [] and "reste" in text
+    assert not BeautifulSoup(text, "html.parser").select("img, iframe, link, script[src]")
+
+
+def test_a_failed_run_says_so_and_leads_to_the_cell(tmp_path):
+    notebook = write(tmp_path, failed(cells()))
+    export_notebook(notebook, tmp_path / "p.html")
+    page = BeautifulSoup((tmp_path / "p.html").read_text(encoding="utf-8"), "html.parser")
+    banner = page.select_one("main > .bandeau")
+    text = banner.get_text().replace("\u00a0", " ")
+    assert "Échec à la cellule 6 : ValueError: forme <inattendue>" in text
+    assert banner.a["href"] == "#cellule-6"
+    assert page.select_one("#cellule-6.en-echec .erreur pre .ansi-red-fg").string == "ValueError"
+    assert "An Exception" not in page.get_text() and "\x1b" not in page.get_text()
+    assert export.failure_of(notebook) == export.Failure(6, "ValueError: forme <inattendue>")
+    assert export.failure_of(write(tmp_path, cells(), "bon.ipynb")) is None
+
+
+def test_a_dead_kernel_is_a_failure(tmp_path):
+    cell = new_code_cell("boum()")
+    cell.metadata["papermill"] = {"exception": True}
+    failure = export.failure_of(write(tmp_path, [cell]))
+    assert failure.anchor == "cellule-1" and "noyau" in failure.message
+
+
+def test_title(tmp_path):
+    assert title_of(write(tmp_path, cells())) == "Générer des vêtements : l'étude d'un CVAE"
+    fenced = new_markdown_cell("```python\n# un commentaire\n```\n\n# Le `titre` [lié](x.html)")
+    assert title_of(write(tmp_path, [fenced], "b.ipynb")) == "Le titre lié"
+    assert title_of(write(tmp_path, [], "sans titre.ipynb")) == "sans titre"
+
+
+def test_an_empty_notebook_and_a_missing_attachment_are_no_trouble(tmp_path):
+    export_notebook(write(tmp_path, []), tmp_path / "vide.html")
+    export_notebook(write(tmp_path, [new_markdown_cell("![x](attachment:absente.png)")]), tmp_path / "absente.html")
+    assert "Image non incluse" in (tmp_path / "absente.html").read_text(encoding="utf-8")
+
+
+def test_an_unreadable_notebook_is_a_user_error(tmp_path):
+    with pytest.raises(UserError, match="n'existe pas"):
+        export_notebook(tmp_path / "absent.ipynb", tmp_path / "p.html")
+    for content in ("pas du JSON", "[]", '{"cells": 3}'):
+        (tmp_path / "faux.ipynb").write_text(content, encoding="utf-8")
+        with pytest.raises(UserError, match="pas un notebook lisible"):
+            export_notebook(tmp_path / "faux.ipynb", tmp_path / "p.html")
+    assert not (tmp_path / "p.html").exists()
+
+
+ENTRIES = [
+    Entry("Projet 1", "Préparer", "projet 1/01.html", "réussi", 65, profile="rapide", source="échantillon synthétique"),
+    Entry("Projet 1", "Évaluer", "projet 1/03.html", "échec", 4000, "cellule-4", "ValueError: a < b"),
+    Entry("Projet 2", "Générer", "", "non exécuté", None),
+]
+
+
+def test_index(tmp_path):
+    export_index(ENTRIES, tmp_path / "index.html")
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    page = BeautifulSoup(text, "html.parser")
+    assert remote(text) == []
+    assert [heading.string for heading in page.select("h2")] == ["Projet 1", "Projet 2"]
+    good, bad, never = (line.get_text().replace("\u00a0", " ") for line in page.select("li"))
+    assert "réussi" in good and "1 min 05 s" in good and "profil rapide" in good and "échantillon" in good
+    assert "échec" in bad and "1 h 06 min" in bad and "ValueError: a < b" in bad
+    assert "non exécuté" in never
+    links = [link["href"] for link in page.select("li a")]
+    assert links == ["projet%201/01.html", "projet%201/03.html", "projet%201/03.html#cellule-4"]
+    assert "3 notebooks : 1 réussi, 1 en échec, 1 non exécuté" in page.select_one(".bilan").string
+    export_index([], tmp_path / "vide.html")
+
+
+def test_colours_have_enough_contrast():
+    css = (export.TEMPLATE / "rapport.css").read_text(encoding="utf-8")
+    light, dark = (dict(re.findall(r"--([\w-]+): (#\w+)", block)) for block in re.findall(r":root \{([^}]*--fond[^}]*)\}", css))
+
+    def luminance(colour: str) -> float:
+        digits = colour[1:] if len(colour) == 7 else "".join(2 * c for c in colour[1:])
+        parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+        return sum(w * (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4) for w, p in zip((0.2126, 0.7152, 0.0722), parts))
+
+    def contrast(one: str, other: str) -> float:
+        low, high = sorted((luminance(one), luminance(other)))
+        return (high + 0.05) / (low + 0.05)
+
+    for theme in (light, dark):
+        for name in ("encre", "doux", "lien", "rouge", "vert", "ambre", "mot", "chaine", "nombre", "nom", "note"):
+            assert min(contrast(theme[name], theme[ground]) for ground in ("fond", "carte")) >= 4.5, name
+        assert min(contrast(theme[name], theme["rouge-fond"]) for name in ("encre", "rouge")) >= 4.5
+    for colour in re.findall(r"-fg \{ color: (#\w+)", css):
+        assert contrast(colour, "#ffffff") >= 4.5
+
+
+@pytest.mark.skipif(browser.chromium() is None, reason="ni chromium, ni chromium-browser, ni google-chrome sur cette machine")
+class TestInChromium:
+    """The pages in a real browser whose network is cut."""
+
+    def test_report_renders_without_a_network(self, report):
+        dom, failed_requests = browser.dump(report)
+        assert failed_requests == []
+        page = BeautifulSoup(dom, "html.parser")
+        assert page.h1.get_text() == "Générer des vêtements\u00a0: l'étude d'un CVAE"
+        assert page.select("math") and page.select("svg clippath") and page.select("nav.sommaire a")
+        assert page.select_one(".defile").get("tabindex") == "0"  # the script ran: the wide table scrolls in its box
+
+    def test_page_is_no_wider_than_a_phone(self, report, tmp_path):
+        script = "<script>document.title = [innerWidth, document.documentElement.scrollWidth].join(' ')</script>"
+        text = report.read_text(encoding="utf-8").replace("</body>", script + "</body>")
+        for state in ("", " checked"):
+            page = html.escape(text.replace('id="montrer-le-code"', 'id="montrer-le-code"' + state))
+            frame = tmp_path / "cadre.html"
+            frame.write_text(
+                f'<!DOCTYPE html><title>?</title><iframe id="phone" width="390" height="800" srcdoc="{page}"></iframe>'
+                "<script>phone.onload = () => { document.title = phone.contentDocument.title }</script>",
+                encoding="utf-8",
+            )
+            inner, needed = BeautifulSoup(browser.dump(frame)[0], "html.parser").title.string.split()
+            assert int(inner) == 390 and int(needed) <= 390
+
+    def test_the_browser_check_sees_a_remote_load(self, tmp_path):
+        page = tmp_path / "distante.html"
+        page.write_text('<!DOCTYPE html><img src="https://example.org/a.png" alt="">', encoding="utf-8")
+        assert any("example.org" in line for line in browser.dump(page)[1])
