@@ -117,13 +117,14 @@ def _run_one(project: str, path: Path, output: Path, values: dict, failed: str) 
         return export.Entry(**common, status="non exécuté", seconds=None, error=f"demande {failed}, qui a échoué")
     target = output / project / path.name
     outcome = notebooks.run(path, target, values)
+    failure = export.failure_of(target) if outcome.error else None
     card = notebooks.card(notebooks.read(target)) or {}
     return export.Entry(
         **common,
         status="échec" if outcome.error else "réussi",
         seconds=outcome.seconds,
         error=outcome.error,
-        error_anchor=f"cellule-{outcome.cell}" if outcome.cell else "",
+        error_anchor=failure.anchor if failure else "",
         profile=card.get("profil", ""),
         source=card.get("donnees", ""),
     )
@@ -138,7 +139,9 @@ def _reports(options: argparse.Namespace) -> int:
         ]
         links = [(Path(other.page).name, other.title) if other else None for other in near]
         page = options.sortie / entry.page
-        export.export_notebook(page.with_suffix(".ipynb"), page, previous=links[0], following=links[1])
+        export.export_notebook(
+            page.with_suffix(".ipynb"), page, previous=links[0], following=links[1], index="../index.html"
+        )
     export.export_index(entries, options.sortie / "index.html")
     print(f"Rapports : {options.sortie / 'index.html'}")
     return int(any(entry.status != "réussi" for entry in entries))
@@ -180,7 +183,7 @@ def _refresh(options: argparse.Namespace) -> int:
             target = datasets.working_folder("carnets", project) / path.name
             outcome = notebooks.run(path, target, {})
             if outcome.error:
-                print(f"{project}/{path.name} : échec à la cellule {outcome.cell} : {outcome.error}")
+                print(f"{project}/{path.name} : échec : {outcome.error}")
                 return 1
             notebooks.write_back(target, path)
             print(f"{project}/{path.name} : réexécuté en {figures.duration(outcome.seconds)}", flush=True)

@@ -98,7 +98,7 @@ def _read(notebook: Path) -> NotebookNode:
         node = nbformat.read(notebook, as_version=4)
     except FileNotFoundError as error:
         raise UserError(f"Le notebook {notebook} n'existe pas. Vérifiez son chemin.") from error
-    except (nbformat.reader.NotJSONError, nbformat.ValidationError, UnicodeDecodeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError, nbformat.ValidationError) as error:
         raise UserError(f"{notebook} n'est pas un notebook lisible. Exécutez-le de nouveau.") from error
     node.cells = [cell for cell in node.cells if ERROR_MARKER not in cell.metadata.get("tags", [])]
     for number, cell in enumerate((cell for cell in node.cells if cell.cell_type == "code"), start=1):
@@ -162,7 +162,7 @@ _BOLD = {
 # What latex2mathml takes for letters: relations, which have space around them, and fences, which have none.
 _RELATIONS = {"~": "∼", ":": ":", "±": "±", "⟂": "⟂", "⟹": "⟹", "⟺": "⟺"}
 _FENCES = "⌊⌋⌈⌉⟨⟩¬"
-_SIGNS, _CLOSING = "-−+±", ")]}|‖⟩⌋⌉!"
+_SIGNS, _CLOSING = set("-−+±"), set(")]}|‖⟩⌋⌉!")
 _SCRIPTS = ("msub", "msup", "msubsup", "munder", "mover", "munderover")
 
 
@@ -182,11 +182,11 @@ def mathml(latex: str, *, block: bool = False) -> str:
     """
     from latex2mathml.converter import convert_to_element
 
-    source = re.sub(r"\\label\{[^}]*\}|\\nonumber\b|\\notag\b", "", latex)
-    source = re.sub(r"\\arg\s*\\(max|min)\b", r"\\arg\1", source)
-    source = re.sub(r"\\(arg|sgn)\b", r"\\operatorname{\1}", source)
-    source = re.sub(r"(\\[bB]igg?[lrm]?)\s*(?:\\\||\\[lr]?Vert\b)", r"\1‖", source)
-    source = re.sub(r"(\\[bB]igg?[lrm]?)\s*\\(?:[lr]?vert|mid)\b", r"\1|", source)
+    source = re.sub(r"\\label\{[^}]*\}|\\nonumber(?![A-Za-z])|\\notag(?![A-Za-z])", "", latex)
+    source = re.sub(r"\\arg\s*\\(max|min)(?![A-Za-z])", r"\\arg\1", source)
+    source = re.sub(r"\\(arg|sgn)(?![A-Za-z])", r"\\operatorname{\1}", source)
+    source = re.sub(r"(\\[bB]igg?[lrm]?)\s*(?:\\\||\\[lr]?Vert(?![A-Za-z]))", r"\1‖", source)
+    source = re.sub(r"(\\[bB]igg?[lrm]?)\s*\\(?:[lr]?vert|mid)(?![A-Za-z])", r"\1|", source)
     source = re.sub(rf"\\(begin|end)\{{(?:{_ALIGNED})\*?\}}(?:(?<=at\}})\{{\d+\}})?", r"\\\1{align*}", source)
     source = re.sub(rf"\\(begin|end)\{{(?:{_CENTRED})\*?\}}", r"\\\1{matrix}", source)
     source = re.sub(r"\\(begin|end)\{(?:equation|displaymath|math)\*?\}", "", source).strip()
@@ -205,13 +205,15 @@ def mathml(latex: str, *, block: bool = False) -> str:
         if element.tag in ("mfrac", "msub", "msup", "munder", "mover") and len(element) != 2:
             raise FormulaError(f"missing argument: {latex}")
     _polish(tree)
-    # latex2mathml writes symbols as "&#x3B8;" inside its texts, which ElementTree escapes.
-    return ElementTree.tostring(tree, encoding="unicode").replace("&amp;#", "&#")
+    return ElementTree.tostring(tree, encoding="unicode")
 
 
 def _polish(tree: ElementTree.Element) -> None:
     for element in tree.iter():
-        text = _text(element)
+        if element.text:  # latex2mathml writes symbols as "&#x3B8;"
+            element.text = html.unescape(element.text)
+    for element in tree.iter():
+        text = element.text or ""
         if element.tag == "mi" and text in _RELATIONS:
             element.tag, element.text = "mo", _RELATIONS[text]
         if element.tag == "mi" and text and text in _FENCES:
@@ -234,28 +236,25 @@ def _polish(tree: ElementTree.Element) -> None:
         if element.tag == "mo" and _is_function(element):
             element.tag = "mi"
         if element.tag == "mrow":
-            previous: ElementTree.Element | None = None
-            for child in list(element):
-                operators = ("mo", "mspace")
-                if child.tag == "mo" and _text(child) in _SIGNS and previous is not None and previous.tag == "mo":
-                    if _text(previous) not in _CLOSING:
-                        child.set("form", "prefix")  # after a fence or a relation, a sign and not an operation
-                if previous is not None and (
-                    (_is_function(previous) and child.tag not in operators)
-                    or (_is_function(child) and previous.tag not in operators)
-                ):
-                    element.insert(list(element).index(child), ElementTree.Element("mspace", width="0.167em"))
-                previous = child
+            _space(element)
 
 
-def _text(element: ElementTree.Element) -> str:
-    return html.unescape(element.text or "")
+def _space(row: ElementTree.Element) -> None:
+    """Puts a thin space between a function's name and a letter, and none after a sign such as that of "exp(-x)"."""
+    operators = ("mo", "mspace")
+    for left, right in itertools.pairwise(list(row)):
+        if left.tag == right.tag == "mo" and right.text in _SIGNS and left.text not in _CLOSING:
+            right.set("form", "prefix")
+        name_first = _is_function(left) and right.tag not in operators
+        name_last = _is_function(right) and left.tag not in operators
+        if name_first or name_last:
+            row.insert(list(row).index(right), ElementTree.Element("mspace", width="0.167em"))
 
 
 def _is_function(element: ElementTree.Element) -> bool:
     if element.tag in _SCRIPTS and len(element):
         return _is_function(element[0])
-    text = _text(element)
+    text = element.text or ""
     return element.tag in ("mi", "mo") and len(text) > 1 and text.replace("\u2009", "").replace("\u2006", "").isalpha()
 
 
@@ -345,12 +344,10 @@ def _exporter() -> Any:
 
     counter = itertools.count(1)
     return Exporter(
-        config=Config(
-            {
-                "NbConvertBase": {"display_data_priority": list(DISPLAY_PRIORITY)},
-                "CoalesceStreamsPreprocessor": {"enabled": True},
-            }
-        ),
+        config=Config({
+            "NbConvertBase": {"display_data_priority": list(DISPLAY_PRIORITY)},
+            "CoalesceStreamsPreprocessor": {"enabled": True},
+        }),
         extra_template_basedirs=[str(TEMPLATE.parent)],
         template_name=TEMPLATE.name,
         filters={
@@ -478,8 +475,8 @@ def _dress_table(soup: BeautifulSoup, table: Tag) -> None:
     """
     for style in table.find_previous_siblings("style", attrs={"scoped": True}):
         style.decompose()
-    if (size := table.find_next_sibling("p")) and (found := re.fullmatch(r"(\d+) rows × (\d+) columns", size.get_text())):
-        size.string = f"{found[1]} lignes × {found[2]} colonnes"
+    for size in table.find_next_siblings("p"):
+        size.string = re.sub(r"^(\d+) rows × (\d+) columns$", r"\1 lignes × \2 colonnes", size.get_text())
     number = re.compile(r"[-−+]?[\d\s\u202f\u00a0]*\d([.,]\d+)?([eE][-+]?\d+)?\s*(%|s|ms|min|h|[kMG]?o)?|[-–—]|NaN|")
     rows = [row.find_all(["td", "th"], recursive=False) for row in table.select("tbody > tr")]
     spans = table.select("[colspan]:not([colspan='1']), [rowspan]:not([rowspan='1'])")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import dataclasses
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from commun import UserError, results
-from commun.datasets import ROOT, SAMPLE_ONLY, atomic_file
+from commun import UserError, native_stderr_to, results
+from commun.datasets import ROOT, SAMPLE_ONLY, atomic_file, working_folder
 
 HANDED_OUT = ROOT / "atelier" / "distribution.json"
 TYPES = {"int": int, "float": float, "str": str, "bool": lambda text: {"true": True, "false": False}[text.lower()]}
@@ -83,11 +84,10 @@ def select_parameters(paths: Sequence[Path], given: Mapping[str, str]) -> dict[P
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """How a run ended: `error` is empty if it succeeded, `cell` is the number of the failing code cell (from 1)."""
+    """How a run ended; `error` is empty if it succeeded."""
 
     seconds: float
     error: str = ""
-    cell: int = 0
 
 
 def run(
@@ -95,6 +95,7 @@ def run(
 ) -> Outcome:
     """Runs a notebook from a fresh kernel and writes what was executed, up to the failing cell if one fails."""
     import papermill
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -102,25 +103,38 @@ def run(
     if named and named != SAMPLE_ONLY:
         named = str(Path(named).resolve())  # the kernel starts in the notebook's folder
     extra = {"PROJETS_CARNET": str(source), **({"PROJETS_DATA": named} if named else {}), **(environment or {})}
-    before = {name: os.environ.get(name) for name in extra}
-    os.environ.update(extra)
+    log = working_folder() / "noyau.log"
     start = time.perf_counter()
     try:
-        papermill.execute_notebook(
-            str(source), str(target), parameters=dict(values), kernel_name="python3", cwd=str(source.parent),
-            progress_bar=False, log_output=False,
-        )  # fmt: skip
+        with _environment(extra), native_stderr_to(log):
+            papermill.execute_notebook(
+                str(source),
+                str(target),
+                parameters=dict(values),
+                kernel_name="python3",
+                cwd=str(source.parent),
+                progress_bar=False,
+            )
     except PapermillExecutionError as error:
-        cells = [c for c in read(target)["cells"] if c["cell_type"] == "code"]
-        failing = [i for i, c in enumerate(cells, 1) if any(o["output_type"] == "error" for o in c["outputs"])]
-        return Outcome(time.perf_counter() - start, f"{error.ename}: {error.evalue}", failing[-1] if failing else 0)
+        return Outcome(time.perf_counter() - start, f"{error.ename}: {error.evalue}")
+    except DeadKernelError:
+        message = f"le noyau Python s'est arrêté (mémoire épuisée ?) ; ses derniers messages sont dans {log}"
+        return Outcome(time.perf_counter() - start, message)
+    return Outcome(time.perf_counter() - start)
+
+
+@contextlib.contextmanager
+def _environment(values: Mapping[str, str]) -> Generator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
     finally:
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-    return Outcome(time.perf_counter() - start)
 
 
 # --- Checking --------------------------------------------------------------------------------------------------------

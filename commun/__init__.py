@@ -1,5 +1,11 @@
 """Helpers shared by the notebooks of the three projects."""
 
+import contextlib
+import os
+import sys
+from collections.abc import Generator
+from pathlib import Path
+
 
 class UserError(Exception):
     """A mistake that the user can mend.
@@ -7,3 +13,17 @@ class UserError(Exception):
     Its French message says what is wrong, where, and what to do next. The command line prints it without a
     traceback and exits with code 2.
     """
+
+
+@contextlib.contextmanager
+def native_stderr_to(path: Path) -> Generator[None]:
+    """Sends to a file what this process writes on standard error, native libraries and child processes included."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    try:
+        with path.open("w", encoding="utf-8") as stream:
+            os.dup2(stream.fileno(), 2)
+            yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)

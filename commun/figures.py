@@ -60,12 +60,13 @@ def number(value: float, decimals: int | None = None) -> str:
         return "indéfini"
     if decimals is None:
         decimals = 0 if float(value).is_integer() or abs(value) >= 1000 else 2 if abs(value) >= 1 else 3
-    return f"{value:,.{decimals}f}".replace(",", THIN).replace(".", ",").replace("-", "−")
+    return f"{value:z,.{decimals}f}".replace(",", THIN).replace(".", ",").replace("-", "−")
 
 
 def percent(value: float, decimals: int = 1) -> str:
     """Formats a proportion as a French percentage: 0.1234 gives "12,3 %"."""
-    return f"{number(100 * value, decimals)}{NBSP}%"
+    shown = number(100 * value, decimals)
+    return f"{shown}{NBSP}%" if np.isfinite(value) else shown
 
 
 def duration(seconds: float) -> str:
@@ -221,8 +222,10 @@ def plot_history(history: pd.DataFrame, *, title: str, unit: str = "") -> Figure
             )
     if len(history) > 3:  # the first epoch, far above the others, would flatten the rest
         values = history[[c for c in ("loss", "val_loss") if c in history]].to_numpy()[1:]
-        margin = 0.08 * (np.nanmax(values) - np.nanmin(values) + 1e-9)
-        axes.set_ylim(np.nanmin(values) - margin, np.nanmax(values) + margin)
+        values = values[np.isfinite(values)]
+        if values.size:  # none is left of a training that diverged
+            margin = 0.08 * (values.max() - values.min() + 1e-9)
+            axes.set_ylim(values.min() - margin, values.max() + margin)
     axes.set(title=title, xlabel="époque", ylabel=f"perte ({unit})" if unit else "perte")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend()
@@ -231,10 +234,10 @@ def plot_history(history: pd.DataFrame, *, title: str, unit: str = "") -> Figure
 
 def describe_history(history: pd.DataFrame, *, title: str, unit: str = "") -> str:
     """Says in one French line what `plot_history` draws."""
-    last = history.iloc[-1]
+    last, epochs = history.iloc[-1], len(history)
     parts = [f"{LABELS[c]} {number(last[c])}{NBSP}{unit}".rstrip() for c in ("loss", "val_loss") if c in history]
-    total = duration(history["seconds"].sum()) if "seconds" in history else ""
-    return f"{title} : {len(history)} époque{'s' * (len(history) > 1)}{f' en {total}' if total else ''} ; à la fin, {', '.join(parts)}."
+    time = f" en {duration(history['seconds'].sum())}" if "seconds" in history else ""
+    return f"{title} : {epochs} époque{'s' if epochs > 1 else ''}{time} ; à la fin, {', '.join(parts)}."
 
 
 def plot_grid(
@@ -301,14 +304,17 @@ def plot_confusion(matrix: np.ndarray, names: Sequence[str], *, title: str, xlab
 
 
 def describe_confusion(matrix: np.ndarray, names: Sequence[str]) -> str:
-    """Says in French the mean of the diagonal and the largest confusion of a matrix of counts, shape (k, k)."""
+    """Says in French the mean of the diagonal and the largest confusion of a matrix of counts, shape (k, k).
+
+    Classes without examples are left out of the mean.
+    """
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     off = shares - np.diag(np.diag(shares))
     i, j = np.unravel_index(off.argmax(), off.shape)
-    return (
-        f"Matrice de confusion : {percent(np.diag(shares).mean())} en moyenne sur la diagonale ; la confusion la plus "
-        f"fréquente est {names[i]} prise pour {names[j]} ({percent(off[i, j])})."
-    )
+    largest = f"la confusion la plus fréquente va de « {names[i]} » à « {names[j]} » ({percent(off[i, j])})"
+    mean = percent(np.diag(shares)[matrix.sum(axis=1) > 0].mean())
+    end = largest if off.any() else "aucune confusion"
+    return f"Matrice de confusion : {mean} en moyenne sur la diagonale ; {end}."
 
 
 # --- Networks --------------------------------------------------------------------------------------------------------

@@ -81,6 +81,15 @@ def read_metrics(path: Path) -> dict[str, Any] | None:
     return content
 
 
+def journal(path: Path, configuration: str, figures_read: Mapping[str, float]) -> None:
+    """Adds a line to `journal.csv`: a reading of a real test part, with its date, configuration hash and figures."""
+    line = {"date": date.today().isoformat(), "configuration": configuration}
+    line |= {name: round(float(value), 4) for name, value in figures_read.items()}
+    before = pd.read_csv(path, dtype=str) if path.is_file() else pd.DataFrame()
+    with atomic_file(path) as temporary:
+        pd.concat([before, pd.DataFrame([line])]).to_csv(temporary, index=False)
+
+
 def comparison(
     labels: Mapping[str, str],
     mine: Mapping[str, Mapping],

@@ -9,19 +9,26 @@ import dataclasses
 import hashlib
 import json
 import os
+import shutil
 import time
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras
 import numpy as np
 import pandas as pd
 
-from commun import UserError, figures
+from commun import UserError, figures, native_stderr_to
 from commun.datasets import atomic_file, atomic_folder, working_folder
+
+# What reading a damaged file raises.
+UNREADABLE = (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile)
+
+with native_stderr_to(Path(os.devnull)):  # TensorFlow announces itself there, whatever its log level
+    import keras
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,15 +85,12 @@ def load_or_train(
     folder = working_folder("modeles", project) / run_key(config, data=data, version=version)
     if folder.is_dir():
         return load_run(folder)
-    checkpoints = folder.with_name(f"{folder.name}.en_cours")
-    checkpoints.mkdir(exist_ok=True)
+    checkpoints = working_folder("modeles", project, f"{folder.name}.en_cours")
     model = build()
     history, metrics = fit(model, checkpoints)
     with atomic_folder(folder) as temporary:
         save_run(temporary, model, config, history, metrics, data=data, version=version)
-    for path in checkpoints.iterdir():
-        path.unlink()
-    checkpoints.rmdir()
+    shutil.rmtree(checkpoints, ignore_errors=True)
     return Run(model, history, metrics, folder, fresh=True)
 
 
@@ -115,10 +119,10 @@ def load_run(folder: Path) -> Run:
         model = keras.saving.load_model(folder / "model.keras", compile=False)
         history = pd.read_csv(folder / "history.csv")
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (*UNREADABLE, TypeError) as error:
         raise UserError(
-            f"Le modèle enregistré dans {folder} est illisible ({type(error).__name__}). Effacez ce dossier et relancez : "
-            "le modèle sera entraîné de nouveau."
+            f"Le modèle enregistré dans {folder} est illisible ({type(error).__name__}). Effacez ce dossier et "
+            "relancez : le modèle sera entraîné de nouveau."
         ) from error
     return Run(model, history, metrics, folder, fresh=False)
 
@@ -232,7 +236,7 @@ def fit_epochs(
         logs = model.fit(**data(epoch), shuffle=False, verbose=0).history
         row = {"epoch": epoch + 1} | {name: float(values[-1]) for name, values in logs.items()}
         if evaluate:
-            row |= evaluate(model)
+            row |= {name: float(value) for name, value in evaluate(model).items()}
         row["seconds"] = round(time.perf_counter() - start, 2)
         rows.append(row)
         if checkpoints:
@@ -266,7 +270,7 @@ def _resume(model: keras.Model, folder: Path) -> list[dict]:
             rows = json.loads(str(state["rows"]))
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
-    except (OSError, ValueError, KeyError) as error:
+    except UNREADABLE as error:
         raise UserError(
             f"Le point de reprise {path} est illisible. Effacez-le pour recommencer l'entraînement."
         ) from error

@@ -41,7 +41,7 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """The dataset in three parts: `fit` and `validation` share the official training part; `test` is the official one."""
+    """The dataset: `fit` and `validation` share the official training part, `test` is the official test part."""
 
     fit: Part
     validation: Part
@@ -59,10 +59,16 @@ def load() -> Data:
     """Loads Fashion-MNIST, real where it is present, otherwise the synthetic sample.
 
     Raises:
-        UserError: a file is missing, truncated, swapped or not what it should be.
+        UserError: a file is missing, truncated, swapped or not what it should be, or a class has too few images.
     """
     location = locate("fashion_mnist", draw=sample.draw, version=sample.VERSION)
     train = read_part(location.folder, "train")
+    present, needed = np.bincount(train.labels, minlength=len(CLASSES)), round(1 / VALIDATION_SHARE)
+    if present.min() < needed:
+        raise UserError(
+            f"{location.folder} : {present.min()} image(s) d'apprentissage pour « {CLASSES[present.argmin()]} », il en "
+            f"faut au moins {needed} par classe. Complétez le jeu, ou retirez-le pour travailler sur l'échantillon."
+        )
     fit, validation = train_test_split(
         np.arange(len(train)), test_size=VALIDATION_SHARE, stratify=train.labels, random_state=SPLIT_SEED
     )
@@ -115,7 +121,15 @@ def duplicates(first: Part, second: Part) -> list[tuple[int, int]]:
 
 
 def one_per_class(part: Part, count: int, *, seed: int) -> np.ndarray:
-    """Returns the indices of `count` images of each class, shape (10 * count,), ordered by class, drawn by `seed`."""
+    """Returns the indices of `count` images of each class, shape (10 * count,), ordered by class, drawn by `seed`.
+
+    Raises:
+        UserError: a class has fewer images.
+    """
+    present = np.bincount(part.labels, minlength=len(CLASSES))
+    if present.min() < count:
+        short = ", ".join(CLASSES[c] for c in np.flatnonzero(present < count))
+        raise UserError(f"Moins de {count} image(s) dans cette part pour : {short}. Complétez le jeu de données.")
     random = np.random.default_rng(seed)
     chosen = [random.choice(np.flatnonzero(part.labels == c), count, replace=False) for c in range(len(CLASSES))]
     return np.concatenate(chosen)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +68,7 @@ def decode(model: CVAE, codes: np.ndarray, labels: np.ndarray, *, batch: int = 1
 
 
 def nelbo_terms(model: CVAE, part: Part, *, seed: int = 0, batch: int = 1000) -> np.ndarray:
-    """Returns each image's reconstruction and KL terms at beta = 1, shape (n, 2); one draw of z, the same at each call."""
+    """Returns each image's reconstruction and KL terms at beta = 1, shape (n, 2), always with the same noise."""
     noise = np.random.default_rng(seed).standard_normal((len(part), model.config.latent_dim), dtype="float32")
     terms = np.empty((len(part), 2), "float64")
     for window, x, y in _batches(part, batch):
@@ -428,8 +427,8 @@ def describe_loss_budget(table: pd.DataFrame) -> str:
     """Says in French what `plot_loss_budget` draws."""
     worst, best = table["ecart"].idxmax(), table["ecart"].idxmin()
     return (
-        f"Barres par classe : l'écart de reconstruction va de {figures.number(table['ecart'].min(), 1)} nats ({best}) à "
-        f"{figures.number(table['ecart'].max(), 1)} nats ({worst}) ; en moyenne, plancher "
+        f"Barres par classe : l'écart de reconstruction va de {figures.number(table['ecart'].min(), 1)} nats ({best}) "
+        f"à {figures.number(table['ecart'].max(), 1)} nats ({worst}) ; en moyenne, plancher "
         f"{figures.number(table['plancher'].mean(), 1)}, écart {figures.number(table['ecart'].mean(), 1)}, "
         f"KL {figures.number(table['kl'].mean(), 1)}."
     )
@@ -550,7 +549,7 @@ def generation_table(metrics: dict, images: np.ndarray, labels: np.ndarray, real
 
 
 def confusion(images: np.ndarray, labels: np.ndarray, real: Real) -> np.ndarray:
-    """Returns how the judge reads generated images: counts, shape (10, 10), asked class by row, read class by column."""
+    """Returns how the judge reads generated images: counts, shape (10, 10), asked class by row, read by column."""
     from sklearn.metrics import confusion_matrix
 
     return confusion_matrix(labels, judging.logits_and_features(real.judge, images)[0].argmax(1), labels=range(10))
@@ -598,8 +597,8 @@ def reading_advice(location, reference: dict | None) -> str:
     if location.is_real:
         return f"Les trois colonnes portent sur les mêmes données et se comparent. {made}"
     return (
-        "Cette exécution porte sur l'**échantillon synthétique**, la référence et les résultats publiés sur les données "
-        f"réelles : les colonnes ne se comparent pas, elles donnent un ordre de grandeur. {made}"
+        "Cette exécution porte sur l'**échantillon synthétique**, la référence et les résultats publiés sur les "
+        f"données réelles : les colonnes ne se comparent pas, elles donnent un ordre de grandeur. {made}"
     )
 
 

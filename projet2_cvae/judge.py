@@ -18,12 +18,12 @@ from projet2_cvae.dataset import CLASSES, Part
 
 VERSION = 1
 PROJECT = "projet2_cvae"
-FEATURES = "caracteristiques"
+BODY, HEAD = "corps", "tete"  # the features, and the class they lead to
 
 
 @dataclasses.dataclass(frozen=True)
 class JudgeConfig(training.Budget):
-    """The judge and its training: `width` channels in its first layer, `features` units in the layer before the last."""
+    """The judge and its training: `width` channels in its first layer, `features` units before its last."""
 
     width: int = 32
     features: int = 64
@@ -37,16 +37,15 @@ def build(config: JudgeConfig) -> keras.Model:
     image = keras.Input((28, 28, 1), dtype="uint8", name="image")
     x = layers.Rescaling(1 / 255)(image)
     x = layers.RandomFlip("horizontal", seed=config.seed)(x)
-    x = layers.RandomTranslation(0.07, 0.07, fill_mode="constant", seed=config.seed)(x)
     for width, stride in ((config.width, 1), (2 * config.width, 2), (2 * config.width, 1), (4 * config.width, 2)):
         x = layers.Conv2D(width, 3, strides=stride, padding="same", use_bias=False)(x)
         x = layers.BatchNormalization(momentum=0.95)(x)
         x = layers.Activation("relu")(x)
     x = layers.Flatten()(x)
-    x = layers.Dropout(0.3, seed=config.seed)(x)
-    x = layers.Dense(config.features, activation="relu", name=FEATURES)(x)
-    x = layers.Dropout(0.3, seed=config.seed)(x)
-    model = keras.Model(image, layers.Dense(len(CLASSES))(x), name="juge")
+    x = layers.Dropout(0.4, seed=config.seed)(x)
+    body = keras.Model(image, layers.Dense(config.features, activation="relu")(x), name=BODY)
+    image = keras.Input((28, 28, 1), dtype="uint8")
+    model = keras.Model(image, layers.Dense(len(CLASSES), name=HEAD)(body(image)), name="juge")
     model.compile(
         training.adam(config),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -89,6 +88,7 @@ def train(config: JudgeConfig, part: Part, *, title: str = "") -> training.Run:
 
 def logits_and_features(judge: keras.Model, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns the judge's logits, float32 (n, 10), and features, float32 (n, f), of uint8 images (n, 28, 28, 1)."""
-    both = keras.Model(judge.input, [judge.output, judge.get_layer(FEATURES).output])
-    logits, features = both.predict(images, batch_size=500, verbose=0)
-    return np.asarray(logits), np.asarray(features)
+    body, head = judge.get_layer(BODY), judge.get_layer(HEAD)
+    features = np.asarray(body.predict(images, batch_size=500, verbose=0))
+    weights, bias = (np.asarray(w) for w in head.weights)
+    return features @ weights + bias, features

@@ -27,6 +27,7 @@ from projet2_cvae.dataset import CLASSES, Part
 VERSION = 1
 PROJECT = "projet2_cvae"
 FORMS = ("dense", "conv")
+CONDITIONINGS = ("concat", "product")
 SIDE = 28
 
 
@@ -36,6 +37,8 @@ class Config(training.Budget):
 
     Attributes:
         conditional: gives the label to the encoder and to the decoder (CVAE), or to neither (VAE).
+        conditioning: how a CVAE joins the label to the code: "concat" appends it; "product" gives each class its own
+            weights in the two layers that touch the code.
         form: "dense" or "conv".
         latent_dim: dimension d of the latent space.
         width: units of the wide hidden layers (dense), or channels of the wide feature maps (conv).
@@ -47,6 +50,7 @@ class Config(training.Budget):
     """
 
     conditional: bool = True
+    conditioning: str = "concat"
     form: str = "dense"
     latent_dim: int = 16
     width: int = 512
@@ -62,10 +66,16 @@ class Config(training.Budget):
         """
         if self.form not in FORMS:
             raise UserError(f"Forme de réseau inconnue : « {self.form} ». Formes possibles : {', '.join(FORMS)}.")
+        if self.conditioning not in CONDITIONINGS:
+            raise UserError(
+                f"Conditionnement inconnu : « {self.conditioning} ». Valeurs possibles : {', '.join(CONDITIONINGS)}."
+            )
         super().__post_init__()
         for name in ("latent_dim", "width"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} doit être au moins 1 (valeur donnée : {getattr(self, name)}).")
+        if not 0 <= self.beta < float("inf"):
+            raise UserError(f"beta doit être positif ou nul (valeur donnée : {self.beta}).")
         if not 0 <= self.warmup <= 1:
             raise UserError(f"warmup est une part de l'entraînement, de 0 à 1 (valeur donnée : {self.warmup}).")
 
@@ -135,7 +145,7 @@ def build_encoder(config: Config) -> keras.Model:
         features = layers.Conv2D(width, 5, strides=2, padding="same", activation="silu")(features)
         features = _join(layers.Flatten()(features), label, config)
         features = layers.Dense(4 * width, activation="silu")(features)
-    latent = layers.Dense(2 * config.latent_dim, name="latente")(features)
+    latent = layers.Dense(2 * config.latent_dim, name="latente")(_specialise(features, label, config))
     return keras.Model([image, label] if config.conditional else [image], latent, name="encodeur")
 
 
@@ -143,7 +153,7 @@ def build_decoder(config: Config) -> keras.Model:
     """Returns the decoder: (z, labels) -> logits of the grey levels, shape (n, 28, 28, 1); z has shape (n, d)."""
     code = keras.Input((config.latent_dim,), name="code")
     label = keras.Input((len(CLASSES),), name="etiquette")
-    features = _join(code, label, config)
+    features = _join(_specialise(code, label, config), label, config)
     width = config.width
     if config.form == "dense":
         for units in (width, width):
@@ -159,6 +169,18 @@ def build_decoder(config: Config) -> keras.Model:
 
 def _join(features, label, config: Config):
     return layers.Concatenate()([features, label]) if config.conditional else features
+
+
+def _specialise(features, label, config: Config):
+    """Places features, shape (n, f), in the block of their class, shape (n, 10 f), the other blocks being zero.
+
+    The dense layer that follows then has weights of its own for each class: it can turn and stretch the code so that
+    within each class, and not only over all of them, codes follow N(0, I).
+    """
+    if not config.conditional or config.conditioning == "concat":
+        return features
+    blocks = layers.Multiply()([layers.Reshape((len(CLASSES), 1))(label), layers.Reshape((1, -1))(features)])
+    return layers.Flatten()(blocks)
 
 
 @keras.saving.register_keras_serializable(PROJECT)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import warnings
+import warnings
 from pathlib import Path
 
 import keras
@@ -23,23 +25,23 @@ from projet2_cvae.evaluation import REFERENCE, nelbo_terms
 from projet2_cvae.model import PROJECT, VERSION, Config, build, epoch_data
 
 SPACE = {
+    "conditioning": ("concat", "product"),
     "form": ("dense", "conv"),
     "size": (0.5, 0.75, 1.0),  # of the form's largest width
     "latent_dim": (8, 12, 16, 24, 32),
     "learning_rate": (5e-4, 5e-3),  # logarithmic
     "batch_size": (64, 128, 256),
     "warmup": (0.0, 0.1, 0.25, 0.5),
-    "flip": (False, True),
 }
 WIDEST = {"dense": 512, "conv": 64}  # so that the committed weights stay under 5 MB
 NAMES = {
+    "conditioning": "étiquette",
     "form": "forme",
     "size": "taille",
     "latent_dim": "dimension latente",
     "learning_rate": "pas d'apprentissage",
     "batch_size": "taille de lot",
     "warmup": "montée de β",
-    "flip": "miroir",
 }
 
 
@@ -78,11 +80,11 @@ def search(data: Data, budget: training.Budget, *, trials: int, title: str = "")
     )
     study = _open_study(key, budget)
     slot = figures.Slot() if title else None
-    done = sum(t.state.is_finished() for t in study.trials)
-    for number in range(done, trials):
+    while (done := sum(t.state.is_finished() for t in study.trials)) < trials:  # other workers' trials count too
+        study.sampler = _sampler(budget.seed, len(study.trials))
         study.optimize(lambda trial: _objective(trial, data, budget), n_trials=1)
         if slot:
-            slot.text(f"{title} : essai {number + 1}/{trials}, meilleur {figures.number(best_value(study))} nats")
+            slot.text(f"{title} : essai {done + 1}/{trials}, meilleur {figures.number(best_value(study))} nats")
     return table_of(study)
 
 
@@ -97,16 +99,17 @@ def _open_study(key: str, budget: training.Budget):
     from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 
     url = os.environ.get("PROJETS_ETUDES") or f"sqlite:///{(working_folder('etudes') / f'{PROJECT}.db').as_posix()}"
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # heartbeats, stable since 2021
     longest = int(np.ceil(max(SPACE["warmup"]) * budget.epochs))
     try:
-        storage = RDBStorage(
-            url, heartbeat_interval=60, heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=1)
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # the heartbeat, since 2021
+            retry = RetryHeartbeatStaleTrialCallback(max_retry=1)
+            storage = RDBStorage(url, heartbeat_interval=60, heartbeat_stale_trial_callback=retry)
         return optuna.create_study(
             storage=storage,
             study_name=key,
             load_if_exists=True,
-            sampler=optuna.samplers.TPESampler(seed=budget.seed, n_startup_trials=8),
             pruner=optuna.pruners.MedianPruner(n_startup_trials=6, n_warmup_steps=longest),
         )
     except Exception as error:  # every driver has errors of its own
@@ -114,6 +117,14 @@ def _open_study(key: str, budget: training.Budget):
             f"La base des études est inaccessible ({type(error).__name__}). Vérifiez PROJETS_ETUDES, ou retirez cette "
             "variable pour travailler avec un fichier local."
         ) from error
+
+
+def _sampler(seed: int, number: int):
+    """Returns the sampler of one trial: a function of the seed and its number, so that a resumed study goes on."""
+    import optuna
+
+    drawn = np.random.default_rng([seed, number]).integers(2**31)
+    return optuna.samplers.TPESampler(seed=int(drawn), n_startup_trials=8)
 
 
 def _objective(trial, data: Data, budget: training.Budget) -> float:
@@ -132,7 +143,7 @@ def _objective(trial, data: Data, budget: training.Budget) -> float:
 
     def report(epoch: int, row: dict) -> None:
         trial.report(row["val_loss"], epoch)
-        if trial.should_prune():
+        if epoch + 1 < budget.epochs and trial.should_prune():  # at its last epoch, it is complete
             raise optuna.TrialPruned
 
     history = training.fit_epochs(
@@ -256,10 +267,8 @@ def describe_config(config: Config) -> str:
 
 
 def _word(name: str, value) -> str:
-    if isinstance(value, (bool, np.bool_)):
-        return "oui" if value else "non"
     if isinstance(value, str):
-        return {"dense": "dense", "conv": "convolutive"}[value]
+        return {"dense": "dense", "conv": "convolutive", "concat": "jointe", "product": "par classe"}[value]
     if name in ("size", "warmup"):
         return figures.percent(value, 0)
     return figures.number(value, 4 if name == "learning_rate" else 0)
@@ -269,10 +278,15 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
     """Returns a study's table as readers see it: French columns, best trials first, pruned ones last."""
     order = table.sort_values(["state", "val_nelbo"])
     columns = {NAMES[name]: [_word(name, v) for v in order[name]] for name in SPACE}
-    return pd.DataFrame({
-        "essai": order["number"] + 1, "état": order["state"], "ELBO négative (nats)": order["val_nelbo"].round(2).tolist(),
-        **columns, "durée (s)": order["seconds"].round().astype(int),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "essai": order["number"] + 1,
+            "état": order["state"],
+            "ELBO négative (nats)": order["val_nelbo"].round(2).tolist(),
+            **columns,
+            "durée (s)": order["seconds"].round().astype(int),
+        }
+    )
 
 
 def summary(table: pd.DataFrame) -> dict[str, float]:
@@ -284,8 +298,10 @@ def summary(table: pd.DataFrame) -> dict[str, float]:
 def conclusion(table: pd.DataFrame) -> str:
     """Says in French what a study's complete trials show, form against form, and the first cause of differences."""
     complete = table[table["state"] == "complet"]
+    if complete.empty:
+        return "Aucun essai n'est complet : cette étude ne permet pas de conclure."
     lowest = complete.groupby("form")["val_nelbo"].min()
-    text = f"Sur {len(complete)} essais complets, "
+    text = f"Sur {len(complete)} essais complets, " if len(complete) > 1 else "Sur 1 essai complet, "
     text += " ; ".join(
         f"le meilleur réseau de forme {_word('form', f)} atteint {figures.number(v, 1)} nats" for f, v in lowest.items()
     )
@@ -354,6 +370,8 @@ def plot_parallel(table: pd.DataFrame) -> Figure:
 def describe_parallel(table: pd.DataFrame) -> str:
     """Says in French what `plot_parallel` draws."""
     complete = table[table["state"] == "complet"].sort_values("val_nelbo")
+    if complete.empty:
+        return "Coordonnées parallèles vides : aucun essai n'est complet."
     first, last = complete.iloc[0], complete.iloc[-1]
     settings = ", ".join(f"{NAMES[n]} {_word(n, first[n])}" for n in SPACE)
     return (

@@ -57,7 +57,7 @@ def dump(page: Path) -> tuple[str, list[str]]:
     with tempfile.TemporaryDirectory(prefix="netlog-") as folder:
         log = Path(folder, "net.json")
         run = _run(page, "--dump-dom", f"--log-net-log={log}", "--virtual-time-budget=3000")
-        failed = [line for line in run.stderr.splitlines() if ":CONSOLE" in line]
+        failed = [f"console: {line}" for line in re.findall(r":CONSOLE[^\]]*\] (.*)", run.stderr)]
         return run.stdout, failed + _requests(log)
 
 

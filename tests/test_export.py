@@ -26,9 +26,14 @@ SVG = (
     '<title>Courbe décroissante</title><defs><clipPath id="cadre"><rect width="20" height="10"/></clipPath></defs>'
     '<path d="M0 0L20 10" stroke="black" clip-path="url(#cadre)"/></svg>'
 )
-WIDE = "<table border='1' class='dataframe'><caption>Table large</caption><thead><tr>{}</tr></thead><tbody><tr>{}</tr></tbody></table>".format(
-    "".join(f"<th>mesure {i}</th>" for i in range(30)), "".join(f"<td>−{i},5</td>" for i in range(30))
+WIDE = (
+    "<table border='1' class='dataframe'><caption>Table large</caption><thead><tr>"
+    + "".join(f"<th>mesure {i}</th>" for i in range(30))
+    + "</tr></thead><tbody><tr>"
+    + "".join(f"<td>−{i},5</td>" for i in range(30))
+    + "</tr></tbody></table>"
 )
+CARD = {"application/vnd.projets.carte+json": {"a": 1}, "text/html": "<p>Carte</p>", "text/plain": "carte"}
 PROSE = r"""# Générer des vêtements : l'**étude** d'un CVAE
 
 Une formule, $q_\phi(z \mid x) = \mathcal{N}(\mu, \sigma^2)$, et une autre qui échoue, $\inconnue{x}$.
@@ -80,7 +85,7 @@ def cells() -> list:
             outputs=[
                 display({"text/html": WIDE, "text/plain": "table"}),
                 display({"text/markdown": "La perte vaut **1,2** $\\pm 0{,}1$ nat.", "text/plain": "La perte"}),
-                display({"application/vnd.projets.carte+json": {"a": 1}, "text/html": "<p>Carte</p>", "text/plain": "c"}),
+                display(CARD),
                 display({"text/plain": "[1, 2, 3]"}),
             ],
         ),
@@ -90,9 +95,8 @@ def cells() -> list:
 def failed(before: list) -> list:
     marker = new_markdown_cell("<span style='color:red'>An Exception was encountered at 'In [5]'.</span>")
     marker.metadata["tags"] = ["papermill-error-cell-tag"]
-    error = new_output(
-        "error", ename="ValueError", evalue="forme <inattendue>", traceback=["\x1b[31mValueError\x1b[0m: forme <inattendue>"]
-    )
+    trace = ["\x1b[31mValueError\x1b[0m: forme <inattendue>"]
+    error = new_output("error", ename="ValueError", evalue="forme <inattendue>", traceback=trace)
     return [marker, *before, new_code_cell("1 / 0  # é", outputs=[error]), new_code_cell("suite()")]
 
 
@@ -106,12 +110,17 @@ def write(folder: Path, content: list, name: str = "carnet.ipynb") -> Path:
     return path
 
 
+def exported(folder: Path, content: list) -> BeautifulSoup:
+    export_notebook(write(folder, content), folder / "p.html")
+    return BeautifulSoup((folder / "p.html").read_text(encoding="utf-8"), "html.parser")
+
+
 @pytest.fixture(scope="module")
 def report(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("rapport à lire")
     target = folder / "pages" / "rapport.html"
-    notebook = write(folder, cells())
-    export_notebook(notebook, target, previous=("été 1.html", "Préparer"), following=("3.html", "Évaluer"), index="index.html")
+    neighbours = {"previous": ("été 1.html", "Préparer"), "following": ("3.html", "Évaluer")}
+    export_notebook(write(folder, cells()), target, **neighbours, index="index.html")
     return target
 
 
@@ -122,13 +131,15 @@ def soup(report) -> BeautifulSoup:
 
 def remote(page: str) -> list[str]:
     """Returns what a page would load from elsewhere: links to follow and namespaces are not loads."""
-    loads = r"""(?:<(?!a\b)[a-z]+\b[^>]*?\s(?:src|href|data|poster|srcset|xlink:href)\s*=\s*["']?|@import\s*(?:url\()?["']?|url\(["']?)"""
-    return re.findall(loads + r"(?:https?:)?//[^\s\"')]+", page)
+    attribute = r"""<(?!a\b)[a-z]+\b[^>]*?\s(?:src|href|data|poster|srcset|xlink:href)\s*=\s*["']?"""
+    style = r"""@import\s*(?:url\()?["']?|url\(["']?"""
+    return re.findall(rf"(?:{attribute}|{style})(?:https?:)?//[^\s\"')]+", page)
 
 
 def test_the_check_for_remote_loads_sees_them():
-    for page in ('<img alt="" src="https://a.b/c">', "<style>@import 'http://a.b'</style>", "<p style='background:url(//a.b)'>"):
-        assert remote(page)
+    assert remote('<img alt="" src="https://a.b/c">')
+    assert remote("<style>@import 'http://a.b'</style>")
+    assert remote("<p style='background:url(//a.b)'>")
     assert not remote('<a href="https://a.b">x</a><svg xmlns="http://www.w3.org/2000/svg">')
 
 
@@ -174,7 +185,7 @@ def test_formulas_become_mathml(soup):
     [
         r"\begin{align} z &= \mu + \sigma \odot \varepsilon \\ \hat{y} &= \arg\max_{c} p(c \mid x) \end{align}",
         r"\begin{cases} 0 & \text{si } x < 0 \\ x & \text{sinon} \end{cases}",
-        r"\underbrace{\mathbb{E}_{q}\left[\log p_\theta(x)\right]}_{\text{reconstruction}} - \beta D_{\mathrm{KL}}(q \,\|\, p)",
+        r"\underbrace{\mathbb{E}_{q}\left[\log p_\theta(x)\right]}_{\text{terme}} - \beta D_{\mathrm{KL}}(q \,\|\, p)",
         r"\bigl\lVert \boldsymbol\mu \bigr\rVert_2^2 \sim \operatorname{softmax}(-x)",
         r"x' = 5{,}2\,\% \label{eq:un}",
     ],
@@ -228,10 +239,11 @@ def test_outputs(soup):
 
 
 def test_source_shown_by_the_notebook_takes_the_colours_of_the_page(tmp_path):
-    shown = '<details open><summary>Source de a.b</summary><div class="highlight" style="background: #f0f0f0"><pre>{}</pre></div></details>'
-    code = shown.format('<span style="color: #007020">def</span> f():\n    return <span>1</span>')
-    export_notebook(write(tmp_path, [new_code_cell("code(f)", outputs=[display({"text/html": code})])]), tmp_path / "p.html")
-    page = BeautifulSoup((tmp_path / "p.html").read_text(encoding="utf-8"), "html.parser")
+    code = (
+        '<details open><summary>Source de a.b</summary><div class="highlight" style="background: #f0f0f0"><pre>'
+        '<span style="color: #007020">def</span> f():\n    return <span>1</span></pre></div></details>'
+    )
+    page = exported(tmp_path, [new_code_cell("code(f)", outputs=[display({"text/html": code})])])
     assert page.select_one("details .highlight .k").string == "def"
     assert page.select_one("details pre").get_text().rstrip() == "def f():\n    return 1"
     assert not page.select("[style]")
@@ -241,8 +253,7 @@ def test_pandas_frame_shown_by_its_name(tmp_path):
     import pandas as pd
 
     frame = pd.DataFrame({"nom": ["a"] * 100, "x": [0.5] * 100})
-    export_notebook(write(tmp_path, [new_code_cell("t", outputs=[display({"text/html": frame._repr_html_()})])]), tmp_path / "p.html")
-    page = BeautifulSoup((tmp_path / "p.html").read_text(encoding="utf-8"), "html.parser")
+    page = exported(tmp_path, [new_code_cell("t", outputs=[display({"text/html": frame._repr_html_()})])])
     assert "100 lignes × 2 colonnes" in page.main.get_text()
     assert not page.main.select("style")
 
@@ -251,7 +262,8 @@ def test_nothing_remote_survives_in_outputs(tmp_path):
     hostile = (
         '<script src="https://cdn.example.org/a.js"></script><link rel="stylesheet" href="https://example.org/a.css">'
         "<style>@import url(https://example.org/b.css); p{background:url('https://example.org/c.png')}</style>"
-        '<img src="https://example.org/d.png"><iframe src="//example.org/"></iframe><img src="voisine.png" alt="voisine">'
+        '<img src="https://example.org/d.png"><iframe src="//example.org/"></iframe>'
+        '<img src="voisine.png" alt="voisine">'
         '<video poster="https://example.org/e.png"><source src="https://example.org/f.mp4"></video><p>reste</p>'
     )
     content = [new_code_cell("x", outputs=[display({"text/html": hostile})])]
@@ -330,12 +342,14 @@ def test_index(tmp_path):
 
 def test_colours_have_enough_contrast():
     css = (export.TEMPLATE / "rapport.css").read_text(encoding="utf-8")
-    light, dark = (dict(re.findall(r"--([\w-]+): (#\w+)", block)) for block in re.findall(r":root \{([^}]*--fond[^}]*)\}", css))
+    blocks = re.findall(r":root \{([^}]*--fond[^}]*)\}", css)
+    light, dark = (dict(re.findall(r"--([\w-]+): (#\w+)", block)) for block in blocks)
 
     def luminance(colour: str) -> float:
         digits = colour[1:] if len(colour) == 7 else "".join(2 * c for c in colour[1:])
         parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
-        return sum(w * (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4) for w, p in zip((0.2126, 0.7152, 0.0722), parts))
+        red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
     def contrast(one: str, other: str) -> float:
         low, high = sorted((luminance(one), luminance(other)))
@@ -349,7 +363,7 @@ def test_colours_have_enough_contrast():
         assert contrast(colour, "#ffffff") >= 4.5
 
 
-@pytest.mark.skipif(browser.chromium() is None, reason="ni chromium, ni chromium-browser, ni google-chrome sur cette machine")
+@pytest.mark.skipif(browser.chromium() is None, reason="no chromium, chromium-browser or google-chrome here")
 class TestInChromium:
     """The pages in a real browser whose network is cut."""
 
@@ -375,7 +389,8 @@ class TestInChromium:
             inner, needed = BeautifulSoup(browser.dump(frame)[0], "html.parser").title.string.split()
             assert int(inner) == 390 and int(needed) <= 390
 
-    def test_the_browser_check_sees_a_remote_load(self, tmp_path):
+    def test_the_browser_check_sees_loads_and_errors(self, tmp_path):
         page = tmp_path / "distante.html"
-        page.write_text('<!DOCTYPE html><img src="https://example.org/a.png" alt="">', encoding="utf-8")
-        assert any("example.org" in line for line in browser.dump(page)[1])
+        page.write_text('<img src="https://example.org/a.png" alt=""><script>absent()</script>', encoding="utf-8")
+        failed_requests = " ".join(browser.dump(page)[1])
+        assert "example.org" in failed_requests and "absent is not defined" in failed_requests

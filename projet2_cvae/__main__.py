@@ -1,0 +1,132 @@
+"""Makes `reference/` from the real Fashion-MNIST: `python -m projet2_cvae --help`.
+
+Every step is resumable: what is finished is found again in `travail/`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import dataclasses
+import datetime
+import sys
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from commun import UserError, results, training
+from projet2_cvae import dataset, evaluation, judge, model, selection
+
+LICENCE = """# Licence
+
+Les poids et les mesures de ce dossier viennent d'un entraînement sur Fashion-MNIST (Zalando Research, licence MIT).
+Ils sont distribués sous la même licence que le dépôt (MIT). Aucune image du jeu de données n'est ici : `juge.npz` contient
+les caractéristiques que le juge calcule sur des images d'apprentissage, non les images.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the study, the final, the three seeds and the measures, and writes `reference/`."""
+    options = _parse(arguments)
+    try:
+        data = dataset.load()
+        if not data.location.is_real:
+            raise UserError(
+                "La référence se fait sur les données réelles : indiquez où elles sont avec PROJETS_DATA, ou "
+                "téléchargez-les (python -m atelier donnees telecharger fashion_mnist)."
+            )
+        _make(options, data)
+    except UserError as error:
+        print(f"Erreur : {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    full = model.profile("complet")
+    parser = argparse.ArgumentParser(prog="python -m projet2_cvae", description="Refait reference/ sur les données réelles.")
+    options = {
+        "--essais": (full.trials, "essais de l'étude"),
+        "--images-essai": (full.trial[0], "images vues par un essai"),
+        "--images": (full.model[0], "images vues par un modèle final"),
+        "--epoques": (full.model[1], "époques qui découpent un entraînement final"),
+        "--finalistes": (full.finalists, "essais entraînés de nouveau"),
+        "--images-juge": (full.judge, "images vues par le juge"),
+    }
+    for name, (default, text) in options.items():
+        parser.add_argument(name, type=int, default=default, help=f"{text} ({default} par défaut)")
+    parser.add_argument("--graines", type=int, nargs="+", default=[0, 1, 2], help="graines des modèles finals (0 1 2)")
+    parser.add_argument("--sans-test", action="store_true", help="s'arrête avant de lire la part de test")
+    return parser.parse_args(arguments)
+
+
+def _make(options: argparse.Namespace, data: dataset.Data) -> None:
+    start = time.time()
+    folder = evaluation.REFERENCE
+    folder.mkdir(exist_ok=True)
+    trial = training.Budget(images_seen=options.images_essai, epochs=model.profile("complet").trial[1])
+    study = selection.search(data, trial, trials=options.essais, title="Étude")
+    study.to_csv(folder / "etude.csv", index=False)
+
+    full = training.Budget(images_seen=options.images, epochs=options.epoques)
+    candidates = [selection.config_of(params, full) for params in selection.best(study, options.finalistes)]
+    default = model.Config(images_seen=options.images, epochs=options.epoques)
+    final = [(config, model.train(config, data.fit, data.validation, title="Finale")) for config in (default, *candidates)]
+    _write_final(folder / "finale.csv", final)
+    chosen = min(final, key=lambda pair: pair[1].metrics["val_loss"])[0]
+
+    train = data.train
+    reader = judge.train(judge.JudgeConfig(images_seen=options.images_juge), train, title="Juge").model
+    configs = [dataclasses.replace(chosen, seed=seed) for seed in options.graines]
+    runs = [model.train(config, train, title=f"Modèle final, graine {config.seed}") for config in configs]
+    baseline = model.train(default, train, title="Réglages par défaut").model
+    if options.sans_test:
+        return
+    real = evaluation.real_side(reader, train, 10_000)
+    evaluation.save_weights(
+        reader, judge.JudgeConfig(images_seen=options.images_juge), folder / "juge",
+        train_features=real.train_features.astype("float16"),
+    )  # fmt: skip
+    evaluation.save_weights(runs[0].model, configs[0], folder / "modele")
+    (folder / "LICENCE.md").write_text(LICENCE, encoding="utf-8")
+    runs[0].history.round(4).to_csv(folder / "historique.csv", index=False)
+    _measure(options, data, configs[0], [run.model for run in runs], baseline, start)
+
+
+def _write_final(path, final) -> None:
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        names = [field.name for field in dataclasses.fields(model.Config)]
+        writer.writerow([*names, "val_nelbo", "seconds"])
+        for config, run in final:
+            values = [getattr(config, name) for name in names]
+            writer.writerow([*values, round(run.metrics["val_loss"], 3), round(run.metrics["seconds"])])
+
+
+def _measure(options, data, config, models, baseline, start) -> None:
+    """Reads the test part: once for the committed weights (`value`), once for each seed, once for the default model."""
+    real = evaluation.load_reference_real()
+    metrics = evaluation.evaluate(evaluation.load_reference_model(), real, data.test)
+    metrics["diversity"].pop("by_class")
+    per_seed = [evaluation.evaluate(m, real, data.test, draws=0) for m in models]
+    for name, entry in metrics.items():
+        entry["per_seed"] = [seed[name]["value"] for seed in per_seed]
+    default = evaluation.evaluate(baseline, real, data.test, draws=0)
+    content = {
+        "dataset": "Fashion-MNIST",
+        "split": f"test officiel ({len(data.test)} images) ; apprentissage sur les {len(data.train)} autres",
+        "hardware": results.hardware(),
+        "duration_s": round(time.time() - start),
+        "date": datetime.date.today().isoformat(),
+        "command": " ".join(["python -m projet2_cvae", *sys.argv[1:]]),
+        "metrics": metrics,
+        "default_model": {name: entry["value"] for name, entry in default.items()},
+    }
+    results.write_json(evaluation.REFERENCE / "metrics.json", content)
+    key = training.run_key(dataclasses.asdict(config), data="", version=model.VERSION)
+    results.journal(evaluation.REFERENCE / "journal.csv", key, {n: np.mean(e["per_seed"]) for n, e in metrics.items()})
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,20 @@
+"""What every test shares: the sample instead of real data, and a working folder of its own."""
+
+import os
+import tempfile
+
+import pytest
+
+# Before any import of the modules, and for the kernels and processes that tests start. Tests that need the real data
+# read PROJETS_DONNEES_REELLES, which keeps what the user had named.
+os.environ["PROJETS_DONNEES_REELLES"] = os.environ.get("PROJETS_DATA", "")
+os.environ["PROJETS_DATA"] = "echantillon"
+_WORK = tempfile.TemporaryDirectory(prefix="travail-", ignore_cleanup_errors=True)
+os.environ["PROJETS_TRAVAIL"] = _WORK.name
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    """A working folder for one test alone."""
+    monkeypatch.setenv("PROJETS_TRAVAIL", str(tmp_path / "travail"))
+    return tmp_path / "travail"

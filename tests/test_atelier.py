@@ -1,0 +1,205 @@
+"""The command line, on small notebooks of a project made for the test."""
+
+import json
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from atelier import notebooks
+from atelier.__main__ import main
+from commun import UserError, datasets, results
+
+CARD = 'results.carte("{}", profil=PROFIL, donnees=datasets.Location(datasets.ROOT, False, "essai"))'
+
+
+def write(path, *sources, parameters='PROFIL: str = "rapide"  # budget'):
+    cells = [
+        new_markdown_cell(f"# Carnet {path.stem}"),
+        new_code_cell(parameters, metadata={"tags": ["parameters"]}),
+        new_code_cell("from commun import datasets, results"),
+        *[new_code_cell(source) for source in sources],
+        new_code_cell(CARD.format(f"{path.parent.name}/{path.name}")),
+    ]
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
+    return path
+
+
+@pytest.fixture
+def house(tmp_path, monkeypatch, work):
+    """A repository with two projects: the first fails at its first notebook, the second succeeds."""
+    root = tmp_path / "dépôt à moi"  # a space and accents, as on a student's machine
+    for module in (notebooks, datasets):
+        monkeypatch.setattr(module, "ROOT", root)
+    monkeypatch.setattr(notebooks, "HANDED_OUT", root / "distribution.json")
+    write(root / "projet8_echec" / "01_rate.ipynb", "1 + 1", "raise ValueError('la mesure est vide')", "2 + 2")
+    write(root / "projet8_echec" / "02_suite.ipynb", "3 + 3")
+    write(root / "projet9_bien" / "01_un.ipynb", "reglage = ESSAIS * 2\nprint(reglage)", parameters=(
+        'PROFIL: str = "rapide"  # budget\nESSAIS: int = 3  # essais\nTAUX: float = 0.5  # taux\nVITE: bool = False  # vite'))
+    return root
+
+
+def test_a_failing_cell_is_kept_and_the_other_projects_still_run(house, tmp_path, capsys):
+    output = tmp_path / "rapports"
+    assert main(["rapports", "--sortie", str(output), "--profil", "essai", "-p", "ESSAIS", "21"]) == 1
+    printed = capsys.readouterr().out
+    assert "01_rate.ipynb échec" in printed
+    assert "ValueError: la mesure est vide" in printed
+    assert "02_suite.ipynb non exécuté" in printed
+    index = (output / "index.html").read_text(encoding="utf-8")
+    assert "échec" in index
+    assert "projet8_echec/01_rate.html#cellule-5" in index
+    page = (output / "projet8_echec" / "01_rate.html").read_text(encoding="utf-8")
+    assert "la mesure est vide" in page
+    assert 'id="cellule-5"' in page
+    assert not (output / "projet8_echec" / "02_suite.html").exists()
+    executed = output / "projet9_bien" / "01_un.ipynb"
+    assert "42" in (output / "projet9_bien" / "01_un.html").read_text(encoding="utf-8")
+    card = notebooks.card(notebooks.read(executed))
+    assert card["etat"] == notebooks.IN_ORDER
+    assert card["profil"] == "essai"
+    assert "ESSAIS = 21" in card["parametres"]
+    assert main(["verifier", str(executed)]) == 0
+    assert main(["verifier", str(output / "projet8_echec" / "01_rate.ipynb")]) == 1
+    assert notebooks.FAILED in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["executer", "projet7"], "Projet inconnu"),
+        (["executer", "projet9_bien", "-p", "EPOQUE", "3"], "Paramètre inconnu : « EPOQUE »"),
+        (["executer", "projet9_bien", "-p", "ESSAIS", "trois"], "« trois » ne convient pas au paramètre ESSAIS"),
+        (["executer", "projet9_bien", "-p", "VITE", "oui"], "« oui » ne convient pas"),
+        (["verifier", "absent.ipynb"], "absent.ipynb est introuvable"),
+        (["exporter", "absent.ipynb"], "absent.ipynb"),
+        (["donnees", "verifier", "cifar"], "Jeu de données inconnu"),
+        (["donnees", "telecharger"], "Quel jeu"),
+        (["donnees", "verifier"], "Aucun jeu réel"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_french_sentence_and_exit_code_2(house, arguments, expected, capsys):
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert expected in error
+    assert error.startswith("Erreur : ")
+    assert "Traceback" not in error
+
+
+def test_an_absent_data_folder_stops_before_anything_runs(house, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PROJETS_DATA", str(tmp_path / "nulle part"))
+    assert main(["executer", "--sortie", str(tmp_path / "r")]) == 2
+    assert "PROJETS_DATA" in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_full_disk_is_said(house, tmp_path, monkeypatch, capsys):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(notebooks, "run", full)
+    assert main(["executer", "projet9_bien", "--sortie", str(tmp_path / "r")]) == 2
+    assert "disque est plein" in capsys.readouterr().err
+
+
+def test_parameters_are_converted_to_their_types(house):
+    path = house / "projet9_bien" / "01_un.ipynb"
+    values = notebooks.select_parameters([path], {"ESSAIS": "4", "TAUX": "0.25", "VITE": "true", "PROFIL": "essai"})
+    assert values == {path: {"ESSAIS": 4, "TAUX": 0.25, "VITE": True, "PROFIL": "essai"}}
+
+
+def test_data_are_listed(capsys):
+    assert main(["donnees", "lister"]) == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in datasets.CATALOGUE)
+
+
+# --- verifier --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def executed(house, tmp_path):
+    target = tmp_path / "rendu.ipynb"
+    notebooks.run(house / "projet9_bien" / "01_un.ipynb", target, {})
+    return target
+
+
+def edit(path, change):
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    change(notebook)
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+
+
+def card_of(notebook):
+    return next(o["data"][results.CARD_MIME] for c in notebook["cells"] for o in c.get("outputs", ()) if results.CARD_MIME in o.get("data", ()))
+
+
+def test_verifier_tells_the_five_states(executed, house):
+    original = executed.read_text(encoding="utf-8")
+    assert notebooks.check(executed)[0] == notebooks.IN_ORDER
+
+    def comment(notebook):
+        notebook["cells"][3]["source"] += "\n\n# une remarque"
+
+    edit(executed, comment)
+    assert notebooks.check(executed)[0] == notebooks.IN_ORDER
+
+    def change(notebook):
+        notebook["cells"][3]["source"] = "reglage = 1000"
+
+    edit(executed, change)
+    assert notebooks.check(executed)[0] == notebooks.MODIFIED
+
+    def add(notebook):
+        notebook["cells"].insert(4, {**notebook["cells"][3], "id": "neuve", "source": "print('jamais lancée')", "outputs": []})
+
+    executed.write_text(original, encoding="utf-8")
+    edit(executed, add)
+    assert notebooks.check(executed)[0] == notebooks.MODIFIED
+
+    def shuffle(notebook):
+        card = card_of(notebook)
+        card["cellules"] = [card["cellules"][1], card["cellules"][0], *card["cellules"][2:]]
+        card["etat"] = notebooks.DISORDER
+
+    executed.write_text(original, encoding="utf-8")
+    edit(executed, shuffle)
+    assert notebooks.check(executed)[0] == notebooks.DISORDER
+
+    executed.write_text(original, encoding="utf-8")
+    identifier = card_of(json.loads(original))["execution"]
+    notebooks.HANDED_OUT.write_text(json.dumps({"projet9_bien/01_un.ipynb": identifier}), encoding="utf-8")
+    assert notebooks.check(executed)[0] == notebooks.NEVER
+    assert notebooks.check(house / "projet9_bien" / "01_un.ipynb")[0] == notebooks.NEVER
+
+
+def test_not_a_notebook(tmp_path):
+    path = tmp_path / "x.ipynb"
+    path.write_text("{}", encoding="utf-8")
+    with pytest.raises(UserError, match="n'est pas un carnet"):
+        notebooks.check(path)
+
+
+def test_refreshing_runs_what_changed_and_its_successors_only(house, monkeypatch, capsys):
+    folder = house / "projet9_bien"
+    for path in (house / "projet8_echec").iterdir():
+        path.unlink()
+    write(folder / "02_deux.ipynb", "4 + 4")
+    write(folder / "03_trois.ipynb", "5 + 5")
+    monkeypatch.setenv("PROJETS_DATA", "echantillon")
+    assert main(["carnets"]) == 0
+    assert notebooks.stale("projet9_bien") == []
+    first = {p.name: p.read_bytes() for p in folder.iterdir()}
+    write(folder / "02_deux.ipynb", "4 + 5")
+    assert [p.name for p in notebooks.stale("projet9_bien")] == ["02_deux.ipynb", "03_trois.ipynb"]
+    capsys.readouterr()
+    assert main(["carnets"]) == 0
+    assert "01_un" not in capsys.readouterr().out
+    assert (folder / "01_un.ipynb").read_bytes() == first["01_un.ipynb"]
+    assert (folder / "03_trois.ipynb").read_bytes() != first["03_trois.ipynb"]
+    notebook = nbformat.read(folder / "02_deux.ipynb", as_version=4)
+    assert all(set(cell.metadata) <= {"tags"} for cell in notebook.cells)
+    assert "papermill" not in notebook.metadata
+    assert notebooks.check(folder / "02_deux.ipynb")[0] == notebooks.NEVER  # handed out, not run by a student

@@ -1,0 +1,107 @@
+"""The notebooks as they are committed, and each of them run end to end in the profile "essai"."""
+
+import re
+
+import browser
+import pytest
+
+from atelier import export, notebooks
+from atelier.__main__ import main
+from commun import results
+from commun.datasets import ROOT
+
+PATHS = [path for project in notebooks.projects() for path in notebooks.notebooks(project)]
+IDS = [f"{path.parent.name}/{path.stem}" for path in PATHS]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=IDS)
+def test_a_committed_notebook_is_executed_light_and_clean(path):
+    notebook = notebooks.read(path)
+    card = notebooks.card(notebook)
+    assert card is not None, "jamais exécuté : lancez make notebooks"
+    assert notebooks.state(path, card) == notebooks.IN_ORDER, "la carte ne correspond plus : lancez make notebooks"
+    assert card["carnet"] == f"{path.parent.name}/{path.name}"
+    assert not card["donnees_reelles"], "les carnets du dépôt sont exécutés sur l'échantillon"
+    assert card["parametres"] == ""
+    assert notebooks.handed_out()[card["carnet"]] == card["execution"]
+    assert notebooks.check(path)[0] == notebooks.NEVER
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell["outputs"]]
+    assert not any(output["output_type"] == "error" for output in outputs)
+    assert not any(output.get("name") == "stderr" for output in outputs)
+    assert path.stat().st_size <= 600_000
+
+
+@pytest.mark.parametrize("path", PATHS, ids=IDS)
+def test_a_notebook_follows_the_house_order(path):
+    cells = notebooks.read(path)["cells"]
+    assert cells[0]["cell_type"] == "markdown"
+    assert cells[0]["source"].startswith("# ")
+    assert "Ce qu'il faut" in cells[0]["source"]
+    assert "Ce qu'il produit" in cells[0]["source"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert code[0]["metadata"].get("tags") == ["parameters"]
+    for line in code[0]["source"].splitlines():
+        assert re.fullmatch(r"[A-Z_]+: (int|float|str|bool) = .+  # .+", line), line
+    assert "PROFIL" in notebooks.parameters(path)
+    assert code[-1]["source"].startswith("results.carte(")
+    titles = [cell["source"].strip() for cell in cells if cell["source"].startswith("## ")]
+    assert titles[-1] == "## Ce qu'il faut retenir"
+    assert not any(line.lstrip().startswith(("%", "!")) for cell in code for line in cell["source"].splitlines())
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory):
+    """The whole chain, run once from an empty working folder, in a path with a space and an accent."""
+    output = tmp_path_factory.mktemp("rapports d'été")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PROJETS_TRAVAIL", str(tmp_path_factory.mktemp("travail")))
+        code = main(["rapports", "--profil", "essai", "--sortie", str(output)])
+    return code, output
+
+
+@pytest.mark.carnets
+def test_the_chain_succeeds(reports):
+    code, output = reports
+    assert code == 0
+    for path in PATHS:
+        executed = output / path.parent.name / path.name
+        assert notebooks.check(executed)[0] == notebooks.IN_ORDER
+        card = notebooks.card(notebooks.read(executed))
+        assert card["profil"] == "essai"
+        assert results.CARD_MIME  # the card is read through its own type
+
+
+@pytest.mark.carnets
+@pytest.mark.parametrize("path", PATHS, ids=IDS)
+def test_a_report_opens_without_a_network(reports, path):
+    page = reports[1] / path.parent.name / f"{path.stem}.html"
+    text = page.read_text(encoding="utf-8")
+    assert not re.search(r"""(?:src|href)=["']https?://[^"']+\.(?:js|css|png|svg|woff2?)|@import|url\(["']?https?:""", text)
+    assert export.NO_ALT not in text
+    assert not re.search(r'<img(?![^>]*alt="[^"]+")', text)
+    if browser.chromium() is None:
+        pytest.skip("pas de Chromium sur cette machine")
+    document, failed = browser.dump(page)
+    assert failed == []
+    assert "Ce qu'il faut retenir" in document.replace("\u2019", "'")
+    assert "Carte d'exécution" in document
+    assert "<math" in document or "$" not in document
+
+
+@pytest.mark.carnets
+def test_the_index_leads_to_every_report(reports):
+    index = (reports[1] / "index.html").read_text(encoding="utf-8")
+    for path in PATHS:
+        assert f'href="{path.parent.name}/{path.stem}.html"' in index
+    assert "échec" not in index
+
+
+@pytest.mark.carnets
+def test_a_missing_predecessor_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setenv("PROJETS_TRAVAIL", str(tmp_path / "vide"))
+    path = ROOT / "projet2_cvae" / "04_evaluation.ipynb"
+    outcome = notebooks.run(path, tmp_path / "04.ipynb", {"PROFIL": "essai"})
+    assert outcome.error.startswith("UserError: ")
+    assert "03_selection.ipynb" in outcome.error
