@@ -21,7 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
     Returns:
-        0: success; 1: a notebook failed or is not as it should be; 2: a mistake that the user can mend.
+        0: success; 1: a notebook failed or is not as it should be; 2: a mistake that the user can mend, wrong data
+        included.
     """
     for stream in (sys.stdout, sys.stderr):  # a console that is not UTF-8 must not stop the job
         if hasattr(stream, "reconfigure"):
@@ -85,7 +86,8 @@ def _parser() -> argparse.ArgumentParser:
 # --- Running and exporting -------------------------------------------------------------------------------------------
 
 
-def _run_all(options: argparse.Namespace) -> list[export.Entry]:
+def _run_all(options: argparse.Namespace) -> tuple[list[export.Entry], int]:
+    """Runs the notebooks of the chosen projects; returns how each ended, and the exit code."""
     chosen = {project: notebooks.notebooks(project) for project in options.projets or notebooks.projects()}
     if not chosen:
         raise UserError(f"Aucun carnet trouvé dans {ROOT}.")
@@ -93,33 +95,35 @@ def _run_all(options: argparse.Namespace) -> list[export.Entry]:
     given = dict(options.parametres) | ({"PROFIL": options.profil} if options.profil else {})
     values = notebooks.select_parameters(paths, given)
     datasets.data_roots()  # refuses a wrong PROJETS_DATA before anything runs
-    entries, done = [], 0
+    entries, code = [], 0
     for project, group in chosen.items():
         failed = ""
         for path in group:
-            done += 1
-            print(f"[{done}/{len(paths)}] {project}/{path.name} ", end="", flush=True)
-            entry = _run_one(project, path, options.sortie, values[path], failed)
+            print(f"[{len(entries) + 1}/{len(paths)}] {project}/{path.name} ", end="", flush=True)
+            entry, mistake = _run_one(project, path, options.sortie, values[path], failed)
             detail = f" : {entry.error}" if entry.error else ""
             print(
                 f"{entry.status}{f' en {figures.duration(entry.seconds)}' if entry.seconds else ''}{detail}", flush=True
             )
-            failed = failed or (path.name if entry.status == "échec" else "")
+            if entry.status == "échec":
+                failed, code = path.name, max(code, 2 if mistake else 1)
             entries.append(entry)
-    return entries
+    return entries, code
 
 
-def _run_one(project: str, path: Path, output: Path, values: dict, failed: str) -> export.Entry:
+def _run_one(project: str, path: Path, output: Path, values: dict, failed: str) -> tuple[export.Entry, bool]:
     page = f"{project}/{path.stem}.html"
     common = {"project": project, "title": export.title_of(path), "page": page}
     if failed:
         (output / page).unlink(missing_ok=True)
-        return export.Entry(**common, status="non exécuté", seconds=None, error=f"demande {failed}, qui a échoué")
+        return export.Entry(
+            **common, status="non exécuté", seconds=None, error=f"demande {failed}, qui a échoué"
+        ), False
     target = output / project / path.name
     outcome = notebooks.run(path, target, values)
     failure = export.failure_of(target) if outcome.error else None
     card = notebooks.card(notebooks.read(target)) or {}
-    return export.Entry(
+    entry = export.Entry(
         **common,
         status="échec" if outcome.error else "réussi",
         seconds=outcome.seconds,
@@ -128,10 +132,11 @@ def _run_one(project: str, path: Path, output: Path, values: dict, failed: str) 
         profile=card.get("profil", ""),
         source=card.get("donnees", ""),
     )
+    return entry, outcome.mistake
 
 
 def _reports(options: argparse.Namespace) -> int:
-    entries = _run_all(options)
+    entries, code = _run_all(options)
     ran = [entry for entry in entries if entry.status != "non exécuté"]
     for index, entry in enumerate(ran):
         near = [
@@ -144,11 +149,11 @@ def _reports(options: argparse.Namespace) -> int:
         )
     export.export_index(entries, options.sortie / "index.html")
     print(f"Rapports : {options.sortie / 'index.html'}")
-    return int(any(entry.status != "réussi" for entry in entries))
+    return code
 
 
 def _execute(options: argparse.Namespace) -> int:
-    return int(any(entry.status != "réussi" for entry in _run_all(options)))
+    return _run_all(options)[1]
 
 
 def _export(options: argparse.Namespace) -> int:
@@ -217,7 +222,7 @@ def _data(options: argparse.Namespace) -> int:
         print(f"{name} : {'correct' if not report.problems else f'{len(report.problems)} problème(s)'}")
         for line in (*report.problems, *report.notes):
             print(f"    {line}")
-    return int(problems > 0)
+    return 2 if problems else 0
 
 
 if __name__ == "__main__":

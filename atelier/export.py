@@ -97,9 +97,9 @@ def _read(notebook: Path) -> NotebookNode:
     try:
         node = nbformat.read(notebook, as_version=4)
     except FileNotFoundError as error:
-        raise UserError(f"Le notebook {notebook} n'existe pas. Vérifiez son chemin.") from error
+        raise UserError(f"Le carnet {notebook} n'existe pas. Vérifiez son chemin.") from error
     except (ValueError, TypeError, AttributeError, KeyError, nbformat.ValidationError) as error:
-        raise UserError(f"{notebook} n'est pas un notebook lisible. Exécutez-le de nouveau.") from error
+        raise UserError(f"{notebook} n'est pas un carnet lisible. Exécutez-le de nouveau.") from error
     node.cells = [cell for cell in node.cells if ERROR_MARKER not in cell.metadata.get("tags", [])]
     for number, cell in enumerate((cell for cell in node.cells if cell.cell_type == "code"), start=1):
         cell.metadata["number"] = number
@@ -112,7 +112,8 @@ def _failure(node: NotebookNode) -> Failure | None:
             continue
         for output in cell.outputs:
             if output.output_type == "error" and not (output.ename == "SystemExit" and output.evalue in ("", "0")):
-                return Failure(cell.metadata.number, _one_line(f"{output.ename}: {output.evalue}".removesuffix(": ")))
+                shown = output.evalue if output.ename == UserError.__name__ else f"{output.ename}: {output.evalue}"
+                return Failure(cell.metadata.number, _one_line(shown.removesuffix(": ")))
         if cell.metadata.get("papermill", {}).get("exception"):  # the kernel died: no output says why
             return Failure(cell.metadata.number, "le noyau s'est arrêté sans message, souvent par manque de mémoire")
     return None

@@ -84,10 +84,11 @@ def select_parameters(paths: Sequence[Path], given: Mapping[str, str]) -> dict[P
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """How a run ended; `error` is empty if it succeeded."""
+    """How a run ended; `error` is empty if it succeeded, `mistake` says if the user can mend it (a UserError)."""
 
     seconds: float
     error: str = ""
+    mistake: bool = False
 
 
 def run(
@@ -116,7 +117,9 @@ def run(
                 progress_bar=False,
             )
     except PapermillExecutionError as error:
-        return Outcome(time.perf_counter() - start, f"{error.ename}: {error.evalue}")
+        mistake = error.ename == UserError.__name__
+        message = error.evalue if mistake else f"{error.ename}: {error.evalue}"
+        return Outcome(time.perf_counter() - start, message, mistake)
     except DeadKernelError:
         message = f"le noyau Python s'est arrêté (mémoire épuisée ?) ; ses derniers messages sont dans {log}"
         return Outcome(time.perf_counter() - start, message)

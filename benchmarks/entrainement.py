@@ -28,6 +28,7 @@ class Tutorial(keras.Model):
     """The VAE of the Keras tutorial, with the label given to both sides."""
 
     def __init__(self, encoder: keras.Model, decoder: keras.Model) -> None:
+        """Takes the two networks."""
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
         self.trackers = [keras.metrics.Mean(name=name) for name in ("loss", "reconstruction", "kl")]
@@ -35,9 +36,11 @@ class Tutorial(keras.Model):
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
+        """The three means that `fit` shows."""
         return self.trackers
 
     def train_step(self, data):
+        """Takes one gradient step, as the tutorial does."""
         images, labels = data
         with tf.GradientTape() as tape:
             mean, log_variance = tf.split(self.encoder([images, labels]), 2, axis=-1)

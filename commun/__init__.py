@@ -11,8 +11,12 @@ class UserError(Exception):
     """A mistake that the user can mend.
 
     Its French message says what is wrong, where, and what to do next. The command line prints it without a
-    traceback and exits with code 2.
+    traceback and exits with code 2; a notebook shows it without a traceback too.
     """
+
+    def _render_traceback_(self) -> list[str]:
+        """Returns what IPython shows in place of a traceback."""
+        return [f"Erreur : {self}"]
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import base64
 import html
 import inspect
 import io
+import math
 import string
 import sys
 import textwrap
@@ -55,11 +56,14 @@ mpl.rcParams.update(STYLE)
 
 
 def number(value: float, decimals: int | None = None) -> str:
-    """Formats a number in French: decimal comma, thin no-break space between thousands, three digits by default."""
+    """Formats a number in French: decimal comma, thin no-break space between thousands, at least three digits."""
     if not np.isfinite(value):
         return "indéfini"
     if decimals is None:
-        decimals = 0 if float(value).is_integer() or abs(value) >= 1000 else 2 if abs(value) >= 1 else 3
+        size = abs(float(value))
+        decimals = (
+            0 if size.is_integer() or size >= 1000 else 2 if size >= 1 else max(3, 2 - math.floor(math.log10(size)))
+        )
     return f"{value:z,.{decimals}f}".replace(",", THIN).replace(".", ",").replace("-", "−")
 
 
@@ -139,9 +143,11 @@ def montrer(figure: Figure, *, alt: str, vector: bool = False) -> None:
 
 
 def tableau(table: pd.DataFrame, *, legende: str, decimals: int = 3, index: bool = True) -> None:
-    """Shows a table with a caption, its numbers in French."""
-    shown = table.map(lambda v: number(v, decimals) if isinstance(v, (float, np.floating)) else v)
-    body = shown.to_html(index=index, border=0, na_rep="", justify="left", escape=True)
+    """Shows a table with a caption, its numbers in French, a dash where there is nothing."""
+    shown = table.map(
+        lambda v: "–" if pd.isna(v) else number(v, decimals) if isinstance(v, (float, np.floating)) else v
+    )
+    body = shown.to_html(index=index, border=0, justify="left", escape=True)
     caption = f"<caption>{html.escape(legende)}</caption>"
     _display({
         "text/html": body.replace(">\n", f">{caption}\n", 1),
@@ -333,12 +339,13 @@ def weighted_layers(model: Any) -> list[Any]:
 def plot_network(models: Mapping[str, Any]) -> Figure:
     """Draws Keras functional models, one row each: layers as blocks, with output shapes and parameter counts.
 
-    Layers with weights are numbered through the rows and drawn in colour; the others are grey.
+    Layers with weights are numbered through the rows and drawn in colour; the others are grey. Dropout, activations
+    and changes of shape are left out.
 
     Args:
         models: title of the row -> model.
     """
-    rows = {title: [layer for layer in m.layers if type(layer).__name__ != "Dropout"] for title, m in models.items()}
+    rows = {title: [layer for layer in m.layers if _is_drawn(layer, m)] for title, m in models.items()}
     columns = max(map(len, rows.values()))
     figure, axes = new_figure(2.15 * len(rows), rows=len(rows), squeeze=False)
     counter = 0
@@ -363,16 +370,20 @@ def plot_network(models: Mapping[str, Any]) -> Figure:
                 axis.annotate("", (x + 0.68, 0), (x + 0.32, 0), arrowprops={"arrowstyle": "->", "color": "#333"})
             shape = "×".join(str(n) for n in layer.output.shape[1:])
             lines = [_LAYER_NAMES.get(kind, kind), shape, f"{number(layer.count_params())} p." if weighted else ""]
-            axis.text(x, -1.0, "\n".join(lines), ha="center", va="top", fontsize=min(10, 78 / columns))
+            axis.text(x, -1.0, "\n".join(lines), ha="center", va="top", fontsize=min(10.5, 84 / columns))
     return figure
+
+
+def _is_drawn(layer: Any, model: Any) -> bool:
+    """Says if a layer deserves a block: those that only change the shape don't, but the last one does."""
+    return layer is model.layers[-1] or type(layer).__name__ not in {"Dropout", "Flatten", "Reshape", "Activation"}
 
 
 _LAYER_NAMES = {
     "InputLayer": "entrée",
     "Concatenate": "concat.",
-    "Flatten": "à plat",
-    "Reshape": "forme",
-    "Activation": "activation",
+    "Reshape": "image",
+    "Multiply": "produit",
     "Conv2DTranspose": "Conv2DTr.",
 }
 

@@ -158,6 +158,8 @@ def cell_hash(source: str) -> str:
 
 
 def _dump(node: Any) -> str:
+    if isinstance(node, ast.JoinedStr):  # Python 3.12 adds empty texts to f-strings
+        node = ast.JoinedStr([part for part in node.values if part.value != ""])
     if isinstance(node, ast.AST):
         fields = ((name, value) for name, value in ast.iter_fields(node) if value not in (None, []) and name != "kind")
         return f"{type(node).__name__}({','.join(f'{name}={_dump(value)}' for name, value in fields)})"
@@ -241,10 +243,16 @@ def _versions() -> dict[str, str]:
     return found
 
 
+_ADVICE = {
+    "dans le désordre": " : redémarrez le noyau et exécutez tout",
+    "modifié après exécution": " : enregistrez le carnet, redémarrez le noyau et exécutez tout",
+}
+
+
 def _card_rows(card: Mapping) -> list[tuple[str, str]]:
     return [
         ("Carnet", card["carnet"]),
-        ("Exécution", f"{card['etat']} ({len(card['cellules'])} cellules)"),
+        ("Exécution", f"{card['etat']} ({len(card['cellules'])} cellules){_ADVICE.get(card['etat'], '')}"),
         ("Paramètres modifiés", card["parametres"].replace("\n", " ; ") or "aucun"),
         ("Profil", card["profil"]),
         ("Données", card["donnees"]),

@@ -152,11 +152,13 @@ class Budget:
         """Refuses values out of range.
 
         Raises:
-            UserError: a value is below 1, or the learning rate is not positive.
+            UserError: a value is below 1, the seed is not in 0..2^32 - 1, or the learning rate is not positive.
         """
         for name in ("batch_size", "images_seen", "epochs"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} doit être au moins 1 (valeur donnée : {getattr(self, name)}).")
+        if not 0 <= self.seed < 2**32:
+            raise UserError(f"La graine est un entier de 0 à 2^32 - 1 (valeur donnée : {self.seed}).")
         if not self.learning_rate > 0:
             raise UserError(f"learning_rate doit être positif (valeur donnée : {self.learning_rate}).")
 

@@ -21,8 +21,8 @@ from projet2_cvae import dataset, evaluation, judge, model, selection
 LICENCE = """# Licence
 
 Les poids et les mesures de ce dossier viennent d'un entraînement sur Fashion-MNIST (Zalando Research, licence MIT).
-Ils sont distribués sous la même licence que le dépôt (MIT). Aucune image du jeu de données n'est ici : `juge.npz` contient
-les caractéristiques que le juge calcule sur des images d'apprentissage, non les images.
+Ils sont distribués sous la même licence que le dépôt (MIT). Aucune image du jeu de données n'est ici : `juge.npz`
+contient des moyennes et des covariances, par classe, de ce que le juge calcule sur des images d'apprentissage.
 """
 
 
@@ -45,10 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     full = model.profile("complet")
-    parser = argparse.ArgumentParser(prog="python -m projet2_cvae", description="Refait reference/ sur les données réelles.")
+    text = "Refait reference/ sur les données réelles."
+    parser = argparse.ArgumentParser(prog="python -m projet2_cvae", description=text)
     options = {
         "--essais": (full.trials, "essais de l'étude"),
         "--images-essai": (full.trial[0], "images vues par un essai"),
+        "--images-finale": (full.model[0] // 2, "images vues par un finaliste"),
         "--images": (full.model[0], "images vues par un modèle final"),
         "--epoques": (full.model[1], "époques qui découpent un entraînement final"),
         "--finalistes": (full.finalists, "essais entraînés de nouveau"),
@@ -69,29 +71,24 @@ def _make(options: argparse.Namespace, data: dataset.Data) -> None:
     study = selection.search(data, trial, trials=options.essais, title="Étude")
     study.to_csv(folder / "etude.csv", index=False)
 
-    full = training.Budget(images_seen=options.images, epochs=options.epoques)
-    candidates = [selection.config_of(params, full) for params in selection.best(study, options.finalistes)]
-    default = model.Config(images_seen=options.images, epochs=options.epoques)
-    final = [(config, model.train(config, data.fit, data.validation, title="Finale")) for config in (default, *candidates)]
+    short = training.Budget(images_seen=options.images_finale, epochs=options.epoques)
+    configs = [selection.config_of(params, short) for params in selection.best(study, options.finalistes)]
+    configs.insert(0, model.Config(images_seen=options.images_finale, epochs=options.epoques))
+    final = [(config, model.train(config, data.fit, data.validation, title="Finale")) for config in configs]
     _write_final(folder / "finale.csv", final)
     chosen = min(final, key=lambda pair: pair[1].metrics["val_loss"])[0]
 
-    train = data.train
-    reader = judge.train(judge.JudgeConfig(images_seen=options.images_juge), train, title="Juge").model
-    configs = [dataclasses.replace(chosen, seed=seed) for seed in options.graines]
-    runs = [model.train(config, train, title=f"Modèle final, graine {config.seed}") for config in configs]
-    baseline = model.train(default, train, title="Réglages par défaut").model
+    train, judge_config = data.train, judge.JudgeConfig(images_seen=options.images_juge)
+    reader = judge.train(judge_config, train, title="Juge").model
+    seeded = [dataclasses.replace(chosen, images_seen=options.images, seed=seed) for seed in options.graines]
+    runs = [model.train(config, train, title=f"Modèle final, graine {config.seed}") for config in seeded]
     if options.sans_test:
         return
-    real = evaluation.real_side(reader, train, 10_000)
-    evaluation.save_weights(
-        reader, judge.JudgeConfig(images_seen=options.images_juge), folder / "juge",
-        train_features=real.train_features.astype("float16"),
-    )  # fmt: skip
-    evaluation.save_weights(runs[0].model, configs[0], folder / "modele")
+    evaluation.save_reference_real(evaluation.real_side(reader, train, len(data.test)), judge_config, folder / "juge")
+    evaluation.save_weights(runs[0].model, seeded[0], folder / "modele")
     (folder / "LICENCE.md").write_text(LICENCE, encoding="utf-8")
     runs[0].history.round(4).to_csv(folder / "historique.csv", index=False)
-    _measure(options, data, configs[0], [run.model for run in runs], baseline, start)
+    _measure(options, data, seeded[0], [run.model for run in runs], final[0][1].model, start)
 
 
 def _write_final(path, final) -> None:
@@ -109,10 +106,10 @@ def _measure(options, data, config, models, baseline, start) -> None:
     real = evaluation.load_reference_real()
     metrics = evaluation.evaluate(evaluation.load_reference_model(), real, data.test)
     metrics["diversity"].pop("by_class")
-    per_seed = [evaluation.evaluate(m, real, data.test, draws=0) for m in models]
+    per_seed = [evaluation.evaluate(m, real, data.test, draws=2) for m in models]
     for name, entry in metrics.items():
         entry["per_seed"] = [seed[name]["value"] for seed in per_seed]
-    default = evaluation.evaluate(baseline, real, data.test, draws=0)
+    default = evaluation.evaluate(baseline, real, data.test, draws=2)
     content = {
         "dataset": "Fashion-MNIST",
         "split": f"test officiel ({len(data.test)} images) ; apprentissage sur les {len(data.train)} autres",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from commun import UserError, figures, results
+from commun.datasets import atomic_file
 from projet2_cvae import judge as judging
 from projet2_cvae.dataset import CLASSES, Part, read_part
 from projet2_cvae.model import CVAE, Config, bernoulli_nll, build, gaussian_kl
@@ -188,15 +190,27 @@ def walk(model: CVAE, first: Part, second: Part, *, steps: int = 10) -> np.ndarr
 
 @dataclasses.dataclass(frozen=True)
 class Real:
-    """What generated images are compared with: the judge, and its features of a stratified training sample.
+    """What generated images are compared with: the judge, and its features of a training sample, summed up by class.
 
     Attributes:
         judge: the classifier.
-        train_features: float32 of shape (n, f).
+        count: number of training images of each class, shape (10,).
+        means: mean features of each class, float32 of shape (10, f).
+        covariances: their covariances, float32 of shape (10, f, f).
     """
 
     judge: object
-    train_features: np.ndarray
+    count: np.ndarray
+    means: np.ndarray
+    covariances: np.ndarray
+
+    def moments(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the mean (f,) and covariance (f, f) of training features, their classes in the shares of `labels`."""
+        shares = np.bincount(labels, minlength=len(CLASSES)) * (self.count > 0)
+        shares = shares / max(shares.sum(), 1)
+        mean = shares @ self.means
+        spread = self.means - mean
+        return mean, np.tensordot(shares, self.covariances, 1) + (spread * shares[:, None]).T @ spread
 
 
 def generation_metrics(model: CVAE, real: Real, test: Part, *, seed: int = 0, draws: int = results.DRAWS) -> dict:
@@ -212,7 +226,7 @@ def generation_metrics(model: CVAE, real: Real, test: Part, *, seed: int = 0, dr
         "class_fidelity": results.metric(logits.argmax(1) == test.labels, draws=draws),
         "diversity": diversity(features, test_features, test.labels, draws=draws),
         "classifier_accuracy": results.metric(test_logits.argmax(1) == test.labels, draws=draws),
-        "frechet_ratio": frechet_ratio(features, test_features, real.train_features, draws=draws),
+        "frechet_ratio": frechet_ratio(features, test_features, real.moments(test.labels), draws=draws),
     }
 
 
@@ -222,7 +236,7 @@ def diversity(features: np.ndarray, real: np.ndarray, labels: np.ndarray, *, dra
     Args:
         features: features of generated images, shape (n, f).
         real: features of real images of the same classes, shape (n, f).
-        labels: their classes, shape (n,); a class with fewer than two images is left out.
+        labels: their classes, shape (n,); a class with fewer than two different real images is left out.
         draws: bootstrap draws, over images of both kinds within each class.
 
     Returns:
@@ -236,10 +250,15 @@ def diversity(features: np.ndarray, real: np.ndarray, labels: np.ndarray, *, dra
         if n < 2:
             continue
         made, true = _distances(features[chosen]), _distances(real[chosen])
+        if true.sum() == 0:  # equal images
+            continue
         ratios[CLASSES[c]] = float(made.sum() / true.sum())
         weights = random.multinomial(n, np.full(n, 1 / n), size=(2, draws)).astype("float32")
         sums = [np.einsum("bi,bi->b", w @ d, w) for w, d in zip(weights, (made, true), strict=True)]
-        resampled.append(sums[0] / np.maximum(sums[1], 1e-12))
+        usable = sums[1] > 0.01 * true.sum()  # of two images, half of the draws repeat one, at no distance of itself
+        resampled.append(np.where(usable, sums[0] / np.where(usable, sums[1], 1), ratios[CLASSES[c]]))
+    if not ratios:
+        return {"value": float("nan"), "ci95": [float("nan")] * 2, "n": len(labels), "by_class": ratios}
     return {
         "value": float(np.mean(list(ratios.values()))),
         "ci95": [float(v) for v in np.percentile(np.mean(resampled, axis=0), [2.5, 97.5])],
@@ -251,7 +270,9 @@ def diversity(features: np.ndarray, real: np.ndarray, labels: np.ndarray, *, dra
 def _distances(features: np.ndarray) -> np.ndarray:
     features = features - features.mean(axis=0)
     norms = np.square(features).sum(axis=1)
-    return np.sqrt(np.maximum(norms[:, None] + norms[None] - 2 * features @ features.T, 0))
+    squares = norms[:, None] + norms[None] - 2 * features @ features.T
+    np.fill_diagonal(squares, 0)  # rounding would leave an image at some distance of itself
+    return np.sqrt(np.maximum(squares, 0))
 
 
 def frechet_distance(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]) -> float:
@@ -271,30 +292,36 @@ def _moments(features: np.ndarray, weights: np.ndarray | None = None) -> tuple[n
         weights = np.ones(len(features))
     mean = weights @ features / weights.sum()
     centred = features - mean
-    return mean, (centred * weights[:, None]).T @ centred / (weights.sum() - 1)
+    return mean, (centred * weights[:, None]).T @ centred / max(weights.sum() - 1, 1)
 
 
-def frechet_ratio(made: np.ndarray, test: np.ndarray, train: np.ndarray, *, draws: int = results.DRAWS) -> dict:
+def frechet_ratio(
+    made: np.ndarray, test: np.ndarray, train: tuple[np.ndarray, np.ndarray], *, draws: int = results.DRAWS
+) -> dict:
     """Returns the Fréchet distance from generated to test images, over that from training to test images.
 
-    Both distances are taken in the judge's features. 1 would be as close to the test part as real images are. The
-    three sets are cut to one size, since the distance depends on it. Resampling with repetition raises a Fréchet
-    distance, so the percentile interval is moved back by its mean's excess over the value.
+    1 would be as close to the test part as real images are. The distance depends on the numbers of images, so the three
+    sets should have the same. Resampling with repetition raises a Fréchet distance: the percentile interval is moved
+    back by its mean's excess over the value.
+
+    Args:
+        made: the judge's features of generated images, shape (n, f).
+        test: the same of test images, shape (n, f).
+        train: mean (f,) and covariance (f, f) of the features of training images.
+        draws: bootstrap draws.
     """
-    size = min(len(made), len(test), len(train))
-    made, test, train = (a[:size].astype("float64") for a in (made, test, train))
-    fixed = _moments(train)
+    made, test = made.astype("float64"), test.astype("float64")
 
     def ratio(made_weights=None, test_weights=None) -> float:
         target = _moments(test, test_weights)
-        return frechet_distance(_moments(made, made_weights), target) / max(frechet_distance(fixed, target), 1e-12)
+        return frechet_distance(_moments(made, made_weights), target) / max(frechet_distance(train, target), 1e-12)
 
     value = ratio()
     random = np.random.default_rng(0)
-    share = np.full(size, 1 / size)
-    resampled = np.array([ratio(*random.multinomial(size, share, size=2)) for _ in range(draws)])
-    low, high = np.percentile(resampled, [2.5, 97.5]) - resampled.mean() + value if draws else (value, value)
-    return {"value": value, "ci95": [float(max(low, 0)), float(high)], "n": size}
+    shares = np.full(len(made), 1 / len(made)), np.full(len(test), 1 / len(test))
+    resampled = np.array([ratio(*(random.multinomial(len(s), s) for s in shares)) for _ in range(draws)])
+    low, high = np.percentile(resampled, [2.5, 97.5]) - resampled.mean() + value
+    return {"value": value, "ci95": [float(max(low, 0)), float(high)], "n": len(test)}
 
 
 # --- A whole folder --------------------------------------------------------------------------------------------------
@@ -334,9 +361,14 @@ def evaluate_folder(folder: str | Path) -> dict:
     alone = [CLASSES[c] for c in np.flatnonzero(present < 2)]
     if alone:
         warnings.warn(f"Moins de deux images pour {', '.join(alone)} : laissées hors de la diversité.", stacklevel=2)
-    if len(test) < 2000:
-        warnings.warn(f"{len(test)} images seulement : le rapport de Fréchet est très incertain.", stacklevel=2)
-    return evaluate(load_reference_model(), load_reference_real(), test)
+    real = load_reference_real()
+    if len(test) != real.count.sum():
+        warnings.warn(
+            f"{len(test)} images de test, alors que la référence en compare {real.count.sum()} de chaque côté : le "
+            "rapport de Fréchet, qui dépend de ce nombre, ne se compare pas à celui de la référence.",
+            stacklevel=2,
+        )
+    return evaluate(load_reference_model(), real, test)
 
 
 def load_reference_model() -> CVAE:
@@ -349,31 +381,41 @@ def load_reference_model() -> CVAE:
 
 
 def load_reference_real() -> Real:
-    """Returns the committed judge and its features of a stratified training sample.
+    """Returns the committed judge and what it sees in a stratified training sample.
 
     Raises:
         UserError: the reference is missing.
     """
     judge = _load_weights(lambda config: judging.build(judging.JudgeConfig(**config)), "juge")
     with np.load(REFERENCE / "juge.npz") as stored:
-        return Real(judge, stored["train_features"].astype("float32"))
+        return Real(judge, *(stored[name] for name in ("count", "means", "covariances")))
+
+
+def save_reference_real(real: Real, config: judging.JudgeConfig, path: Path) -> None:
+    """Writes the judge and its training statistics; no image can be found again from them."""
+    statistics = {name: getattr(real, name) for name in ("count", "means", "covariances")}
+    save_weights(real.judge, config, path, **statistics)
 
 
 def save_weights(model, config, path: Path, **arrays: np.ndarray) -> None:
     """Writes a model's weights as 16-bit floats (npz) and its configuration (json), half the size of a .keras file."""
     weights = {f"w{i}": np.asarray(w).astype("float16") for i, w in enumerate(model.weights)}
-    np.savez_compressed(path.with_suffix(".npz"), **weights, **arrays)
+    with atomic_file(path.with_suffix(".npz")) as temporary:
+        np.savez_compressed(temporary, **weights, **arrays)
     results.write_json(path.with_suffix(".json"), dataclasses.asdict(config))
 
 
 def _load_weights(make, name: str):
     path = REFERENCE / f"{name}.npz"
-    if not path.is_file():
-        raise UserError(f"{path} est absent. Reprenez-le du dépôt, ou refaites-le : python -m projet2_cvae.")
-    model = make(json.loads(path.with_suffix(".json").read_text(encoding="utf-8")))
-    with np.load(path) as stored:
-        for i, weight in enumerate(model.weights):
-            weight.assign(stored[f"w{i}"].astype("float32"))
+    try:
+        model = make(json.loads(path.with_suffix(".json").read_text(encoding="utf-8")))
+        with np.load(path) as stored:
+            for i, weight in enumerate(model.weights):
+                weight.assign(stored[f"w{i}"].astype("float32"))
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        missing = [str(p) for p in (path, path.with_suffix(".json")) if not p.is_file()]
+        fault = f"{' et '.join(missing)} : absent." if missing else f"{path} est illisible ({type(error).__name__})."
+        raise UserError(f"{fault} Reprenez-le du dépôt, ou refaites-le : python -m projet2_cvae.") from error
     return model
 
 
@@ -449,23 +491,22 @@ def budget_summary(table: pd.DataFrame) -> dict:
     }
 
 
-def plot_terms(history: pd.DataFrame, *, title: str) -> Figure:
+def plot_terms(history: pd.DataFrame) -> Figure:
     """Draws the reconstruction and KL terms of the validation part against epochs, each on its own scale."""
     figure, axes = figures.new_figure(3.4, columns=2)
-    terms = (("val_reconstruction", "reconstruction"), ("val_kl", "KL"))
+    terms = (("val_reconstruction", "Reconstruction (validation)"), ("val_kl", "KL (validation)"))
     for axis, (column, label), colour, marker in zip(axes, terms, figures.PALETTE, figures.MARKERS, strict=False):
         axis.plot(history["epoch"], history[column], color=colour, marker=marker, markevery=max(1, len(history) // 12))
         axis.set(title=label, xlabel="époque", ylabel="nats par image")
         axis.xaxis.get_major_locator().set_params(integer=True)
-    figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=13)
     return figure
 
 
 def plot_planes(models: dict[str, CVAE], part: Part) -> Figure:
     """Draws the codes of a 2-D latent space: one row a model, one column a class, over all the others in grey."""
-    figure, axes = figures.new_figure(1.25 * len(models) + 0.6, rows=len(models), columns=10, sharex=True, sharey=True)
+    figure, axes = figures.new_figure(0.85 * len(models) + 0.4, rows=len(models), columns=10, sharex=True, sharey=True)
     figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, hspace=0.02, wspace=0.01)
-    for row, (name, model) in zip(np.atleast_2d(axes), models.items(), strict=True):
+    for index, (row, (name, model)) in enumerate(zip(np.atleast_2d(axes), models.items(), strict=True)):
         codes, _ = encode(model, part)
         row[0].set_ylabel(name, rotation=0, ha="right", va="center", labelpad=8)
         for c, axis in enumerate(row):
@@ -474,7 +515,7 @@ def plot_planes(models: dict[str, CVAE], part: Part) -> Figure:
             axis.set(xlim=(-4, 4), ylim=(-4, 4), xticks=[], yticks=[], aspect="equal")
             axis.spines[:].set_visible(True)
             axis.spines[:].set_color("#b5bcc2")
-            if row is np.atleast_2d(axes)[0]:
+            if index == 0:
                 axis.set_title(CLASSES[c], fontsize=10, fontweight="normal", loc="center")
     return figure
 
@@ -619,5 +660,12 @@ def stratified(part: Part, size: int, *, seed: int = 0) -> Part:
 
 
 def real_side(judge, part: Part, size: int) -> Real:
-    """Returns the judge with its features of a stratified sample of a training part, as large as the test part."""
-    return Real(judge, judging.logits_and_features(judge, stratified(part, size).images)[1])
+    """Returns the judge with what it sees in a stratified sample of a training part, as large as the test part."""
+    chosen = stratified(part, size)
+    features = judging.logits_and_features(judge, chosen.images)[1].astype("float64")
+    groups = [features[chosen.labels == c] for c in range(len(CLASSES))]
+    width = features.shape[1]
+    means = np.stack([g.mean(axis=0) if len(g) else np.zeros(width) for g in groups])
+    covariances = np.stack([(g - m).T @ (g - m) / max(len(g), 1) for g, m in zip(groups, means, strict=True)])
+    count = np.array([len(g) for g in groups])
+    return Real(judge, count, means.astype("float32"), covariances.astype("float32"))

@@ -107,8 +107,8 @@ class Profile:
 
 PROFILES = {
     "essai": Profile((512, 2), 256, (256, 2), 4, 1, 256, 200, 20),
-    "rapide": Profile((300_000, 10), 100_000, (40_000, 4), 8, 3, 60_000, 10_000, 200),
-    "complet": Profile((3_600_000, 60), 600_000, (220_000, 8), 32, 3, 600_000, 10_000, 2000),
+    "rapide": Profile((200_000, 8), 60_000, (30_000, 4), 8, 2, 50_000, 10_000, 200),
+    "complet": Profile((2_400_000, 40), 600_000, (220_000, 8), 32, 3, 600_000, 10_000, 2000),
 }
 
 
@@ -145,7 +145,7 @@ def build_encoder(config: Config) -> keras.Model:
         features = layers.Conv2D(width, 5, strides=2, padding="same", activation="silu")(features)
         features = _join(layers.Flatten()(features), label, config)
         features = layers.Dense(4 * width, activation="silu")(features)
-    latent = layers.Dense(2 * config.latent_dim, name="latente")(_specialise(features, label, config))
+    latent = layers.Dense(2 * config.latent_dim, name="latente")(specialise(features, label, config))
     return keras.Model([image, label] if config.conditional else [image], latent, name="encodeur")
 
 
@@ -153,7 +153,7 @@ def build_decoder(config: Config) -> keras.Model:
     """Returns the decoder: (z, labels) -> logits of the grey levels, shape (n, 28, 28, 1); z has shape (n, d)."""
     code = keras.Input((config.latent_dim,), name="code")
     label = keras.Input((len(CLASSES),), name="etiquette")
-    features = _join(_specialise(code, label, config), label, config)
+    features = _join(specialise(code, label, config), label, config)
     width = config.width
     if config.form == "dense":
         for units in (width, width):
@@ -171,7 +171,7 @@ def _join(features, label, config: Config):
     return layers.Concatenate()([features, label]) if config.conditional else features
 
 
-def _specialise(features, label, config: Config):
+def specialise(features, label, config: Config):
     """Places features, shape (n, f), in the block of their class, shape (n, 10 f), the other blocks being zero.
 
     The dense layer that follows then has weights of its own for each class: it can turn and stretch the code so that
@@ -324,7 +324,7 @@ def train(
         lambda: build(config),
         fit,
         project=PROJECT,
-        data=training.fingerprint(part.images, part.labels),
+        data=training.fingerprint(*(a for p in (part, validation) if p for a in (p.images, p.labels))),
         version=VERSION,
     )
     if title and not run.fresh:

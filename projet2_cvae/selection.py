@@ -10,7 +10,6 @@ import dataclasses
 import json
 import os
 import warnings
-import warnings
 from pathlib import Path
 
 import keras
@@ -278,15 +277,13 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
     """Returns a study's table as readers see it: French columns, best trials first, pruned ones last."""
     order = table.sort_values(["state", "val_nelbo"])
     columns = {NAMES[name]: [_word(name, v) for v in order[name]] for name in SPACE}
-    return pd.DataFrame(
-        {
-            "essai": order["number"] + 1,
-            "état": order["state"],
-            "ELBO négative (nats)": order["val_nelbo"].round(2).tolist(),
-            **columns,
-            "durée (s)": order["seconds"].round().astype(int),
-        }
-    )
+    return pd.DataFrame({
+        "essai": order["number"] + 1,
+        "état": order["state"],
+        "ELBO négative (nats)": order["val_nelbo"].round(2).tolist(),
+        **columns,
+        "durée (s)": order["seconds"].round().astype(int),
+    })
 
 
 def summary(table: pd.DataFrame) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """The command line, on small notebooks of a project made for the test."""
 
 import json
+import re
 
 import nbformat
 import pytest
@@ -36,8 +37,9 @@ def house(tmp_path, monkeypatch, work):
     monkeypatch.setattr(notebooks, "HANDED_OUT", root / "distribution.json")
     write(root / "projet8_echec" / "01_rate.ipynb", "1 + 1", "raise ValueError('la mesure est vide')", "2 + 2")
     write(root / "projet8_echec" / "02_suite.ipynb", "3 + 3")
-    write(root / "projet9_bien" / "01_un.ipynb", "reglage = ESSAIS * 2\nprint(reglage)", parameters=(
-        'PROFIL: str = "rapide"  # budget\nESSAIS: int = 3  # essais\nTAUX: float = 0.5  # taux\nVITE: bool = False  # vite'))
+    declared = ['PROFIL: str = "rapide"', "ESSAIS: int = 3", "TAUX: float = 0.5", "VITE: bool = False"]
+    parameters = "\n".join(f"{line}  # réglage" for line in declared)
+    write(root / "projet9_bien" / "01_un.ipynb", "reglage = ESSAIS * 2\nprint(reglage)", parameters=parameters)
     return root
 
 
@@ -133,7 +135,8 @@ def edit(path, change):
 
 
 def card_of(notebook):
-    return next(o["data"][results.CARD_MIME] for c in notebook["cells"] for o in c.get("outputs", ()) if results.CARD_MIME in o.get("data", ()))
+    outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
+    return next(o["data"][results.CARD_MIME] for o in outputs if results.CARD_MIME in o.get("data", {}))
 
 
 def test_verifier_tells_the_five_states(executed, house):
@@ -153,7 +156,8 @@ def test_verifier_tells_the_five_states(executed, house):
     assert notebooks.check(executed)[0] == notebooks.MODIFIED
 
     def add(notebook):
-        notebook["cells"].insert(4, {**notebook["cells"][3], "id": "neuve", "source": "print('jamais lancée')", "outputs": []})
+        new = {"id": "neuve", "source": "print('jamais lancée')", "outputs": []}
+        notebook["cells"].insert(4, {**notebook["cells"][3], **new})
 
     executed.write_text(original, encoding="utf-8")
     edit(executed, add)
@@ -203,3 +207,16 @@ def test_refreshing_runs_what_changed_and_its_successors_only(house, monkeypatch
     assert all(set(cell.metadata) <= {"tags"} for cell in notebook.cells)
     assert "papermill" not in notebook.metadata
     assert notebooks.check(folder / "02_deux.ipynb")[0] == notebooks.NEVER  # handed out, not run by a student
+
+
+def test_a_user_mistake_in_a_notebook_is_shown_without_a_traceback(house, tmp_path, capsys):
+    folder = house / "projet9_bien"
+    write(folder / "02_deux.ipynb", "from commun import UserError\nraise UserError('le fichier x est tronqué')")
+    output = tmp_path / "rapports"
+    assert main(["rapports", "projet9_bien", "--sortie", str(output)]) == 2
+    assert "02_deux.ipynb échec" in (printed := capsys.readouterr().out)
+    assert "le fichier x est tronqué" in printed
+    page = (output / "projet9_bien" / "02_deux.html").read_text(encoding="utf-8")
+    assert "le fichier x est tronqué" in page
+    assert "Traceback" not in page
+    assert "UserError" not in re.sub(r'<div class="code".*?</div>', "", page, flags=re.DOTALL).split("<main")[0]

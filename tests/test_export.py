@@ -312,7 +312,7 @@ def test_an_unreadable_notebook_is_a_user_error(tmp_path):
         export_notebook(tmp_path / "absent.ipynb", tmp_path / "p.html")
     for content in ("pas du JSON", "[]", '{"cells": 3}'):
         (tmp_path / "faux.ipynb").write_text(content, encoding="utf-8")
-        with pytest.raises(UserError, match="pas un notebook lisible"):
+        with pytest.raises(UserError, match="pas un carnet lisible"):
             export_notebook(tmp_path / "faux.ipynb", tmp_path / "p.html")
     assert not (tmp_path / "p.html").exists()
 

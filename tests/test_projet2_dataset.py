@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gzip
+import os
 import shutil
 import struct
 from pathlib import Path
@@ -111,7 +112,8 @@ def test_too_few_images_of_a_class_are_refused(folder: Path) -> None:
         dataset.load()
 
 
-def test_real_dataset_has_the_official_counts() -> None:
+def test_real_dataset_has_the_official_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROJETS_DATA", os.environ.get("PROJETS_DONNEES_REELLES", ""))  # see conftest.py
     if find("fashion_mnist") is None:
         pytest.skip("the real Fashion-MNIST is not here")
     data = dataset.load()

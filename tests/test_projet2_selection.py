@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from commun import UserError, training
 from commun.datasets import Location
@@ -42,6 +45,18 @@ def environment(travail: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PROJETS_ETUDES", raising=False)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quick_database() -> Generator[None, None, None]:
+    """Spares SQLite the wait for the disk at each of its commits."""
+
+    def relax(connection, _) -> None:
+        connection.execute("PRAGMA synchronous = OFF")
+
+    event.listen(Engine, "connect", relax)
+    yield
+    event.remove(Engine, "connect", relax)
+
+
 def _budget(images: int, epochs: int = 2, seed: int = 0) -> training.Budget:
     return training.Budget(images_seen=images, epochs=epochs, seed=seed)
 
@@ -69,6 +84,7 @@ def imagined(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
             return self.config.width
 
     monkeypatch.setattr(selection, "build", Model)
+    monkeypatch.setattr(selection.keras.backend, "clear_session", lambda: None)
     monkeypatch.setattr(training, "fit_epochs", fit_epochs)
     return calls
 
@@ -185,7 +201,9 @@ def test_a_diverged_trial_is_shown_as_failed_and_never_chosen(data: Data, imagin
     assert len(selection.shown(table)) == 3
 
 
-@pytest.mark.parametrize("url", ["n'importe quoi", "postgresql://moi:secret@127.0.0.1:9/base", "sqlite:////absent/x.db"])
+@pytest.mark.parametrize(
+    "url", ["n'importe quoi", "postgresql://moi:secret@127.0.0.1:9/base", "sqlite:////absent/x.db"]
+)
 def test_an_unreachable_database_is_told_without_its_password(url: str, data: Data, monkeypatch) -> None:
     monkeypatch.setenv("PROJETS_ETUDES", url)
     with pytest.raises(UserError, match="PROJETS_ETUDES") as refusal:
