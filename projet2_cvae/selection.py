@@ -32,6 +32,11 @@ SPACE = {
     "batch_size": (64, 128, 256),
     "warmup": (0.0, 0.1, 0.25, 0.5),
 }
+_USUAL = {"form": "dense", "size": 1.0, "latent_dim": 16, "batch_size": 128, "warmup": 0.1}
+FIRST = (  # tried before any draw: the settings of notebook 02, and the same with weights by class
+    {**_USUAL, "conditioning": "concat", "learning_rate": 1e-3},
+    {**_USUAL, "conditioning": "product", "learning_rate": 2e-3},
+)
 WIDEST = {"dense": 512, "conv": 64}  # so that the committed weights stay under 5 MB
 NAMES = {
     "conditioning": "étiquette",
@@ -98,19 +103,21 @@ def _open_study(key: str, budget: training.Budget):
     from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 
     url = os.environ.get("PROJETS_ETUDES") or f"sqlite:///{(working_folder('etudes') / f'{PROJECT}.db').as_posix()}"
-    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # heartbeats, stable since 2021
     longest = int(np.ceil(max(SPACE["warmup"]) * budget.epochs))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # the heartbeat, since 2021
             retry = RetryHeartbeatStaleTrialCallback(max_retry=1)
             storage = RDBStorage(url, heartbeat_interval=60, heartbeat_stale_trial_callback=retry)
-        return optuna.create_study(
+        study = optuna.create_study(
             storage=storage,
             study_name=key,
             load_if_exists=True,
             pruner=optuna.pruners.MedianPruner(n_startup_trials=6, n_warmup_steps=longest),
         )
+        for params in FIRST:
+            study.enqueue_trial(params, skip_if_exists=True)
+        return study
     except Exception as error:  # every driver has errors of its own
         raise UserError(
             f"La base des études est inaccessible ({type(error).__name__}). Vérifiez PROJETS_ETUDES, ou retirez cette "

@@ -146,8 +146,10 @@ def test_every_trial_stays_in_the_space(data: Data, imagined: list[dict]) -> Non
             assert set(table[name]) <= set(choices) and table[name].nunique() > 1
     widths = [round(selection.WIDEST[row["form"]] * row["size"]) for row in table.to_dict("records")]
     assert [call["model"].config.width for call in imagined] == widths == table["parameters"].tolist()
-    other = selection.search(data, _budget(110, seed=1), trials=1)
-    assert other["learning_rate"].iloc[0] != table["learning_rate"].iloc[0]
+    for row, params in zip(table.to_dict("records"), selection.FIRST, strict=False):
+        assert {name: row[name] for name in selection.SPACE} == params  # the first two are not drawn
+    other = selection.search(data, _budget(110, seed=1), trials=3)
+    assert other["learning_rate"].iloc[2] != table["learning_rate"].iloc[2]
 
 
 def test_other_data_or_another_budget_are_another_study(data: Data, imagined: list[dict]) -> None:
