@@ -53,7 +53,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--images-finale": (full.model[0] // 2, "images vues par un finaliste"),
         "--images": (full.model[0], "images vues par un modèle final"),
         "--epoques": (full.model[1], "époques qui découpent un entraînement final"),
-        "--finalistes": (full.finalists, "essais entraînés de nouveau"),
+        "--finalistes": (full.finalists, "meilleurs essais entraînés de nouveau"),
         "--images-juge": (full.judge, "images vues par le juge"),
     }
     for name, (default, text) in options.items():
@@ -72,9 +72,9 @@ def _make(options: argparse.Namespace, data: dataset.Data) -> None:
     study.to_csv(folder / "etude.csv", index=False)
 
     short = training.Budget(images_seen=options.images_finale, epochs=options.epoques)
-    configs = [selection.config_of(params, short) for params in selection.best(study, options.finalistes)]
-    configs.insert(0, model.Config(images_seen=options.images_finale, epochs=options.epoques))
-    final = [(config, model.train(config, data.fit, data.validation, title="Finale")) for config in configs]
+    final = []
+    for name, config in selection.finalists(study, options.finalistes, short).items():
+        final.append((config, model.train(config, data.fit, data.validation, title=f"Finale, {name}")))
     _write_final(folder / "finale.csv", final)
     chosen = min(final, key=lambda pair: pair[1].metrics["val_loss"])[0]
 

@@ -75,8 +75,7 @@ def search(data: Data, budget: training.Budget, *, trials: int, title: str = "")
     Raises:
         UserError: the study's database can't be reached.
     """
-    import optuna
-
+    optuna = _optuna()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     identity = {"space": {k: list(v) for k, v in SPACE.items()}, "widest": WIDEST, "budget": dataclasses.asdict(budget)}
     key = training.run_key(
@@ -90,6 +89,14 @@ def search(data: Data, budget: training.Budget, *, trials: int, title: str = "")
         if slot:
             slot.text(f"{title} : essai {done + 1}/{trials}, meilleur {figures.number(best_value(study))} nats")
     return table_of(study)
+
+
+def _optuna():
+    """Imports Optuna without tqdm's remark on widgets, which a saved notebook would keep."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import optuna
+    return optuna
 
 
 def best_value(study) -> float:
@@ -194,6 +201,17 @@ def reference_table() -> pd.DataFrame | None:
     return pd.read_csv(path) if path.is_file() else None
 
 
+def finalists(table: pd.DataFrame, count: int, budget: training.Budget) -> dict[str, Config]:
+    """Returns what is trained again at full length, by French name: the two `FIRST` settings and the best trials.
+
+    A short trial flatters the settings that learn fast, so the usual ones are always given a second chance.
+    """
+    names = ("par défaut", "par défaut, poids par classe")
+    chosen = dict(zip(names, FIRST, strict=True))
+    chosen |= {f"essai classé {rank}": params for rank, params in enumerate(best(table, count), 1)}
+    return {name: config_of(params, budget) for name, params in chosen.items()}
+
+
 def best(table: pd.DataFrame, count: int) -> list[dict]:
     """Returns the parameters of the best complete trials, best first.
 
@@ -211,8 +229,7 @@ def importance(table: pd.DataFrame) -> pd.Series:
 
     It is measured by a random forest on the complete trials (fANOVA; Hutter, Hoos and Leyton-Brown, ICML 2014).
     """
-    import optuna
-
+    optuna = _optuna()
     complete = table[table["state"] == "complet"]
     if len(complete) < 4 or complete["val_nelbo"].nunique() < 2:
         return pd.Series(dtype=float)
