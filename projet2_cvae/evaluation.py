@@ -19,7 +19,7 @@ from commun import UserError, figures, results
 from commun.datasets import atomic_file
 from projet2_cvae import judge as judging
 from projet2_cvae.dataset import CLASSES, Part, read_part
-from projet2_cvae.model import CVAE, Config, bernoulli_nll, build, gaussian_kl
+from projet2_cvae.model import CVAE, Config, batches, bernoulli_nll, build, nelbo_terms
 
 from keras import ops  # isort: skip
 
@@ -47,15 +47,9 @@ PUBLISHED = {
 # --- The bound -------------------------------------------------------------------------------------------------------
 
 
-def _batches(part: Part, size: int):
-    for start in range(0, len(part), size):
-        window = slice(start, start + size)
-        yield window, part.images[window].astype("float32") / 255.0, part.labels[window]
-
-
 def encode(model: CVAE, part: Part, *, batch: int = 1000) -> tuple[np.ndarray, np.ndarray]:
     """Returns the mean and log-variance of q(z | x, y), each float32 of shape (n, d)."""
-    latent = [np.asarray(model.encoder(model.condition(x, y))) for _, x, y in _batches(part, batch)]
+    latent = [np.asarray(model.encoder(model.condition(x, y))) for _, x, y in batches(part, batch)]
     mean, log_variance = np.split(np.concatenate(latent), 2, axis=1)
     return mean, log_variance
 
@@ -69,18 +63,6 @@ def decode(model: CVAE, codes: np.ndarray, labels: np.ndarray, *, batch: int = 1
     return np.round(255 * np.concatenate(images)).astype("uint8")
 
 
-def nelbo_terms(model: CVAE, part: Part, *, seed: int = 0, batch: int = 1000) -> np.ndarray:
-    """Returns each image's reconstruction and KL terms at beta = 1, shape (n, 2), always with the same noise."""
-    noise = np.random.default_rng(seed).standard_normal((len(part), model.config.latent_dim), dtype="float32")
-    terms = np.empty((len(part), 2), "float64")
-    for window, x, y in _batches(part, batch):
-        mean, log_variance = ops.split(model.encoder(model.condition(x, y)), 2, axis=-1)
-        code = mean + ops.exp(0.5 * log_variance) * noise[window]
-        terms[window, 0] = np.asarray(bernoulli_nll(x, model.decoder(model.condition(code, y))))
-        terms[window, 1] = np.asarray(gaussian_kl(mean, log_variance))
-    return terms
-
-
 def iwae(model: CVAE, part: Part, *, k: int = 64, seed: int = 0, batch: int = 250, chunk: int = 8) -> np.ndarray:
     """Returns the importance-weighted bound on -log p(x | y) of each image, shape (n,).
 
@@ -89,7 +71,7 @@ def iwae(model: CVAE, part: Part, *, k: int = 64, seed: int = 0, batch: int = 25
     """
     random = np.random.default_rng(seed)
     bound = np.empty(len(part), "float64")
-    for window, x, y in _batches(part, batch):
+    for window, x, y in batches(part, batch):
         mean, log_variance = (np.asarray(a) for a in ops.split(model.encoder(model.condition(x, y)), 2, axis=-1))
         total = np.full(len(x), -np.inf)
         for start in range(0, k, chunk):

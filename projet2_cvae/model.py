@@ -108,7 +108,7 @@ class Profile:
 PROFILES = {
     "essai": Profile((512, 2), 256, (256, 2), 4, 1, 256, 200, 20),
     "rapide": Profile((200_000, 8), 60_000, (30_000, 4), 8, 2, 50_000, 10_000, 200),
-    "complet": Profile((2_400_000, 40), 600_000, (220_000, 8), 32, 3, 600_000, 10_000, 2000),
+    "complet": Profile((2_400_000, 40), 600_000, (220_000, 8), 32, 2, 1_200_000, 10_000, 2000),
 }
 
 
@@ -256,6 +256,25 @@ def gaussian_kl(mean, log_variance):
     return 0.5 * ops.sum(ops.exp(log_variance) + ops.square(mean) - 1.0 - log_variance, axis=-1)
 
 
+def batches(part: Part, size: int):
+    """Yields windows of a part: the slice, its images as float32 in 0..1, and its labels."""
+    for start in range(0, len(part), size):
+        window = slice(start, start + size)
+        yield window, part.images[window].astype("float32") / 255.0, part.labels[window]
+
+
+def nelbo_terms(model: CVAE, part: Part, *, seed: int = 0, batch: int = 1000) -> np.ndarray:
+    """Returns each image's reconstruction and KL terms at beta = 1, shape (n, 2), always with the same noise."""
+    noise = np.random.default_rng(seed).standard_normal((len(part), model.config.latent_dim), dtype="float32")
+    terms = np.empty((len(part), 2), "float64")
+    for window, x, y in batches(part, batch):
+        mean, log_variance = ops.split(model.encoder(model.condition(x, y)), 2, axis=-1)
+        code = mean + ops.exp(0.5 * log_variance) * noise[window]
+        terms[window, 0] = np.asarray(bernoulli_nll(x, model.decoder(model.condition(code, y))))
+        terms[window, 1] = np.asarray(gaussian_kl(mean, log_variance))
+    return terms
+
+
 # --- Training --------------------------------------------------------------------------------------------------------
 
 
@@ -278,9 +297,7 @@ def epoch_data(config: Config, part: Part) -> Callable[[int], dict]:
     return data
 
 
-def train(
-    config: Config, part: Part, validation: Part | None = None, *, title: str = "", after_epoch=None
-) -> training.Run:
+def train(config: Config, part: Part, validation: Part | None = None, *, title: str = "") -> training.Run:
     """Loads the model of this configuration, or trains it on `part`.
 
     Args:
@@ -288,12 +305,10 @@ def train(
         part: training images.
         validation: if given, its negative ELBO at beta = 1 is measured after each epoch, always with the same noise.
         title: shown with the progress; nothing is shown if empty.
-        after_epoch: called with each epoch's number and row; may raise to stop.
 
     Returns:
         The run; `metrics` holds the last `val_loss`, if there is a validation part.
     """
-    from projet2_cvae.evaluation import nelbo_terms
 
     def measure(model: CVAE) -> dict[str, float]:
         terms = nelbo_terms(model, validation)
@@ -310,14 +325,12 @@ def train(
             epochs=config.epochs,
             seed=config.seed,
             evaluate=measure if validation else None,
-            after_epoch=after_epoch,
             checkpoints=checkpoints,
             title=title,
             unit="nats par image",
         )
-        return history, {k: history[k].iloc[-1] for k in history if k.startswith("val_")} | {
-            "seconds": history["seconds"].sum()
-        }
+        metrics = {name: float(history[name].iloc[-1]) for name in history if name.startswith("val_")}
+        return history, {**metrics, "seconds": float(history["seconds"].sum())}
 
     run = training.load_or_train(
         dataclasses.asdict(config),

@@ -12,16 +12,16 @@ import os
 import warnings
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from commun import UserError, figures, results, training
 from commun.datasets import working_folder
+from commun.training import keras
 from projet2_cvae.dataset import Data
-from projet2_cvae.evaluation import REFERENCE, nelbo_terms
-from projet2_cvae.model import PROJECT, VERSION, Config, build, epoch_data
+from projet2_cvae.evaluation import REFERENCE
+from projet2_cvae.model import PROJECT, VERSION, Config, build, epoch_data, nelbo_terms
 
 SPACE = {
     "conditioning": ("concat", "product"),

@@ -288,18 +288,20 @@ def test_a_short_training_lowers_both_losses(form: str, part: Part) -> None:
     assert float(np.asarray(run.model.steps_done)) == config.steps
 
 
-def test_after_epoch_may_stop_the_training_and_it_resumes(part: Part) -> None:
-    seen = []
+def test_a_stopped_training_resumes(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, checkpoint = [], training._checkpoint
 
-    def stop(epoch: int, row: dict) -> None:
-        seen.append(epoch)
+    def stop(model, rows, folder) -> None:
+        checkpoint(model, rows, folder)
+        seen.append(len(rows))
         if len(seen) == 1:
             raise KeyboardInterrupt
 
+    monkeypatch.setattr(training, "_checkpoint", stop)
     with pytest.raises(KeyboardInterrupt):
-        modelling.train(_config(epochs=3, images_seen=96), part, after_epoch=stop)
-    run = modelling.train(_config(epochs=3, images_seen=96), part, after_epoch=stop)
-    assert seen == [0, 1, 2] and len(run.history) == 3
+        modelling.train(_config(epochs=3, images_seen=96), part)
+    run = modelling.train(_config(epochs=3, images_seen=96), part)
+    assert seen == [1, 2, 3] and len(run.history) == 3
 
 
 def test_epoch_data_gives_bytes_of_the_chosen_images(part: Part) -> None:

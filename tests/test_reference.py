@@ -1,0 +1,68 @@
+"""What `reference/` promises, and that the README says the same."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from commun import datasets, figures, results
+from projet2_cvae import dataset, evaluation
+
+ROOT = Path(__file__).resolve().parents[1]
+REFERENCES = sorted(ROOT.glob("projet*/reference"))
+
+
+@pytest.mark.parametrize("folder", REFERENCES, ids=lambda path: path.parent.name)
+def test_a_reference_is_small_licensed_and_holds_no_picture(folder):
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 5_000_000
+    assert (folder / "LICENCE.md").is_file()
+    assert not [path for path in files if path.suffix.lower() in {".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg"}]
+
+
+@pytest.mark.parametrize("folder", REFERENCES, ids=lambda path: path.parent.name)
+def test_metrics_have_the_promised_form(folder):
+    content = results.read_metrics(folder / "metrics.json")
+    assert {"dataset", "split", "hardware", "duration_s", "date", "command", "metrics"} <= set(content)
+    for name, entry in content["metrics"].items():
+        low, high = entry["ci95"]
+        assert low <= entry["value"] <= high, name
+        assert entry["n"] > 0
+        assert entry["per_seed"]
+    assert (folder / "journal.csv").read_text(encoding="utf-8").count("\n") >= 2
+
+
+def test_the_reference_of_project_2_names_its_eight_metrics_and_thirty_trials():
+    content = results.read_metrics(evaluation.REFERENCE / "metrics.json")
+    assert set(content["metrics"]) == set(evaluation.LABELS)
+    assert len((evaluation.REFERENCE / "etude.csv").read_text(encoding="utf-8").splitlines()) > 30
+
+
+def test_the_readme_says_what_the_reference_measured():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").replace(figures.NBSP, " ")
+    metrics = json.loads((evaluation.REFERENCE / "metrics.json").read_text(encoding="utf-8"))["metrics"]
+    for name, entry in metrics.items():
+        value = figures.number(entry["value"])
+        mean = figures.number(sum(entry["per_seed"]) / len(entry["per_seed"]))
+        row = next(line for line in readme.splitlines() if line.startswith(f"| {evaluation.LABELS[name]} |"))
+        assert f"| {value} [" in row, name
+        assert f"| {mean} |" in row, name
+
+
+def test_the_committed_weights_give_the_committed_figures(monkeypatch):
+    """On the real test part where it is present: the four figures that need no long computation."""
+    monkeypatch.setenv("PROJETS_DATA", os.environ.get("PROJETS_DONNEES_REELLES", ""))
+    folder = datasets.find("fashion_mnist")
+    if folder is None:
+        pytest.skip("Fashion-MNIST n'est pas sur cette machine")
+    metrics = results.read_metrics(evaluation.REFERENCE / "metrics.json")["metrics"]
+    test = dataset.read_part(folder, "test")
+    terms = evaluation.nelbo_terms(evaluation.load_reference_model(), test)
+    assert terms.sum(axis=1).mean() == pytest.approx(metrics["test_nelbo"]["value"], abs=1e-3)
+    assert terms[:, 1].mean() == pytest.approx(metrics["test_kl"]["value"], abs=1e-3)
+    generated = evaluation.generation_metrics(
+        evaluation.load_reference_model(), evaluation.load_reference_real(), test, draws=2
+    )
+    for name, entry in generated.items():
+        assert entry["value"] == pytest.approx(metrics[name]["value"], rel=1e-3), name
