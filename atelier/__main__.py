@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from atelier import export, notebooks
-from commun import UserError, datasets, figures
+from commun import UserError, datasets, figures, french_argparse
 from commun.datasets import ROOT
 
 REPORTS = ROOT / "rapports"
@@ -27,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # a console that is not UTF-8 must not stop the job
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    french_argparse()
     options = _parser().parse_args(arguments)
     try:
         return options.action(options)

@@ -588,4 +588,4 @@ def _summary(entries: Sequence[Entry]) -> str:
     parts = [f"{count} {words[status][count > 1]}" for status, count in counts.items() if count]
     total = sum(entry.seconds or 0 for entry in entries)
     took = f", en {duration(total)}" if total else ""
-    return f"{len(entries)} notebook{'s' * (len(entries) > 1)} : {', '.join(parts) or 'rien encore'}{took}."
+    return f"{len(entries)} carnet{'s' * (len(entries) > 1)} : {', '.join(parts) or 'rien encore'}{took}."

@@ -1,5 +1,6 @@
 """Helpers shared by the notebooks of the three projects."""
 
+import argparse
 import contextlib
 import os
 import sys
@@ -17,6 +18,27 @@ class UserError(Exception):
     def _render_traceback_(self) -> list[str]:
         """Returns what IPython shows in place of a traceback."""
         return [f"Erreur : {self}"]
+
+
+_ARGPARSE = {
+    "usage: ": "utilisation : ",
+    "positional arguments": "arguments",
+    "options": "options",
+    "show this help message and exit": "montre cette aide et s'arrête",
+    "%(prog)s: error: %(message)s\n": "Erreur : %(message)s\n",
+    "the following arguments are required: %s": "il manque : %s",
+    "unrecognized arguments: %s": "arguments inconnus : %s",
+    "invalid choice: %(value)r (choose from %(choices)s)": "%(value)r n'existe pas (choix : %(choices)s)",
+    "invalid %(type)s value: %(value)r": "%(value)r n'est pas de type %(type)s",
+    "argument %(argument_name)s: %(message)s": "%(argument_name)s : %(message)s",
+    "expected one argument": "une valeur est attendue",
+    "expected at least one argument": "au moins une valeur est attendue",
+}
+
+
+def french_argparse() -> None:
+    """Makes argparse, whose texts have no French translation in Python's distribution, speak French."""
+    argparse._ = lambda text: _ARGPARSE.get(text, text)
 
 
 @contextlib.contextmanager

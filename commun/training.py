@@ -156,11 +156,11 @@ class Budget:
         """
         for name in ("batch_size", "images_seen", "epochs"):
             if getattr(self, name) < 1:
-                raise UserError(f"{name} doit être au moins 1 (valeur donnée : {getattr(self, name)}).")
+                raise UserError(f"{name} doit valoir au moins 1 (valeur donnée : {getattr(self, name)}).")
         if not 0 <= self.seed < 2**32:
             raise UserError(f"La graine est un entier de 0 à 2^32 - 1 (valeur donnée : {self.seed}).")
         if not self.learning_rate > 0:
-            raise UserError(f"learning_rate doit être positif (valeur donnée : {self.learning_rate}).")
+            raise UserError(f"learning_rate doit être strictement positif (valeur donnée : {self.learning_rate}).")
 
     @property
     def steps_per_epoch(self) -> int:

@@ -15,14 +15,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from commun import UserError, results, training
+from commun import UserError, french_argparse, results, training
 from projet2_cvae import dataset, evaluation, judge, model, selection
 
 LICENCE = """# Licence
 
 Les poids et les mesures de ce dossier viennent d'un entraînement sur Fashion-MNIST (Zalando Research, licence MIT).
 Ils sont distribués sous la même licence que le dépôt (MIT). Aucune image du jeu de données n'est ici : `juge.npz`
-contient des moyennes et des covariances, par classe, de ce que le juge calcule sur des images d'apprentissage.
+contient, outre les poids du juge, la moyenne et la covariance, pour chaque classe, de ce qu'il calcule sur des images
+d'apprentissage.
 """
 
 
@@ -44,8 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    french_argparse()
     full = model.profile("complet")
-    text = "Refait reference/ sur les données réelles."
+    text = "Refait le dossier reference/ à partir des données réelles."
     parser = argparse.ArgumentParser(prog="python -m projet2_cvae", description=text)
     options = {
         "--essais": (full.trials, "essais de l'étude"),
@@ -58,7 +60,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     }
     for name, (default, text) in options.items():
         parser.add_argument(name, type=int, default=default, help=f"{text} ({default} par défaut)")
-    parser.add_argument("--graines", type=int, nargs="+", default=[0, 1, 2], help="graines des modèles finals (0 1 2)")
+    text = "graines des modèles finals (0 1 2 par défaut)"
+    parser.add_argument("--graines", type=int, nargs="+", default=[0, 1, 2], help=text)
     parser.add_argument("--sans-test", action="store_true", help="s'arrête avant de lire la part de test")
     return parser.parse_args(arguments)
 

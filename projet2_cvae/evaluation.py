@@ -321,9 +321,9 @@ def bound_metrics(model: CVAE, test: Part, *, k: int = 64, draws: int = results.
     return {name: results.metric(v, draws=draws) for name, v in values.items()}
 
 
-def evaluate(model: CVAE, real: Real, test: Part, *, draws: int = results.DRAWS) -> dict:
-    """Returns the eight metrics of a model on a test part: name -> {"value", "ci95", "n"}."""
-    return bound_metrics(model, test, draws=draws) | generation_metrics(model, real, test, draws=draws)
+def evaluate(model: CVAE, real: Real, test: Part, *, seed: int = 0, draws: int = results.DRAWS) -> dict:
+    """Returns the eight metrics of a model on a test part: name -> {"value", "ci95", "n"}; `seed` draws the codes."""
+    return bound_metrics(model, test, draws=draws) | generation_metrics(model, real, test, seed=seed, draws=draws)
 
 
 def evaluate_folder(folder: str | Path) -> dict:
@@ -342,7 +342,9 @@ def evaluate_folder(folder: str | Path) -> dict:
     present = np.bincount(test.labels, minlength=len(CLASSES))
     alone = [CLASSES[c] for c in np.flatnonzero(present < 2)]
     if alone:
-        warnings.warn(f"Moins de deux images pour {', '.join(alone)} : laissées hors de la diversité.", stacklevel=2)
+        warnings.warn(
+            f"Moins de deux images pour {', '.join(alone)} : classes laissées hors de la diversité.", stacklevel=2
+        )
     real = load_reference_real()
     if len(test) != real.count.sum():
         warnings.warn(
@@ -618,10 +620,13 @@ def reading_advice(location, reference: dict | None) -> str:
         return "La référence sur données réelles n'est pas encore faite : `python -m projet2_cvae` la produit."
     made = f"La référence : {reference['split']} ; {reference['hardware']}."
     if location.is_real:
-        return f"Les trois colonnes portent sur les mêmes données et se comparent. {made}"
+        return (
+            "Les trois colonnes portent sur le même jeu de données. Le budget d'entraînement, le nombre d'images de "
+            f"test et, pour les résultats publiés, le classifieur peuvent différer. {made}"
+        )
     return (
         "Cette exécution porte sur l'**échantillon synthétique**, la référence et les résultats publiés sur les "
-        f"données réelles : les colonnes ne se comparent pas, elles donnent un ordre de grandeur. {made}"
+        f"données réelles : les colonnes ne se comparent pas. {made}"
     )
 
 

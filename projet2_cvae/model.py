@@ -73,7 +73,7 @@ class Config(training.Budget):
         super().__post_init__()
         for name in ("latent_dim", "width"):
             if getattr(self, name) < 1:
-                raise UserError(f"{name} doit être au moins 1 (valeur donnée : {getattr(self, name)}).")
+                raise UserError(f"{name} doit valoir au moins 1 (valeur donnée : {getattr(self, name)}).")
         if not 0 <= self.beta < float("inf"):
             raise UserError(f"beta doit être positif ou nul (valeur donnée : {self.beta}).")
         if not 0 <= self.warmup <= 1:

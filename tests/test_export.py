@@ -336,7 +336,7 @@ def test_index(tmp_path):
     assert "non exécuté" in never
     links = [link["href"] for link in page.select("li a")]
     assert links == ["projet%201/01.html", "projet%201/03.html", "projet%201/03.html#cellule-4"]
-    assert "3 notebooks : 1 réussi, 1 en échec, 1 non exécuté" in page.select_one(".bilan").string
+    assert "3 carnets : 1 réussi, 1 en échec, 1 non exécuté" in page.select_one(".bilan").string
     export_index([], tmp_path / "vide.html")
 
 
