@@ -52,8 +52,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = {
         "--essais": (full.trials, "essais de l'étude"),
         "--images-essai": (full.trial[0], "images vues par un essai"),
-        "--images-finale": (full.model[0] // 2, "images vues par un finaliste"),
-        "--images": (full.model[0], "images vues par un modèle final"),
+        "--images": (full.model[0], "images vues par un finaliste ou un modèle final"),
         "--epoques": (full.model[1], "époques qui découpent un entraînement final"),
         "--finalistes": (full.finalists, "meilleurs essais entraînés de nouveau"),
         "--images-juge": (full.judge, "images vues par le juge"),
@@ -67,31 +66,34 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _make(options: argparse.Namespace, data: dataset.Data) -> None:
-    start = time.time()
     folder = evaluation.REFERENCE
     folder.mkdir(exist_ok=True)
     trial = training.Budget(images_seen=options.images_essai, epochs=model.profile("complet").trial[1])
     study = selection.search(data, trial, trials=options.essais, title="Étude")
     study.to_csv(folder / "etude.csv", index=False)
 
-    short = training.Budget(images_seen=options.images_finale, epochs=options.epoques)
+    full = training.Budget(images_seen=options.images, epochs=options.epoques)
     final = []
-    for name, config in selection.finalists(study, options.finalistes, short).items():
+    for name, config in selection.finalists(study, options.finalistes, full).items():
         final.append((config, model.train(config, data.fit, data.validation, title=f"Finale, {name}")))
     _write_final(folder / "finale.csv", final)
     chosen = min(final, key=lambda pair: pair[1].metrics["val_loss"])[0]
 
     train, judge_config = data.train, judge.JudgeConfig(images_seen=options.images_juge)
-    reader = judge.train(judge_config, train, title="Juge").model
-    seeded = [dataclasses.replace(chosen, images_seen=options.images, seed=seed) for seed in options.graines]
+    reader = judge.train(judge_config, train, title="Juge")
+    seeded = [dataclasses.replace(chosen, seed=seed) for seed in options.graines]
     runs = [model.train(config, train, title=f"Modèle final, graine {config.seed}") for config in seeded]
     if options.sans_test:
         return
-    evaluation.save_reference_real(evaluation.real_side(reader, train, len(data.test)), judge_config, folder / "juge")
+    evaluation.save_reference_real(
+        evaluation.real_side(reader.model, train, len(data.test)), judge_config, folder / "juge"
+    )
     evaluation.save_weights(runs[0].model, seeded[0], folder / "modele")
     (folder / "LICENCE.md").write_text(LICENCE, encoding="utf-8")
     runs[0].history.round(4).to_csv(folder / "historique.csv", index=False)
-    _measure(options, data, seeded[0], [run.model for run in runs], final[0][1].model, start)
+    trained = [reader, *runs, *(run for _, run in final)]
+    spent = study["seconds"].sum() + sum(run.history["seconds"].sum() for run in trained)
+    _measure(data, seeded[0], [run.model for run in runs], final[0][1].model, spent)
 
 
 def _write_final(path, final) -> None:
@@ -104,8 +106,12 @@ def _write_final(path, final) -> None:
             writer.writerow([*values, round(run.metrics["val_loss"], 3), round(run.metrics["seconds"])])
 
 
-def _measure(options, data, config, models, baseline, start) -> None:
-    """Reads the test part: once for the committed weights (`value`), once for each seed, once for the default model."""
+def _measure(data, config, models, baseline, spent) -> None:
+    """Reads the test part: once for the committed weights (`value`), once for each seed, once for the default model.
+
+    `spent` is the time that the study and the trainings took, in seconds, whenever they were done.
+    """
+    start = time.time()
     real = evaluation.load_reference_real()
     metrics = evaluation.evaluate(evaluation.load_reference_model(), real, data.test)
     metrics["diversity"].pop("by_class")
@@ -117,7 +123,7 @@ def _measure(options, data, config, models, baseline, start) -> None:
         "dataset": "Fashion-MNIST",
         "split": f"test officiel ({len(data.test)} images) ; apprentissage sur les {len(data.train)} autres",
         "hardware": results.hardware(),
-        "duration_s": round(time.time() - start),
+        "duration_s": round(spent + time.time() - start),
         "date": datetime.date.today().isoformat(),
         "command": " ".join(["python -m projet2_cvae", *sys.argv[1:]]),
         "metrics": metrics,
