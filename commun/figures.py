@@ -121,9 +121,17 @@ def _display(bundle: dict[str, Any], metadata: dict | None = None, **options: An
     display(bundle, metadata=metadata or {}, raw=True, **options)
 
 
+class _FrenchTicks(mpl.ticker.ScalarFormatter):
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return super().__call__(x, pos).replace(".", ",")
+
+
 def _bundle(figure: Figure, alt: str, vector: bool) -> tuple[dict[str, Any], dict]:
     if not alt.strip():
         raise ValueError("a figure needs an alternative text")
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        if type(axis.get_major_formatter()) is mpl.ticker.ScalarFormatter:
+            axis.set_major_formatter(_FrenchTicks())
     if vector:
         stream = io.StringIO()
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})

@@ -204,11 +204,13 @@ def reference_table() -> pd.DataFrame | None:
 def finalists(table: pd.DataFrame, count: int, budget: training.Budget) -> dict[str, Config]:
     """Returns what is trained again at full length, by French name: the two `FIRST` settings and the best trials.
 
-    A short trial flatters the settings that learn fast, so the usual ones are always given a second chance.
+    A short trial flatters the settings that learn fast, so the usual ones are always given a second chance. They are
+    not ranked again among the best.
     """
     names = ("par défaut", "par défaut, poids par classe")
     chosen = dict(zip(names, FIRST, strict=True))
-    chosen |= {f"essai classé {rank}": params for rank, params in enumerate(best(table, count), 1)}
+    others = [params for params in best(table, count + len(FIRST)) if params not in FIRST][:count]
+    chosen |= {f"essai classé {rank}": params for rank, params in enumerate(others, 1)}
     return {name: config_of(params, budget) for name, params in chosen.items()}
 
 

@@ -359,3 +359,14 @@ def test_figures_show_every_complete_trial() -> None:
     bars = selection.plot_importance(shares).axes[0].patches
     assert sorted(bar.get_width() for bar in bars) == pytest.approx(sorted(100 * shares))
     assert selection.describe_importance(shares).count("%") == len(shares)
+
+
+def test_the_usual_settings_are_finalists_once() -> None:
+    table = _table(12)
+    for column, value in selection.FIRST[1].items():
+        table[column] = table[column].astype(object)
+        table.loc[0, column] = value
+    table.loc[0, "val_nelbo"] = 1.0  # the second usual setting wins the study
+    found = selection.finalists(table, 2, BUDGET)
+    assert list(found) == ["par défaut", "par défaut, poids par classe", "essai classé 1", "essai classé 2"]
+    assert len(set(found.values())) == 4
