@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import warnings
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from matplotlib.figure import Figure
 
 from commun import UserError, figures, results
 from commun.datasets import atomic_file
+from commun.training import UNREADABLE
 from projet2_cvae import judge as judging
 from projet2_cvae.dataset import CLASSES, Part, read_part
 from projet2_cvae.model import CVAE, Config, batches, bernoulli_nll, build, nelbo_terms
@@ -24,7 +24,6 @@ from projet2_cvae.model import CVAE, Config, batches, bernoulli_nll, build, nelb
 from keras import ops  # isort: skip
 
 REFERENCE = Path(__file__).parent / "reference"
-PER_CLASS = 1000
 LABELS = {
     "test_nelbo": "ELBO négative (nats)",
     "test_reconstruction": "dont reconstruction (nats)",
@@ -396,7 +395,7 @@ def _load_weights(make, name: str):
         with np.load(path) as stored:
             for i, weight in enumerate(model.weights):
                 weight.assign(stored[f"w{i}"].astype("float32"))
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (*UNREADABLE, TypeError) as error:
         missing = [str(p) for p in (path, path.with_suffix(".json")) if not p.is_file()]
         fault = f"{' et '.join(missing)} : absent." if missing else f"{path} est illisible ({type(error).__name__})."
         raise UserError(f"{fault} Reprenez-le du dépôt, ou refaites-le : python -m projet2_cvae.") from error

@@ -1,6 +1,7 @@
 """What every test shares: the sample instead of real data, and a working folder of its own."""
 
 import os
+import sys
 import tempfile
 
 import pytest
@@ -18,3 +19,19 @@ def work(tmp_path, monkeypatch):
     """A working folder for one test alone."""
     monkeypatch.setenv("PROJETS_TRAVAIL", str(tmp_path / "travail"))
     return tmp_path / "travail"
+
+
+@pytest.fixture
+def ipython(tmp_path, monkeypatch):
+    """A fresh IPython shell in this process, with a history in memory."""
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    display_hook, main = sys.displayhook, sys.modules["__main__"]
+    InteractiveShell.clear_instance()
+    instance = InteractiveShell.instance(config=Config({"HistoryManager": {"hist_file": ":memory:"}}))
+    yield instance
+    instance.history_manager.end_session()
+    InteractiveShell.clear_instance()
+    sys.displayhook, sys.modules["__main__"] = display_hook, main

@@ -115,26 +115,16 @@ def test_phrase_refuses_a_missing_value_and_prefers_the_keyword():
 
 
 @pytest.fixture
-def shell(tmp_path, monkeypatch):
+def shell(ipython):
     """Runs a function in a fresh IPython shell of this process; returns its rich outputs."""
-    from IPython.core.interactiveshell import InteractiveShell
     from IPython.utils.capture import capture_output
-    from traitlets.config import Config
-
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    display_hook, main = sys.displayhook, sys.modules["__main__"]
-    InteractiveShell.clear_instance()
-    instance = InteractiveShell.instance(config=Config({"HistoryManager": {"hist_file": ":memory:"}}))
 
     def run(function, *arguments, **options):
         with capture_output() as captured:
             function(*arguments, **options)
         return captured.outputs
 
-    yield run
-    instance.history_manager.end_session()
-    InteractiveShell.clear_instance()
-    sys.displayhook, sys.modules["__main__"] = display_hook, main
+    return run
 
 
 def curve():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import nbformat
@@ -271,27 +270,17 @@ def bundle_of(outputs) -> dict:
 
 
 @pytest.fixture
-def shell(tmp_path, monkeypatch):
-    """A fresh IPython shell in this process, with its history."""
-    from IPython.core.interactiveshell import InteractiveShell
+def shell(ipython):
+    """Runs cells in a fresh IPython shell of this process; returns the bundle of the card that they show."""
     from IPython.utils.capture import capture_output
-    from traitlets.config import Config
-
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    display_hook, main = sys.displayhook, sys.modules["__main__"]
-    InteractiveShell.clear_instance()
-    instance = InteractiveShell.instance(config=Config({"HistoryManager": {"hist_file": ":memory:"}}))
 
     def run(*sources):
         with capture_output() as captured:
             for source in sources:
-                instance.run_cell(source, store_history=True).raise_error()
+                ipython.run_cell(source, store_history=True).raise_error()
         return bundle_of([{"data": output.data} for output in captured.outputs])
 
-    yield run
-    instance.history_manager.end_session()
-    InteractiveShell.clear_instance()
-    sys.displayhook, sys.modules["__main__"] = display_hook, main
+    return run
 
 
 CELLS = [SETUP, "# que des mots", "x = 1  # un", "y = 2", CARD]
