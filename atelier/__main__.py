@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from atelier import export, notebooks
-from commun import UserError, datasets, figures, french_argparse
+from commun import UserError, datasets, figures, french_argparse, results
 from commun.datasets import ROOT
 
 REPORTS = ROOT / "rapports"
@@ -123,7 +123,7 @@ def _run_one(project: str, path: Path, output: Path, values: dict, failed: str) 
     target = output / project / path.name
     outcome = notebooks.run(path, target, values)
     failure = export.failure_of(target) if outcome.error else None
-    card = notebooks.card(notebooks.read(target)) or {}
+    card = notebooks.card(results.read_notebook(target)) or {}
     entry = export.Entry(
         **common,
         status="échec" if outcome.error else "réussi",

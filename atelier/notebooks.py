@@ -12,8 +12,18 @@ from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from commun import UserError, native_stderr_to, results
-from commun.datasets import ROOT, SAMPLE_ONLY, atomic_file, working_folder
+from commun import UserError, native_stderr_to
+from commun.datasets import ROOT, SAMPLE_ONLY, atomic_file, data_roots, working_folder
+from commun.results import (
+    CARD_MIME,
+    IN_ORDER,
+    MODIFIED,
+    code_cells,
+    compare,
+    hashes,
+    read_notebook,
+    write_json,
+)
 
 HANDED_OUT = ROOT / "atelier" / "distribution.json"
 TYPES = {"int": int, "float": float, "str": str, "bool": lambda text: {"true": True, "false": False}[text.lower()]}
@@ -36,24 +46,9 @@ def notebooks(project: str) -> list[Path]:
     return found
 
 
-def read(path: Path) -> dict[str, Any]:
-    """Reads a notebook.
-
-    Raises:
-        UserError: the file is missing or is not a notebook.
-    """
-    try:
-        notebook = json.loads(path.read_text(encoding="utf-8"))
-        for cell in notebook["cells"]:
-            cell["source"] = "".join(cell["source"])
-        return notebook
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} est introuvable ou n'est pas un carnet Jupyter.") from error
-
-
 def parameters(path: Path) -> dict[str, str]:
     """Returns the parameters that a notebook declares, name -> type ("int", "float", "str" or "bool")."""
-    for cell in read(path)["cells"]:
+    for cell in read_notebook(path)["cells"]:
         if "parameters" in cell.get("metadata", {}).get("tags", []):
             lines = ast.parse(cell["source"]).body
             return {n.target.id: ast.unparse(n.annotation) for n in lines if isinstance(n, ast.AnnAssign)}
@@ -91,19 +86,16 @@ class Outcome:
     mistake: bool = False
 
 
-def run(
-    source: Path, target: Path, values: Mapping[str, Any], *, environment: Mapping[str, str] | None = None
-) -> Outcome:
+def run(source: Path, target: Path, values: Mapping[str, Any]) -> Outcome:
     """Runs a notebook from a fresh kernel and writes what was executed, up to the failing cell if one fails."""
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     target.parent.mkdir(parents=True, exist_ok=True)
-    named = os.environ.get("PROJETS_DATA")
-    if named and named != SAMPLE_ONLY:
-        named = str(Path(named).resolve())  # the kernel starts in the notebook's folder
-    extra = {"PROJETS_CARNET": str(source), **({"PROJETS_DATA": named} if named else {}), **(environment or {})}
+    extra = {"PROJETS_CARNET": str(source)}
+    if os.environ.get("PROJETS_DATA", SAMPLE_ONLY) not in ("", SAMPLE_ONLY):
+        extra["PROJETS_DATA"] = str(data_roots()[0])  # in full: the kernel starts in the notebook's folder
     log = working_folder() / "noyau.log"
     start = time.perf_counter()
     try:
@@ -142,20 +134,14 @@ def _environment(values: Mapping[str, str]) -> Generator[None]:
 
 # --- Checking --------------------------------------------------------------------------------------------------------
 
-IN_ORDER, MODIFIED, NEVER, DISORDER, FAILED = (
-    "exécuté de haut en bas",
-    "modifié après exécution",
-    "jamais exécuté",
-    "dans le désordre",
-    "en erreur",
-)
+NEVER, FAILED = "jamais exécuté", "en erreur"
 
 
 def card(notebook: Mapping[str, Any]) -> dict[str, Any] | None:
     """Returns the run's card that a notebook carries, or None."""
     for cell in reversed(notebook["cells"]):
         for output in cell.get("outputs", []):
-            if found := output.get("data", {}).get(results.CARD_MIME):
+            if found := output.get("data", {}).get(CARD_MIME):
                 return found
     return None
 
@@ -166,7 +152,7 @@ def check(path: Path) -> tuple[str, dict[str, Any] | None]:
     Raises:
         UserError: the file is missing or is not a notebook.
     """
-    notebook = read(path)
+    notebook = read_notebook(path)
     found = card(notebook)
     outputs = [o for c in notebook["cells"] if c["cell_type"] == "code" for o in c.get("outputs", [])]
     if any(o["output_type"] == "error" for o in outputs):
@@ -178,7 +164,7 @@ def check(path: Path) -> tuple[str, dict[str, Any] | None]:
 
 def state(path: Path, found: Mapping[str, Any]) -> str:
     """Returns how a card relates to the cells of its notebook, whoever ran it."""
-    now = results.compare(found["cellules"], results.hashes(results.code_cells(path)))
+    now = compare(found["cellules"], hashes(code_cells(path)))
     return MODIFIED if now != IN_ORDER and found["etat"] == IN_ORDER else now
 
 
@@ -191,7 +177,7 @@ def stale(project: str) -> list[Path]:
     """Returns the committed notebooks to run again: the first whose card no longer matches, and its successors."""
     paths = notebooks(project)
     for index, path in enumerate(paths):
-        found = card(read(path))
+        found = card(read_notebook(path))
         if found is None or state(path, found) != IN_ORDER:
             return paths[index:]
     return []
@@ -207,5 +193,5 @@ def write_back(executed: Path, source: Path) -> None:
         cell.metadata = {"tags": tags} if (tags := cell.metadata.get("tags")) else {}
     with atomic_file(source) as temporary:
         nbformat.write(notebook, temporary)
-    record = handed_out() | {f"{source.parent.name}/{source.name}": card(read(source))["execution"]}
-    results.write_json(HANDED_OUT, dict(sorted(record.items())))
+    record = handed_out() | {f"{source.parent.name}/{source.name}": card(read_notebook(source))["execution"]}
+    write_json(HANDED_OUT, dict(sorted(record.items())))

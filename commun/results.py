@@ -141,6 +141,7 @@ def hardware() -> str:
 
 # --- The run's card --------------------------------------------------------------------------------------------------
 
+IN_ORDER, MODIFIED, DISORDER = "exécuté de haut en bas", "modifié après exécution", "dans le désordre"
 CARD_MIME = "application/vnd.projets.carte+json"
 PACKAGES = ("keras", "tensorflow", "numpy", "pandas", "matplotlib", "scikit-learn", "optuna")
 
@@ -173,30 +174,39 @@ def hashes(sources: Sequence[str]) -> list[str]:
     return [h for h in map(cell_hash, sources) if h]
 
 
+def read_notebook(path: Path) -> dict[str, Any]:
+    """Reads a notebook, the source of each cell as one text.
+
+    Raises:
+        UserError: the file is missing or is not a notebook.
+    """
+    try:
+        notebook = json.loads(Path(path).read_text(encoding="utf-8"))
+        for cell in notebook["cells"]:
+            cell["source"] = "".join(cell["source"])
+        return notebook
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} est introuvable ou n'est pas un carnet Jupyter.") from error
+
+
 def code_cells(notebook: Path) -> list[str]:
     """Returns the sources of a notebook's code cells, without the cell of parameters that papermill injects.
 
     Raises:
         UserError: the file is missing or is not a notebook.
     """
-    try:
-        cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
-        return [
-            "".join(c["source"])
-            for c in cells
-            if c["cell_type"] == "code" and "injected-parameters" not in c.get("metadata", {}).get("tags", [])
-        ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{notebook} est introuvable ou n'est pas un carnet Jupyter.") from error
+    return [
+        cell["source"]
+        for cell in read_notebook(notebook)["cells"]
+        if cell["cell_type"] == "code" and "injected-parameters" not in cell.get("metadata", {}).get("tags", [])
+    ]
 
 
 def compare(executed: Sequence[str], expected: Sequence[str]) -> str:
     """Says in French how the inputs that a kernel executed relate to a notebook's cells (lists of hashes)."""
     if list(executed) == list(expected):
-        return "exécuté de haut en bas"
-    if set(executed) <= set(expected):
-        return "dans le désordre"
-    return "modifié après exécution"
+        return IN_ORDER
+    return DISORDER if set(executed) <= set(expected) else MODIFIED
 
 
 def carte(carnet: str, *, profil: str, donnees: Location) -> None:
@@ -244,8 +254,8 @@ def _versions() -> dict[str, str]:
 
 
 _ADVICE = {
-    "dans le désordre": " : redémarrez le noyau et exécutez tout",
-    "modifié après exécution": " : enregistrez le carnet, redémarrez le noyau et exécutez tout",
+    DISORDER: " : redémarrez le noyau et exécutez tout",
+    MODIFIED: " : enregistrez le carnet, redémarrez le noyau et exécutez tout",
 }
 
 

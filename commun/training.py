@@ -65,6 +65,8 @@ def load_or_train(
     project: str,
     data: str,
     version: int,
+    title: str = "",
+    unit: str = "",
 ) -> Run:
     """Loads the run of this configuration, or trains and saves it.
 
@@ -75,6 +77,8 @@ def load_or_train(
         project: name of the project, a folder under `travail/modeles/`.
         data: fingerprint of the training data.
         version: the integer `VERSION` of the project's model.py.
+        title: with it, a run that is loaded shows its learning curves, as the one that is trained does.
+        unit: unit of the loss, for these curves.
 
     Returns:
         The run. Its folder holds `model.keras` (without optimiser), `config.json`, `history.csv`, `metrics.json`.
@@ -84,7 +88,10 @@ def load_or_train(
     """
     folder = working_folder("modeles", project) / run_key(config, data=data, version=version)
     if folder.is_dir():
-        return load_run(folder)
+        run = load_run(folder)
+        if title:
+            show_history(run.history, title=title, unit=unit)
+        return run
     checkpoints = working_folder("modeles", project, f"{folder.name}.en_cours")
     model = build()
     history, metrics = fit(model, checkpoints)

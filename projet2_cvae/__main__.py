@@ -6,7 +6,6 @@ Every step is resumable: what is finished is found again in `travail/`.
 from __future__ import annotations
 
 import argparse
-import csv
 import dataclasses
 import datetime
 import sys
@@ -14,6 +13,7 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from commun import UserError, french_argparse, results, training
 from projet2_cvae import dataset, evaluation, judge, model, selection
@@ -76,7 +76,15 @@ def _make(options: argparse.Namespace, data: dataset.Data) -> None:
     final = []
     for name, config in selection.finalists(study, options.finalistes, full).items():
         final.append((config, model.train(config, data.fit, data.validation, title=f"Finale, {name}")))
-    _write_final(folder / "finale.csv", final)
+    rows = [
+        {
+            **dataclasses.asdict(config),
+            "val_nelbo": round(run.metrics["val_loss"], 3),
+            "seconds": round(run.metrics["seconds"]),
+        }
+        for config, run in final
+    ]
+    pd.DataFrame(rows).to_csv(folder / "finale.csv", index=False)
     chosen = min(final, key=lambda pair: pair[1].metrics["val_loss"])[0]
 
     train, judge_config = data.train, judge.JudgeConfig(images_seen=options.images_juge)
@@ -94,16 +102,6 @@ def _make(options: argparse.Namespace, data: dataset.Data) -> None:
     trained = [reader, *runs, *(run for _, run in final)]
     spent = study["seconds"].sum() + sum(run.history["seconds"].sum() for run in trained)
     _measure(data, seeded[0], [run.model for run in runs], final[0][1].model, spent)
-
-
-def _write_final(path, final) -> None:
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream)
-        names = [field.name for field in dataclasses.fields(model.Config)]
-        writer.writerow([*names, "val_nelbo", "seconds"])
-        for config, run in final:
-            values = [getattr(config, name) for name in names]
-            writer.writerow([*values, round(run.metrics["val_loss"], 3), round(run.metrics["seconds"])])
 
 
 def _measure(data, config, models, baseline, spent) -> None:

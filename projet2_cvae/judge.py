@@ -73,17 +73,16 @@ def train(config: JudgeConfig, part: Part, *, title: str = "") -> training.Run:
         )
         return history, {"accuracy": history["accuracy"].iloc[-1]}
 
-    run = training.load_or_train(
+    return training.load_or_train(
         dataclasses.asdict(config) | {"model": "judge"},
         lambda: build(config),
         fit,
         project=PROJECT,
         data=training.fingerprint(part.images, part.labels),
         version=VERSION,
+        title=title,
+        unit="nats",
     )
-    if title and not run.fresh:
-        training.show_history(run.history, title=title, unit="nats")
-    return run
 
 
 def logits_and_features(judge: keras.Model, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -332,14 +332,13 @@ def train(config: Config, part: Part, validation: Part | None = None, *, title: 
         metrics = {name: float(history[name].iloc[-1]) for name in history if name.startswith("val_")}
         return history, {**metrics, "seconds": float(history["seconds"].sum())}
 
-    run = training.load_or_train(
+    return training.load_or_train(
         dataclasses.asdict(config),
         lambda: build(config),
         fit,
         project=PROJECT,
         data=training.fingerprint(*(a for p in (part, validation) if p for a in (p.images, p.labels))),
         version=VERSION,
+        title=title,
+        unit="nats par image",
     )
-    if title and not run.fresh:
-        training.show_history(run.history, title=title, unit="nats par image")
-    return run

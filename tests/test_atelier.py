@@ -59,7 +59,7 @@ def test_a_failing_cell_is_kept_and_the_other_projects_still_run(house, tmp_path
     assert not (output / "projet8_echec" / "02_suite.html").exists()
     executed = output / "projet9_bien" / "01_un.ipynb"
     assert "42" in (output / "projet9_bien" / "01_un.html").read_text(encoding="utf-8")
-    card = notebooks.card(notebooks.read(executed))
+    card = notebooks.card(results.read_notebook(executed))
     assert card["etat"] == notebooks.IN_ORDER
     assert card["profil"] == "essai"
     assert "ESSAIS = 21" in card["parametres"]
@@ -166,11 +166,11 @@ def test_verifier_tells_the_five_states(executed, house):
     def shuffle(notebook):
         card = card_of(notebook)
         card["cellules"] = [card["cellules"][1], card["cellules"][0], *card["cellules"][2:]]
-        card["etat"] = notebooks.DISORDER
+        card["etat"] = results.DISORDER
 
     executed.write_text(original, encoding="utf-8")
     edit(executed, shuffle)
-    assert notebooks.check(executed)[0] == notebooks.DISORDER
+    assert notebooks.check(executed)[0] == results.DISORDER
 
     executed.write_text(original, encoding="utf-8")
     identifier = card_of(json.loads(original))["execution"]

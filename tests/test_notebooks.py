@@ -7,6 +7,7 @@ import pytest
 
 from atelier import export, notebooks
 from atelier.__main__ import main
+from commun import results
 from commun.datasets import ROOT
 
 PATHS = [path for project in notebooks.projects() for path in notebooks.notebooks(project)]
@@ -15,7 +16,7 @@ IDS = [f"{path.parent.name}/{path.stem}" for path in PATHS]
 
 @pytest.mark.parametrize("path", PATHS, ids=IDS)
 def test_a_committed_notebook_is_executed_light_and_clean(path):
-    notebook = notebooks.read(path)
+    notebook = results.read_notebook(path)
     card = notebooks.card(notebook)
     assert card is not None, "jamais exécuté : lancez make notebooks"
     assert notebooks.state(path, card) == notebooks.IN_ORDER, "la carte ne correspond plus : lancez make notebooks"
@@ -34,7 +35,7 @@ def test_a_committed_notebook_is_executed_light_and_clean(path):
 
 @pytest.mark.parametrize("path", PATHS, ids=IDS)
 def test_a_notebook_follows_the_house_order(path):
-    cells = notebooks.read(path)["cells"]
+    cells = results.read_notebook(path)["cells"]
     assert cells[0]["cell_type"] == "markdown"
     assert cells[0]["source"].startswith("# ")
     assert "Ce qu'il faut" in cells[0]["source"]
@@ -67,7 +68,7 @@ def test_the_chain_succeeds(reports):
     for path in PATHS:
         executed = output / path.parent.name / path.name
         assert notebooks.check(executed)[0] == notebooks.IN_ORDER
-        card = notebooks.card(notebooks.read(executed))
+        card = notebooks.card(results.read_notebook(executed))
         assert card["profil"] == "essai"
 
 
