@@ -1,0 +1,148 @@
+"""Image files of any kind as one array: decoded, put upright, made RGB, resized, and cached on disk.
+
+The cache is one memory-mapped file in `travail/`: however many images there are, only those in use are in memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from commun.datasets import atomic_folder, working_folder
+
+VERSION = 1  # another number makes every cached array again
+MAX_PIXELS = 80_000_000  # a larger image is refused: decoded, it would fill the memory
+_CHUNK = 64  # images decoded before they are written
+_ORIENTATION = 0x0112  # EXIF tag; from 5 on, width and height are exchanged
+
+
+def size(path: Path) -> tuple[int, int]:
+    """Returns the width and height of an upright image, in pixels; reads its header only.
+
+    Raises:
+        ValueError: the header can't be read; the message is a short reason, in French.
+    """
+    with _opened(path) as image:
+        turned = 0
+        with contextlib.suppress(Exception):  # broken EXIF data raises about anything
+            turned = image.getexif().get(_ORIENTATION, 0)
+        return (image.height, image.width) if turned in range(5, 9) else image.size
+
+
+def decode(path: Path, side: int | None = None) -> np.ndarray:
+    """Decodes an image: upright (EXIF), RGB, 16-bit grey levels scaled to 8, transparency laid on white.
+
+    Args:
+        path: the file, in any format and mode that Pillow reads.
+        side: resizes, stretched and antialiased, to a square of this side.
+
+    Returns:
+        uint8, shape (height, width, 3) or (side, side, 3).
+
+    Raises:
+        ValueError: the image can't be read; the message is a short reason, in French.
+    """
+    with _opened(path) as image:
+        if side:
+            image.draft(None, (2 * side, 2 * side))  # a JPEG is decoded at 1/2, 1/4 or 1/8 when that is enough
+        image.load()
+        upright = image
+        with contextlib.suppress(Exception):  # broken EXIF data does not spoil the pixels
+            upright = ImageOps.exif_transpose(image)
+        colours = _rgb(upright)
+        if side and colours.size != (side, side):
+            colours = colours.resize((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
+        return np.array(colours)
+
+
+def read_images(paths: Sequence[Path], side: int, *, project: str) -> tuple[np.ndarray, dict[Path, str]]:
+    """Decodes images in parallel into one file of `travail/`, which later calls open at once.
+
+    The file's name is a hash of the paths, of the files' sizes and dates, of `side` and of `VERSION`.
+
+    Args:
+        paths: the files.
+        side: side of the square that each image becomes, in pixels.
+        project: sub-folder of `travail/images/`.
+
+    Returns:
+        The images, uint8, shape (n, side, side, 3), memory-mapped and read-only, and path -> French reason for the
+        files that can't be read: these have no row, the rows are `[p for p in paths if p not in problems]`.
+
+    Raises:
+        UserError: the disk is full, or `travail/` can't be written to.
+    """
+    folder = working_folder("images", project) / _key(paths, side)
+    if not folder.is_dir():
+        with atomic_folder(folder) as temporary:
+            _decode_all(paths, side, temporary)
+    reasons = json.loads((folder / "problemes.json").read_text(encoding="utf-8"))
+    problems = {path: reason for path, reason in zip(paths, reasons, strict=True) if reason}
+    shape = (reasons.count(None), side, side, 3)
+    if not shape[0]:  # an empty file can't be mapped
+        return np.zeros(shape, np.uint8), problems
+    return np.memmap(folder / "pixels.uint8", np.uint8, "r", shape=shape), problems
+
+
+def _key(paths: Sequence[Path], side: int) -> str:
+    digest = hashlib.sha256(f"{VERSION} {side}".encode())
+    for path in paths:
+        state = path.stat() if path.is_file() else None
+        digest.update(repr((str(path), state and (state.st_size, state.st_mtime_ns))).encode())
+    return digest.hexdigest()[:20]
+
+
+def _decode_all(paths: Sequence[Path], side: int, folder: Path) -> None:
+    def attempt(path: Path) -> np.ndarray | str:
+        try:
+            return decode(path, side)
+        except ValueError as error:
+            return str(error)
+
+    reasons: list[str | None] = []
+    with (folder / "pixels.uint8").open("wb") as stream, ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for start in range(0, len(paths), _CHUNK):
+            for result in pool.map(attempt, paths[start : start + _CHUNK]):
+                reasons.append(result if isinstance(result, str) else None)
+                if not isinstance(result, str):
+                    stream.write(result)
+    (folder / "problemes.json").write_text(json.dumps(reasons, ensure_ascii=False), encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Generator[Image.Image]:
+    """Opens an image; whatever is wrong with it becomes a ValueError with a short French reason."""
+    try:
+        with Image.open(path) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise Image.DecompressionBombError
+            yield image
+    except FileNotFoundError as error:
+        raise ValueError("fichier absent") from error
+    except UnidentifiedImageError as error:
+        raise ValueError("pas une image, ou tronquée" if Path(path).stat().st_size else "fichier vide") from error
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"image trop grande (plus de {MAX_PIXELS // 1_000_000} millions de pixels)") from error
+    except PermissionError as error:
+        raise ValueError("lecture refusée") from error
+    except Exception as error:  # a decoder fed with damaged bytes raises about anything
+        raise ValueError("image tronquée ou abîmée") from error
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode[0] in "IF":  # 16-bit or 32-bit grey levels, that Pillow would clip at 255
+        levels = np.nan_to_num(np.asarray(image, dtype=np.float32))
+        whites = (1, 255, 65535) if image.mode == "F" else (65535,)
+        white = next((w for w in whites if levels.max() <= w), levels.max())
+        image = Image.fromarray(np.rint(255 * np.clip(levels / white, 0, 1)).astype(np.uint8))
+    if image.has_transparency_data:
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+    return image.convert("RGB")

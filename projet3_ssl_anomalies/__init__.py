@@ -1,0 +1,1 @@
+"""Project 3: self-supervised learning for anomaly detection."""
