@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
 import os
 import shutil
 import time
@@ -29,6 +30,7 @@ UNREADABLE = (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipf
 
 with native_stderr_to(Path(os.devnull)):  # TensorFlow announces itself there, whatever its log level
     import keras
+logging.getLogger("tensorflow").setLevel(logging.ERROR)  # else it warns of each compilation from the fifth on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,6 +136,43 @@ def load_run(folder: Path) -> Run:
     return Run(model, history, metrics, folder, fresh=False)
 
 
+def save_weights(path: Path, model: keras.Model, config: Budget, **arrays: np.ndarray) -> None:
+    """Writes a model's weights as 16-bit floats, half the size of a `.keras` file, and other arrays as they are.
+
+    Args:
+        path: without a suffix; `.npz` takes the arrays, `.json` the configuration.
+        model: trained.
+        config: what builds it again.
+        arrays: what goes with the weights.
+    """
+    weights = {f"w{i}": np.asarray(w).astype("float16") for i, w in enumerate(model.weights)}
+    with atomic_file(path.with_suffix(".npz")) as temporary:
+        np.savez_compressed(temporary, **weights, **arrays)
+    with atomic_file(path.with_suffix(".json")) as temporary:
+        temporary.write_text(_json(dataclasses.asdict(config)), encoding="utf-8")
+
+
+def load_weights(path: Path, make: Callable[[dict], keras.Model]) -> tuple[keras.Model, dict[str, np.ndarray]]:
+    """Returns the model of `save_weights`, made from its configuration by `make`, and the other arrays.
+
+    Raises:
+        UserError: a file is missing or unreadable.
+    """
+    weights, config = path.with_suffix(".npz"), path.with_suffix(".json")
+    try:
+        model = make(json.loads(config.read_text(encoding="utf-8")))
+        with np.load(weights) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        for i, weight in enumerate(model.weights):
+            weight.assign(arrays.pop(f"w{i}").astype("float32"))
+    except (*UNREADABLE, TypeError) as error:
+        missing = [str(p) for p in (weights, config) if not p.is_file()]
+        fault = f"{' et '.join(missing)} : absent." if missing else f"{weights} est illisible ({type(error).__name__})."
+        project = next((p.name for p in path.parents if p.name.startswith("projet")), "projetN_...")
+        raise UserError(f"{fault} Reprenez-le du dépôt, ou refaites-le : python -m {project}.") from error
+    return model, arrays
+
+
 # --- Budget ----------------------------------------------------------------------------------------------------------
 
 
@@ -237,6 +276,8 @@ def fit_epochs(
     Returns:
         One row per epoch: `epoch` (from 1), the training means, the measures of `evaluate`, and `seconds`.
     """
+    if not model.optimizer.built:  # else TensorFlow traces the training step twice
+        model.optimizer.build(model.trainable_variables)
     rows: list[dict[str, float]] = _resume(model, checkpoints) if checkpoints else []
     progress = Progress(title, epochs, unit) if title else None
     for epoch in range(len(rows), epochs):
@@ -270,8 +311,6 @@ def _resume(model: keras.Model, folder: Path) -> list[dict]:
     path = folder / "state.npz"
     if not path.is_file():
         return []
-    if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
     variables = [*model.variables, *model.optimizer.variables]
     try:
         with np.load(path) as state:

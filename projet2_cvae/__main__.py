@@ -96,7 +96,7 @@ def _make(options: argparse.Namespace, data: dataset.Data) -> None:
     evaluation.save_reference_real(
         evaluation.real_side(reader.model, train, len(data.test)), judge_config, folder / "juge"
     )
-    evaluation.save_weights(runs[0].model, seeded[0], folder / "modele")
+    training.save_weights(folder / "modele", runs[0].model, seeded[0])
     (folder / "LICENCE.md").write_text(LICENCE, encoding="utf-8")
     runs[0].history.round(4).to_csv(folder / "historique.csv", index=False)
     trained = [reader, *runs, *(run for _, run in final)]

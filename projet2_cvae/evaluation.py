@@ -6,7 +6,6 @@ Quantities are in nats per image, summed over the 784 pixels, unless said otherw
 from __future__ import annotations
 
 import dataclasses
-import json
 import warnings
 from pathlib import Path
 
@@ -14,9 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from commun import UserError, figures, results
-from commun.datasets import atomic_file
-from commun.training import UNREADABLE
+from commun import figures, results, training
 from projet2_cvae import judge as judging
 from projet2_cvae.dataset import CLASSES, Part, read_part
 from projet2_cvae.model import CVAE, Config, batches, bernoulli_nll, build, nelbo_terms
@@ -360,7 +357,7 @@ def load_reference_model() -> CVAE:
     Raises:
         UserError: the reference is missing.
     """
-    return _load_weights(lambda config: build(Config(**config)), "modele")
+    return training.load_weights(REFERENCE / "modele", lambda config: build(Config(**config)))[0]
 
 
 def load_reference_real() -> Real:
@@ -369,37 +366,16 @@ def load_reference_real() -> Real:
     Raises:
         UserError: the reference is missing.
     """
-    judge = _load_weights(lambda config: judging.build(judging.JudgeConfig(**config)), "juge")
-    with np.load(REFERENCE / "juge.npz") as stored:
-        return Real(judge, *(stored[name] for name in ("count", "means", "covariances")))
+    judge, stored = training.load_weights(
+        REFERENCE / "juge", lambda config: judging.build(judging.JudgeConfig(**config))
+    )
+    return Real(judge, *(stored[name] for name in ("count", "means", "covariances")))
 
 
 def save_reference_real(real: Real, config: judging.JudgeConfig, path: Path) -> None:
     """Writes the judge and its training statistics; no image can be found again from them."""
     statistics = {name: getattr(real, name) for name in ("count", "means", "covariances")}
-    save_weights(real.judge, config, path, **statistics)
-
-
-def save_weights(model, config, path: Path, **arrays: np.ndarray) -> None:
-    """Writes a model's weights as 16-bit floats (npz) and its configuration (json), half the size of a .keras file."""
-    weights = {f"w{i}": np.asarray(w).astype("float16") for i, w in enumerate(model.weights)}
-    with atomic_file(path.with_suffix(".npz")) as temporary:
-        np.savez_compressed(temporary, **weights, **arrays)
-    results.write_json(path.with_suffix(".json"), dataclasses.asdict(config))
-
-
-def _load_weights(make, name: str):
-    path = REFERENCE / f"{name}.npz"
-    try:
-        model = make(json.loads(path.with_suffix(".json").read_text(encoding="utf-8")))
-        with np.load(path) as stored:
-            for i, weight in enumerate(model.weights):
-                weight.assign(stored[f"w{i}"].astype("float32"))
-    except (*UNREADABLE, TypeError) as error:
-        missing = [str(p) for p in (path, path.with_suffix(".json")) if not p.is_file()]
-        fault = f"{' et '.join(missing)} : absent." if missing else f"{path} est illisible ({type(error).__name__})."
-        raise UserError(f"{fault} Reprenez-le du dépôt, ou refaites-le : python -m projet2_cvae.") from error
-    return model
+    training.save_weights(path, real.judge, config, **statistics)
 
 
 # --- Figures ---------------------------------------------------------------------------------------------------------

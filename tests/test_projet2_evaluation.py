@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from scipy import linalg, special, stats
 
-from commun import UserError, figures
+from commun import UserError, figures, training
 from commun.datasets import IDX_FILES, Location, find
 from projet2_cvae import evaluation, sample
 from projet2_cvae import judge as judging
@@ -432,7 +432,7 @@ def _write(folder: Path, images: np.ndarray, labels: np.ndarray) -> Path:
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory, model: CVAE, real: evaluation.Real, judge_config: judging.JudgeConfig) -> Path:
     folder = tmp_path_factory.mktemp("référence")
-    evaluation.save_weights(model, model.config, folder / "modele")
+    training.save_weights(folder / "modele", model, model.config)
     evaluation.save_reference_real(real, judge_config, folder / "juge")
     return folder
 
