@@ -1,0 +1,118 @@
+"""Scoring speed of the fused detector against one mask at a time through `model.predict`, in the same run.
+
+The usual way: for each mask, hide, `model.predict`, keep the hidden pixels; then compare in NumPy, mask size after mask
+size, task after task. It is timed twice: image by image, as images come on a line, and on all of them at once. Ours:
+all the masks of a task and the comparison in one graph (`model.Scorer`). Same networks (weights drawn from a seed: they
+do not change the time), same masks, same maps to 1e-3. Rounds alternate, and each round gives one ratio.
+
+    python benchmarks/notation.py [--images 24] [--tours 5] [--cote 128]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+
+import numpy as np
+from scipy import ndimage
+
+from commun import results
+from projet3_ssl_anomalies import dataset, evaluation, model
+
+
+def gradient(x: np.ndarray) -> np.ndarray:
+    """Returns the Prewitt gradient magnitude of (n, h, w), in NumPy."""
+    across, down = (ndimage.prewitt(x, axis=axis, mode="reflect") / 3 for axis in (2, 1))
+    return np.sqrt(across**2 + down**2 + 1e-8)
+
+
+def halved(x: np.ndarray) -> np.ndarray:
+    """Returns (n, h, w) at half the size, by means of 2 x 2 pixels."""
+    return x.reshape(len(x), x.shape[1] // 2, 2, x.shape[2] // 2, 2).mean(axis=(2, 4))
+
+
+def error_map(task: str, images: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
+    """Returns what `Pretext.error_map` does, in NumPy."""
+    if task == "colorization":
+        return np.linalg.norm(images[..., 1:] - rebuilt, axis=-1, keepdims=True)
+    x, y, total = images[..., 0], rebuilt[..., 0], 0.0
+    for scale in range(4):
+        if scale:
+            x, y = halved(x), halved(y)
+        gx, gy = gradient(x), gradient(y)
+        different = 1 - (2 * gx * gy + 0.01) / (gx**2 + gy**2 + 0.01)
+        total = total + different.repeat(2**scale, axis=1).repeat(2**scale, axis=2)
+    return np.stack([total / 4, np.linalg.norm(images - rebuilt, axis=-1)], axis=-1)
+
+
+def usual(detector: evaluation.Detector, images: np.ndarray, *, batch: int) -> dict[str, np.ndarray]:
+    """Scores images, uint8 (n, side, side, 3), one mask at a time; returns the error maps of each task."""
+    lab, maps = model.to_lab(images), {}
+    for task, trained in detector.models.items():
+        maps[task] = 0.0
+        for members in trained.sets:
+            total, count = 0.0, 0.0
+            for member in members:
+                hidden = np.repeat(member[None], len(lab), axis=0)
+                inputs = trained.pretext.corrupt(lab, hidden)
+                inputs = [np.asarray(a) for a in inputs] if isinstance(inputs, list) else np.asarray(inputs)
+                output = trained.network.predict(inputs, batch_size=batch, verbose=0)
+                total = total + hidden[..., None] * output
+                count = count + hidden[..., None]
+            maps[task] = maps[task] + error_map(task, lab, total / count) / len(trained.sets)
+    return maps
+
+
+def fused(detector: evaluation.Detector, maps: dict[str, np.ndarray]) -> np.ndarray:
+    """Returns the scores that error maps come to: the same code for both ways."""
+    merged = {
+        task: evaluation.merge(detector.calibrations[task].normalise(evaluation.smooth(m))) for task, m in maps.items()
+    }
+    return evaluation.image_scores(evaluation.fuse(merged))
+
+
+def main() -> None:
+    """Prints images per second of the three ways, round after round."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in (("--images", 24), ("--tours", 5), ("--cote", 128)):
+        parser.add_argument(name, type=int, default=default)
+    options = parser.parse_args()
+    side = options.cote
+    images = dataset.read(dataset.load("bottle").train.head(options.images), side)[1]
+    budget = evaluation.Profile(side, 1, 1, 1, False, 1, 1, 1)
+    (group,) = evaluation.groups([dataset.load("bottle")], budget)
+    models = {task: model.build(c) for task, c in evaluation.configurations(group, budget).items()}
+    flat = {
+        task: evaluation.Calibration(*(np.full((side, side, len(m.pretext.channels)), v, "float32") for v in (0, 1)))
+        for task, m in models.items()
+    }
+    detector = evaluation.Detector(group.datas[0].category, models, flat, {})
+    ways = {
+        "un masque à la fois, image par image": lambda: np.concatenate([
+            fused(detector, usual(detector, image[None], batch=1)) for image in images
+        ]),
+        "un masque à la fois, toutes les images": lambda: fused(detector, usual(detector, images, batch=32)),
+        "un seul graphe": lambda: evaluation.image_scores(detector.maps(images)[evaluation.FUSED]),
+    }
+    print(results.hardware())
+    answers = {name: way() for name, way in ways.items()}  # and everything is compiled
+    first, *others = answers.values()
+    assert all(np.allclose(first, other, rtol=1e-3) for other in others)
+    speeds = {name: [] for name in ways}
+    for _ in range(options.tours):
+        for name, way in ways.items():
+            start = time.perf_counter()
+            way()
+            speeds[name].append(len(images) / (time.perf_counter() - start))
+    *baselines, ours = speeds
+    for name, values in speeds.items():
+        print(f"{name} : {statistics.median(values):.2f} images/s")
+    for name in baselines:
+        ratios = [a / b for a, b in zip(speeds[ours], speeds[name], strict=True)]
+        listed = ", ".join(f"{r:.2f}" for r in ratios)
+        print(f"rapport à « {name} » : {statistics.median(ratios):.2f} (tours : {listed})")
+
+
+if __name__ == "__main__":
+    main()

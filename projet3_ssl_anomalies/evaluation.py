@@ -1,0 +1,712 @@
+"""From error maps to decisions: normalisation, fusion, threshold, measures.
+
+An error map says how badly each pixel was rebuilt. Some pixels are hard for every part (an edge, a reflection): errors
+are therefore compared with those that models make on good parts they have never seen.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+from scipy import ndimage
+
+from commun import UserError, figures, results, training
+from projet3_ssl_anomalies import dataset, defects, metrics, model
+from projet3_ssl_anomalies.dataset import SIDE, Category, Data
+from projet3_ssl_anomalies.model import PRETEXTS, Config, Good, Scorer
+
+REFERENCE = Path(__file__).parent / "reference"
+FUSED = "fused"
+TITLES = {**{name: task.title for name, task in PRETEXTS.items()}, FUSED: "fusion"}
+HELD_OUT = 5  # with one fold, one good image in five is held out
+FALSE_ALARMS = 0.05  # rate at which F1 and decisions are given, unless asked otherwise
+
+
+@dataclasses.dataclass(frozen=True)
+class Choices:
+    """The constants of scoring. All were chosen on synthetic defects: see `ablation`.
+
+    Attributes:
+        blur: standard deviation of the Gaussian that smooths error maps, in pixels of a 256-pixel image.
+        pool: share of the pixels, the most abnormal, whose mean is the score of the image.
+        shrink: how many images' worth of global statistics is added to those of each pixel.
+        contours: weight of the contours in a task's map, beside 1 for the colours.
+        weights: weight of each task in the fusion; 1 for a task that is not named.
+    """
+
+    blur: float = 4.0
+    pool: float = 0.001
+    shrink: float = 5.0
+    contours: float = 1.0
+    weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+
+CHOICES = Choices()
+
+
+# --- Normalisation ---------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+    """What errors are on good parts: `mean` and `std` of each pixel, float32 of shape (side, side, channels)."""
+
+    mean: np.ndarray
+    std: np.ndarray
+
+    def normalise(self, maps: np.ndarray) -> np.ndarray:
+        """Returns maps (n, side, side, channels) in standard deviations above the mean of good parts."""
+        return (maps - self.mean) / self.std
+
+
+def calibrate(maps: np.ndarray, *, aligned: bool, choices: Choices = CHOICES) -> Calibration:
+    """Returns the statistics of error maps of good parts, (n, side, side, channels).
+
+    Those of each pixel, for aligned parts, are shrunk towards those of all pixels, then smoothed: n is small. Otherwise
+    a pixel has no meaning of its own, and all of them get the global statistics.
+    """
+    total, squares = maps.sum(axis=0, dtype="float64"), np.square(maps, dtype="float64").sum(axis=0)
+    return _statistics(total, squares, len(maps), aligned, choices)
+
+
+def left_out(maps: np.ndarray, *, aligned: bool, choices: Choices = CHOICES) -> np.ndarray:
+    """Returns maps (n, ...), n at least 2, each normalised by the statistics of the n - 1 others.
+
+    Otherwise each would weigh in its own mean, and good parts would look better than they are.
+    """
+    total, squares = maps.sum(axis=0, dtype="float64"), np.square(maps, dtype="float64").sum(axis=0)
+    return np.stack([
+        _statistics(total - m, squares - np.square(m, dtype="float64"), len(maps) - 1, aligned, choices).normalise(m)
+        for m in maps
+    ])
+
+
+def _statistics(total: np.ndarray, squares: np.ndarray, n: int, aligned: bool, choices: Choices) -> Calibration:
+    global_mean = total.mean(axis=(0, 1)) / n
+    global_variance = squares.mean(axis=(0, 1)) / n - global_mean**2
+    if not aligned:
+        mean, variance = np.broadcast_to(global_mean, total.shape), np.broadcast_to(global_variance, total.shape)
+    else:
+        own = total / n
+        share = n / (n + choices.shrink)
+        mean = share * own + (1 - share) * global_mean
+        variance = share * np.maximum(squares / n - own**2, 0) + (1 - share) * global_variance
+        sigma = choices.blur * len(total) / SIDE / 2
+        mean, variance = (ndimage.gaussian_filter(a, (sigma, sigma, 0)) for a in (mean, variance))
+    return Calibration(mean.astype("float32"), np.sqrt(np.maximum(variance, 1e-12)).astype("float32"))
+
+
+def smooth(maps: np.ndarray, choices: Choices = CHOICES) -> np.ndarray:
+    """Returns error maps (n, side, side, channels) blurred as `choices` says."""
+    sigma = choices.blur * maps.shape[1] / SIDE
+    return np.stack([ndimage.gaussian_filter(m, (sigma, sigma, 0)) for m in maps])
+
+
+def merge(maps: np.ndarray, choices: Choices = CHOICES) -> np.ndarray:
+    """Returns the map of a task, (n, side, side): the weighted mean of its normalised channels, colours last."""
+    weights = np.full(maps.shape[-1], choices.contours, "float32")
+    weights[-1] = 1
+    return maps @ (weights / weights.sum())
+
+
+def fuse(maps: Mapping[str, np.ndarray], choices: Choices = CHOICES) -> np.ndarray:
+    """Returns the weighted mean of the maps of the tasks, each (n, side, side)."""
+    weights = {task: choices.weights.get(task, 1.0) for task in maps}
+    return sum(weights[task] * m for task, m in maps.items()) / sum(weights.values())
+
+
+def image_scores(maps: np.ndarray, choices: Choices = CHOICES) -> np.ndarray:
+    """Returns the score of each map (n, side, side): the mean of its highest pixels, a maximum that one can't fool."""
+    flat = maps.reshape(len(maps), -1)
+    count = max(1, round(choices.pool * flat.shape[1]))
+    return np.partition(flat, -count, axis=1)[:, -count:].mean(axis=1)
+
+
+# --- Learning --------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Profile:
+    """A budget: images seen by a model, whatever the number of training images.
+
+    Attributes:
+        side: side of the images, in pixels.
+        images: images seen by each model, for each category that it learns.
+        epochs: parts into which a training is cut.
+        folds: models that share the good images in turn, for the statistics; 1 holds out one image in five.
+        shared: one model for all the categories of a source, instead of one each.
+        painted: held-out images of each category on which synthetic defects are painted, at most.
+        scored: test images of a category scored, at most.
+        draws: bootstrap draws.
+    """
+
+    side: int
+    images: int
+    epochs: int
+    folds: int
+    shared: bool
+    painted: int
+    scored: int
+    draws: int
+
+
+PROFILES = {
+    "essai": Profile(32, 8, 2, 1, True, 1, 12, 20),
+    "rapide": Profile(64, 800, 8, 1, True, 8, 200, 200),
+    "complet": Profile(128, 4000, 8, 3, False, 40, 10_000, 2000),
+}
+
+
+def profile(name: str) -> Profile:
+    """Returns a budget by its name.
+
+    Raises:
+        UserError: no profile has this name.
+    """
+    if name not in PROFILES:
+        raise UserError(f"Profil inconnu : « {name} ». Profils possibles : {', '.join(PROFILES)}.")
+    return PROFILES[name]
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Categories that share their models.
+
+    Attributes:
+        datas: the categories, all real or all synthetic.
+        good: their good training images, one category after another.
+    """
+
+    datas: tuple[Data, ...]
+    good: Good
+
+    @property
+    def owner(self) -> np.ndarray:
+        """Index in `datas` of the category of each image, shape (n,)."""
+        return self.good.kinds
+
+    @property
+    def title(self) -> str:
+        """French name of the category, or their number."""
+        return self.datas[0].category.title if len(self.datas) == 1 else f"{len(self.datas)} catégories"
+
+
+def groups(datas: Sequence[Data], budget: Profile) -> list[Group]:
+    """Returns the groups of categories that share their models; real and synthetic images are never mixed."""
+    if budget.shared:
+        parts = [[d for d in datas if d.location.is_real == real] for real in (True, False)]
+    else:
+        parts = [[data] for data in datas]
+    return [_gather(tuple(part), budget.side) for part in parts if part]
+
+
+def _gather(datas: tuple[Data, ...], side: int) -> Group:
+    images = [dataset.read(data.train, side)[1] for data in datas]
+    turns = np.concatenate([np.full(len(im), d.category.varies) for im, d in zip(images, datas, strict=True)])
+    kinds = np.repeat(np.arange(len(datas), dtype="int32"), [len(im) for im in images])
+    return Group(datas, Good(np.concatenate(images), turns, kinds))
+
+
+SETTINGS = {  # chosen on synthetic defects, as are the defaults of `Config`
+    "colorization": {"width": 16},
+    "masked_autoencoder": {"learning_rate": 1e-3, "batch_size": 8},
+}
+
+
+def configurations(group: Group, budget: Profile, *, seed: int = 0) -> dict[str, Config]:
+    """Returns the configuration of each pretext task for a group: name of the task -> configuration."""
+    seen = budget.images * len(group.datas)
+    common = {
+        "side": budget.side,
+        "kinds": len(group.datas),
+        "images_seen": seen,
+        "epochs": budget.epochs,
+        "seed": seed,
+    }
+    return {task: Config(task=task, **SETTINGS.get(task, {}), **common) for task in PRETEXTS}
+
+
+def folds(owner: np.ndarray, count: int, *, seed: int = 0) -> np.ndarray:
+    """Deals images into folds, within each category: fold of each image, shape (n,), in 0..count-1.
+
+    With a single fold, one image in five is in fold 0, and the others, never held out, are in -1.
+    """
+    random, fold = np.random.default_rng([seed, count]), np.empty(len(owner), int)
+    for category in np.unique(owner):
+        rows = random.permutation(np.flatnonzero(owner == category))
+        dealt = np.arange(len(rows)) % (count if count > 1 else HELD_OUT)
+        fold[rows] = dealt if count > 1 else np.where(dealt == 0, 0, -1)
+    return fold
+
+
+@dataclasses.dataclass(frozen=True)
+class Unseen:
+    """Error maps of images by models that did not learn from them, before any blur.
+
+    Attributes:
+        good: task -> maps of good images, float32 of shape (n, side, side, channels).
+        owner: category of each, shape (n,).
+        defective: task -> maps of the same images with synthetic defects.
+        painted: these images; `painted.sources` are rows of `good`.
+        seconds: what the trainings took, whenever they were done.
+    """
+
+    good: dict[str, np.ndarray]
+    owner: np.ndarray
+    defective: dict[str, np.ndarray]
+    painted: defects.Defective
+    seconds: float
+
+
+def unseen(group: Group, budget: Profile, *, seed: int = 0, title: str = "") -> Unseen:
+    """Trains, for each task and fold, a model on the other folds, and returns its errors on this one.
+
+    Args:
+        group: categories that share their models.
+        budget: sizes.
+        seed: of the folds and of the trainings.
+        title: shown with the progress; nothing is shown if empty.
+    """
+    fold = folds(group.owner, budget.folds, seed=seed)
+    rows = np.concatenate([np.flatnonzero(fold == f) for f in range(budget.folds)])
+    painted = _painted(group, rows, budget.painted, seed)
+    good, defective, seconds = {}, {}, 0.0
+    for task, config in configurations(group, budget, seed=seed).items():
+        good_maps, defective_maps = [], []
+        for f in range(budget.folds):
+            name = f"{title}, {TITLES[task]}, mise de côté {f + 1}/{budget.folds}" if title else ""
+            run = model.train(config, group.good.take(fold != f), title=name)
+            seconds += run.metrics["seconds"]
+            scorer = Scorer(run.model)
+            good_maps.append(_maps(scorer, group.good.images[fold == f], group.owner[fold == f]))
+            mine = fold[rows][painted.sources] == f
+            defective_maps.append(_maps(scorer, painted.images[mine], group.owner[rows][painted.sources[mine]]))
+        good[task] = np.concatenate(good_maps)
+        order = np.argsort(fold[rows][painted.sources], kind="stable")  # of the painted images, fold after fold
+        defective[task] = np.concatenate(defective_maps)[np.argsort(order)]
+    return Unseen(good, group.owner[rows], defective, painted, seconds)
+
+
+def _maps(scorer: Scorer, images: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+    """Returns the error maps of images of several categories, each of them together."""
+    maps = np.empty((*images.shape[:3], len(scorer.model.pretext.channels)), "float32")
+    for kind in np.unique(kinds):
+        maps[kinds == kind] = model.error_maps(scorer, images[kinds == kind], kind)
+    return maps
+
+
+def _painted(group: Group, rows: np.ndarray, count: int, seed: int) -> defects.Defective:
+    """Paints defects on `count` held-out images of each category."""
+    parts = []
+    for category in range(len(group.datas)):
+        mine = np.flatnonzero(group.owner[rows] == category)
+        chosen = mine[np.unique(np.linspace(0, len(mine) - 1, count).round().astype(int))]  # spread over the folds
+        part = defects.paint(group.good.images[rows[chosen]], seed=seed)
+        parts.append(dataclasses.replace(part, sources=chosen[part.sources]))
+    fields = (field.name for field in dataclasses.fields(defects.Defective))
+    return defects.Defective(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in fields})
+
+
+# --- Detecting -------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Detector:
+    """All it takes to judge the images of a category.
+
+    Attributes:
+        category: what it judges.
+        kind: index of the category in the models.
+        models: task -> trained model.
+        calibrations: task -> statistics of good parts.
+        good_scores: task, and `FUSED` -> scores of good parts by models that did not see them, shape (n,).
+        choices: constants of scoring.
+        seconds: what its trainings took, those of the folds included.
+    """
+
+    category: Category
+    kind: int
+    models: dict[str, model.Reconstructor]
+    calibrations: dict[str, Calibration]
+    good_scores: dict[str, np.ndarray]
+    choices: Choices = CHOICES
+    seconds: float = 0.0
+
+    @property
+    def side(self) -> int:
+        """Side of the images that it takes, in pixels."""
+        return next(iter(self.models.values())).config.side
+
+    def maps(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns the normalised maps of uint8 images (n, side, side, 3): task, `FUSED` -> float32 (n, side, side)."""
+        maps = {}
+        for task, trained in self.models.items():
+            errors = smooth(model.error_maps(_scorer(trained), images, self.kind), self.choices)
+            maps[task] = merge(self.calibrations[task].normalise(errors), self.choices)
+        return {**maps, FUSED: fuse(maps, self.choices)}
+
+    def threshold(self, rate: float = FALSE_ALARMS, *, task: str = FUSED) -> float:
+        """Returns the score above which a part is rejected, for this rate of false alarms.
+
+        Raises:
+            UserError: the good parts are too few for such a rate.
+        """
+        return metrics.false_alarm_threshold(self.good_scores[task], rate)
+
+
+def _scorer(trained: model.Reconstructor) -> Scorer:
+    """Returns the scorer of a model, made once: compiling it takes a second."""
+    if not hasattr(trained, "scorer"):
+        object.__setattr__(trained, "scorer", Scorer(trained))
+    return trained.scorer
+
+
+def final_runs(group: Group, budget: Profile, *, seed: int = 0, title: str = "") -> dict[str, training.Run]:
+    """Trains the model of each task on all the good images of a group, and watches one image of each category."""
+    return {
+        task: model.train(config, group.good, watched=watched(group), title=f"{title}, {TITLES[task]}" if title else "")
+        for task, config in configurations(group, budget, seed=seed).items()
+    }
+
+
+def watched(group: Group) -> Good:
+    """Returns the first good image of each category of a group."""
+    return group.good.take(np.array([np.flatnonzero(group.owner == index)[0] for index in range(len(group.datas))]))
+
+
+def detectors(
+    group: Group, budget: Profile, held: Unseen, *, seed: int = 0, choices: Choices = CHOICES, title: str = ""
+) -> list[Detector]:
+    """Trains the final models of a group on all its good images, and returns the detector of each category.
+
+    Args:
+        group: categories that share their models.
+        budget: sizes.
+        held: what `unseen` returned for them.
+        seed: of the trainings.
+        choices: constants of scoring.
+        title: shown with the progress; nothing is shown if empty.
+    """
+    runs = final_runs(group, budget, seed=seed, title=title)
+    models = {task: run.model for task, run in runs.items()}
+    seconds = held.seconds + sum(run.metrics["seconds"] for run in runs.values())
+    found = []
+    for index, data in enumerate(group.datas):
+        errors = {task: smooth(maps[held.owner == index], choices) for task, maps in held.good.items()}
+        aligned = data.category.aligned
+        calibrations = {t: calibrate(maps, aligned=aligned, choices=choices) for t, maps in errors.items()}
+        scores = _good_scores(errors, aligned, choices)
+        found.append(Detector(data.category, index, models, calibrations, scores, choices, seconds))
+    return found
+
+
+def _good_scores(errors: Mapping[str, np.ndarray], aligned: bool, choices: Choices) -> dict[str, np.ndarray]:
+    """Returns the scores of good parts, each normalised by the others, from smoothed error maps."""
+    maps = {t: merge(left_out(m, aligned=aligned, choices=choices), choices) for t, m in errors.items()}
+    return {name: image_scores(m, choices) for name, m in {**maps, FUSED: fuse(maps, choices)}.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """What a detector says of the images of a folder.
+
+    Attributes:
+        table: path, defect, score, is_defect, and `score_<task>`; one row per image.
+        maps: float32 of shape (n, 256, 256), higher = more abnormal.
+        metrics: name -> {"value", "ci95", "n"}, where they can be computed.
+        tasks: the same metrics for each task alone.
+        left_out: what could not be used, in French.
+        images: the images as they were read, uint8 of shape (n, side, side, 3).
+        truth: bool of shape (n, 256, 256).
+    """
+
+    table: pd.DataFrame
+    maps: np.ndarray
+    metrics: dict[str, dict]
+    tasks: dict[str, dict[str, dict]]
+    left_out: tuple[str, ...]
+    images: np.ndarray
+    truth: np.ndarray
+
+
+def score_folder(
+    folder: Path,
+    category: str,
+    *,
+    detector: Detector | None = None,
+    rate: float = FALSE_ALARMS,
+    draws: int = results.DRAWS,
+    limit: int | None = None,
+) -> Scores:
+    """Judges the test images of a category's folder.
+
+    Args:
+        folder: the category's, in the layout of MVTec AD or AutoVI; train/ and ground_truth/ may be missing.
+        category: its name; without a `detector`, one of those of `reference/`.
+        detector: what judges; by default, the detector of `reference/`.
+        rate: rate of false alarms at which F1 is given.
+        draws: bootstrap draws of the intervals.
+        limit: images judged, at most; spread over the folder.
+
+    Raises:
+        UserError: there is no such detector, no test image, or none that can be read.
+    """
+    detector = detector or load_detector(category)
+    _, table, problems = dataset.index(folder)
+    return score_table(table, problems, detector, folder=Path(folder), rate=rate, draws=draws, limit=limit)
+
+
+def score_table(
+    table: pd.DataFrame,
+    problems: pd.DataFrame,
+    detector: Detector,
+    *,
+    folder: Path,
+    rate: float = FALSE_ALARMS,
+    draws: int = results.DRAWS,
+    limit: int | None = None,
+) -> Scores:
+    """Judges the images of a table of `dataset.index` or `Data.test`; see `score_folder`."""
+    if table.empty:
+        raise UserError(f"{folder / 'test'} ne contient aucune image lisible : il n'y a rien à juger.")
+    left = [f"{row.file} : {row.what}" for row in problems.itertuples()]
+    if limit and len(table) > limit:
+        left.append(f"{len(table) - limit} images sur {len(table)}, pour tenir dans le budget du profil")
+        table = table.iloc[np.linspace(0, len(table) - 1, limit).round().astype(int)]
+    asked = list(table["path"])
+    table, images = dataset.read(table, detector.side)
+    kept = set(table["path"])
+    left += [f"{path.name} : ne se décode pas" for path in asked if path not in kept]
+    maps = detector.maps(images)
+    scores = {name: image_scores(m, detector.choices) for name, m in maps.items()}
+    truth = dataset.masks(table, SIDE)
+    config = dataset.saturations(folder)
+    regions = dataset.defects(table, SIDE, config) if config else None
+    is_defect = table["is_defect"].to_numpy(bool)
+    enlarged = {name: enlarge(m) for name, m in maps.items()}
+    measured = {
+        name: metrics.measure(
+            scores[name],
+            is_defect,
+            maps=enlarged[name],
+            masks=truth,
+            defects=regions,
+            threshold=_threshold(detector, rate, name),
+            draws=draws,
+        )
+        for name in maps
+    }
+    shown = table[["path", "defect", "is_defect"]].assign(
+        score=scores[FUSED], **{f"score_{task}": s for task, s in scores.items() if task != FUSED}
+    )
+    return Scores(shown, enlarged[FUSED], measured.pop(FUSED), measured, tuple(left), images, truth)
+
+
+def _threshold(detector: Detector, rate: float, task: str) -> float | None:
+    try:
+        return detector.threshold(rate, task=task)
+    except UserError:
+        return None  # too few good parts for this rate: no F1
+
+
+def enlarge(maps: np.ndarray, side: int = SIDE) -> np.ndarray:
+    """Returns maps (n, s, s) resized to (n, side, side), float32, bilinear."""
+    size = (side, side)
+    return np.stack([
+        np.asarray(Image.fromarray(m.astype("float32")).resize(size, Image.Resampling.BILINEAR)) for m in maps
+    ])
+
+
+def score_data(data: Data, detector: Detector, **options) -> Scores:
+    """Judges the test part of a category; the options are those of `score_table`."""
+    return score_table(data.test, data.problems, detector, folder=data.location.folder, **options)
+
+
+def verdict_table(datas: Sequence[Data], detectors: Mapping[str, Detector], rate: float) -> pd.DataFrame:
+    """Returns the threshold of each category for a rate of false alarms: one row each.
+
+    `plus petit taux` is the least that the number of good parts held out allows; above `rate`, the threshold is the
+    one of this least rate.
+    """
+    rows = []
+    for data in datas:
+        detector = detectors[data.category.name]
+        count = len(detector.good_scores[FUSED])
+        used = max(rate, 1 / count)
+        rows.append({
+            "catégorie": data.category.title,
+            "source": data.source,
+            "bonnes pièces mises de côté": count,
+            "plus petit taux": figures.percent(1 / count),
+            "taux employé": figures.percent(used),
+            "seuil": detector.threshold(used),
+        })
+    return pd.DataFrame(rows)
+
+
+def decision_table(
+    datas: Sequence[Data], scores: Mapping[str, Scores], thresholds: Mapping[str, float]
+) -> pd.DataFrame:
+    """Returns what the thresholds decide on the test parts: one row per category, with binomial intervals (95 %)."""
+    rows = []
+    for data in datas:
+        found = decisions(scores[data.category.name], thresholds[data.category.name])
+        rows.append({
+            "catégorie": data.category.title,
+            "source": data.source,
+            "bonnes pièces rejetées": _share(found["rejetees"], found["bonnes"]),
+            "défauts manqués": _share(found["manques"], found["defauts"]),
+        })
+    return pd.DataFrame(rows)
+
+
+def _share(k: int, n: int) -> str:
+    if not n:
+        return "–"
+    low, high = (figures.number(100 * bound, 0) for bound in metrics.binomial_interval(k, n))
+    return f"{k} sur {n} [{low} ; {high} %]".replace(" %", f"{figures.NBSP}%")
+
+
+def decisions(scores: Scores, threshold: float) -> dict[str, int]:
+    """Counts the test parts: `bonnes`, those `rejetees` among them, `defauts`, those `manques` among them."""
+    is_defect, rejected = scores.table["is_defect"].to_numpy(bool), scores.table["score"].to_numpy() > threshold
+    return {
+        "bonnes": int((~is_defect).sum()),
+        "rejetees": int((rejected & ~is_defect).sum()),
+        "defauts": int(is_defect.sum()),
+        "manques": int((~rejected & is_defect).sum()),
+    }
+
+
+def headline(scores: Scores) -> float:
+    """Returns the image AUROC of the fusion, NaN if there are only good parts, or only bad ones."""
+    return scores.metrics.get("image_auroc", {"value": math.nan})["value"]
+
+
+def summary(datas: Sequence[Data], scores: Mapping[str, Scores], thresholds: Mapping[str, float]) -> dict:
+    """Returns the values of the last sentences: worst and best categories, and the counts of `decisions`, summed."""
+    titles = {data.category.name: data.category.title for data in datas}
+    ranked = sorted(scores, key=lambda name: headline(scores[name]))
+    counts = [decisions(scores[name], thresholds[name]) for name in scores]
+    return {
+        "pire": titles[ranked[0]],
+        "bas": headline(scores[ranked[0]]),
+        "meilleure": titles[ranked[-1]],
+        "haut": headline(scores[ranked[-1]]),
+        **{name: sum(count[name] for count in counts) for name in counts[0]},
+    }
+
+
+# --- Choosing the constants ------------------------------------------------------------------------------------------
+
+
+def variants() -> Iterator[tuple[str, str, Choices]]:
+    """Yields what the ablation compares: the constant, its value as shown, and the choices, all else being equal."""
+    replace = dataclasses.replace
+    yield "réglages retenus", "", CHOICES
+    for blur in (0, 2, 4, 6, 8, 12):
+        yield "flou (pixels)", f"{blur}", replace(CHOICES, blur=blur)
+    for pool in (0.0001, 0.001, 0.003, 0.01, 0.05, 1):
+        yield "part des pixels du score (%)", f"{100 * pool:g}".replace(".", ","), replace(CHOICES, pool=pool)
+    for shrink in (0, 2, 5, 20, 1e9):
+        yield "statistiques globales ajoutées (images)", f"{shrink:g}", replace(CHOICES, shrink=shrink)
+    for contours in (0, 0.5, 1, 2):
+        yield "poids des contours", f"{contours:g}".replace(".", ","), replace(CHOICES, contours=contours)
+    for weights in _FUSIONS:
+        label = " / ".join(f"{w:g}".replace(".", ",") for w in weights)
+        yield "poids des tâches", label, replace(CHOICES, weights=dict(zip(PRETEXTS, weights, strict=False)))
+
+
+_FUSIONS = ((1, 1, 1), (1, 2, 1), (1, 1, 0.5), (1, 2, 0.5), (0.5, 1, 0.5), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 1, 1))
+
+
+def ablation(group: Group, held: Unseen, kinds: Iterator[tuple[str, str, Choices]] | None = None) -> pd.DataFrame:
+    """Measures choices on synthetic defects painted on good images that the models did not see.
+
+    Returns:
+        One row per category and variant: categorie, source, constante, valeur, `image` (image AUROC), one column per
+        kind of defect, `pixel` (pixel AUROC) and `pro` (AU-PRO).
+    """
+    rows = []
+    for index, data in enumerate(group.datas):
+        mine = held.owner == index
+        ours = mine[held.painted.sources]
+        for constant, value, choices in kinds or variants():
+            row = {"categorie": data.category.name, "source": data.source, "constante": constant, "valeur": value}
+            rows.append(row | _on_synthetic(data.category, held, mine, ours, choices))
+    return pd.DataFrame(rows)
+
+
+def _on_synthetic(category: Category, held: Unseen, mine, ours, choices: Choices) -> dict[str, float]:
+    maps, good = {}, {}
+    for task, errors in held.good.items():
+        errors = smooth(errors[mine], choices)
+        calibration = calibrate(errors, aligned=category.aligned, choices=choices)
+        good[task] = merge(left_out(errors, aligned=category.aligned, choices=choices), choices)
+        maps[task] = merge(calibration.normalise(smooth(held.defective[task][ours], choices)), choices)
+    good_scores, scores = (image_scores(fuse(m, choices), choices) for m in (good, maps))
+    painted, kinds = held.painted.masks[ours], held.painted.kinds[ours]
+    row = {"image": _auroc(good_scores, scores)}
+    row |= {title: _auroc(good_scores, scores[kinds == kind]) for kind, title in defects.KINDS.items()}
+    fused = fuse(maps, choices)
+    return row | {"pixel": metrics.pixel_auroc(fused, painted), "pro": metrics.au_pro(fused, painted)}
+
+
+def _auroc(good: np.ndarray, bad: np.ndarray) -> float:
+    if not len(bad):
+        return math.nan
+    return metrics.image_auroc(np.concatenate([good, bad]), np.repeat([False, True], [len(good), len(bad)]))
+
+
+# --- Reference -------------------------------------------------------------------------------------------------------
+
+
+def save_detector(detector: Detector, folder: Path) -> None:
+    """Writes a detector: weights and statistics as 16-bit floats, the rest in `detecteur.json`."""
+    for task, trained in detector.models.items():
+        statistics = dataclasses.asdict(detector.calibrations[task])
+        light = {name: array.astype("float16") for name, array in statistics.items()}
+        training.save_weights(folder / task, trained, trained.config, **light)
+    content = {
+        "category": dataclasses.asdict(detector.category),
+        "kind": detector.kind,
+        "choices": dataclasses.asdict(detector.choices),
+        "seconds": round(detector.seconds),
+        "good_scores": {name: [round(float(s), 4) for s in scores] for name, scores in detector.good_scores.items()},
+    }
+    results.write_json(folder / "detecteur.json", content)
+
+
+def load_detector(category: str, folder: Path = REFERENCE) -> Detector:
+    """Loads a detector that `save_detector` wrote in `folder/<category>`.
+
+    Raises:
+        UserError: there is none for this category, or it is damaged.
+    """
+    path = folder / category / "detecteur.json"
+    if not path.is_file():
+        known = ", ".join(sorted(p.parent.name for p in folder.glob("*/detecteur.json"))) or "aucune"
+        raise UserError(
+            f"Aucun détecteur de référence pour « {category} » (catégories qui en ont un : {known}). Entraînez le "
+            "vôtre avec le carnet 03, en donnant cette catégorie au paramètre CATEGORIES."
+        )
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        judged, kind = Category(**{**content["category"], "official": None}), int(content["kind"])
+        scores = {name: np.array(values) for name, values in content["good_scores"].items()}
+        choices, seconds = Choices(**content["choices"]), float(content["seconds"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} est illisible ({type(error).__name__}). Reprenez-le du dépôt.") from error
+    models, calibrations = {}, {}
+    for task in PRETEXTS:
+        if (path.parent / f"{task}.npz").is_file():
+            models[task], arrays = training.load_weights(path.parent / task, lambda c: model.build(Config(**c)))
+            calibrations[task] = Calibration(*(arrays[name].astype("float32") for name in ("mean", "std")))
+    return Detector(judged, kind, models, calibrations, scores, choices, seconds)
