@@ -80,7 +80,7 @@ def main() -> None:
     options = parser.parse_args()
     side = options.cote
     images = dataset.read(dataset.load("bottle").train.head(options.images), side)[1]
-    budget = evaluation.Profile(side, 1, 1, 1, False, 1, 1, 1)
+    budget = evaluation.Profile(side, 1, 1, 1, False, False, 1, 1, 1)
     (group,) = evaluation.groups([dataset.load("bottle")], budget)
     models = {task: model.build(c) for task, c in evaluation.configurations(group, budget).items()}
     flat = {

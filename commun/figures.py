@@ -126,7 +126,7 @@ class _FrenchTicks(mpl.ticker.ScalarFormatter):
         return super().__call__(x, pos).replace(".", ",")
 
 
-def _bundle(figure: Figure, alt: str, vector: bool) -> tuple[dict[str, Any], dict]:
+def _bundle(figure: Figure, alt: str, vector: bool, photo: bool = False) -> tuple[dict[str, Any], dict]:
     if not alt.strip():
         raise ValueError("a figure needs an alternative text")
     for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
@@ -139,20 +139,22 @@ def _bundle(figure: Figure, alt: str, vector: bool) -> tuple[dict[str, Any], dic
         start, end = svg.index("<svg"), svg.index(">", svg.index("<svg"))
         svg = f'{svg[start:end]} role="img"><title>{html.escape(alt)}</title>{svg[end + 1 :]}'
         return {"image/svg+xml": svg, "text/plain": alt}, {}
-    raw = io.BytesIO()
+    raw, light, mime = io.BytesIO(), io.BytesIO(), "image/jpeg" if photo else "image/png"
     figure.savefig(raw, format="png", dpi=100, metadata={"Software": None})
-    light = io.BytesIO()  # 64 colours are enough, and make a notebook three times lighter
     with Image.open(raw) as image:
-        image.convert("RGB").quantize(64, dither=Image.Dither.NONE).save(
-            light, format="png", optimize=True, dpi=(100, 100)
-        )
+        image = image.convert("RGB")
+        if photo:
+            image.save(light, format="jpeg", quality=70, optimize=True, dpi=(100, 100))
+        else:  # 64 colours are enough, and make a notebook three times lighter
+            image = image.quantize(64, dither=Image.Dither.NONE)
+            image.save(light, format="png", optimize=True, dpi=(100, 100))
     data = base64.b64encode(light.getvalue()).decode()
-    return {"image/png": data, "text/plain": alt}, {"image/png": {"alt": alt}}
+    return {mime: data, "text/plain": alt}, {mime: {"alt": alt}}
 
 
-def montrer(figure: Figure, *, alt: str, vector: bool = False) -> None:
-    """Shows a figure with its alternative text; `vector` chooses SVG, for line charts, over PNG."""
-    bundle, metadata = _bundle(figure, alt, vector)
+def montrer(figure: Figure, *, alt: str, vector: bool = False, photo: bool = False) -> None:
+    """Shows a figure with its alternative text: PNG, or SVG (`vector`, line charts), or JPEG (`photo`, photographs)."""
+    bundle, metadata = _bundle(figure, alt, vector, photo)
     _display(bundle, metadata)
 
 

@@ -579,7 +579,12 @@ def twins(datas: Sequence[Data]) -> pd.DataFrame:
     tables = [near_duplicates(data).assign(catégorie=data.category.title, source=data.source) for data in datas]
     table = pd.concat(tables, ignore_index=True)
     table["identical"] = table["identical"].map({True: "oui", False: "non"})
-    names = {"test": "image de test", "train": "image d'apprentissage", "distance": "distance", "identical": "identique"}
+    names = {
+        "test": "image de test",
+        "train": "image d'apprentissage",
+        "distance": "distance",
+        "identical": "identique",
+    }
     return table.rename(columns=names)[["catégorie", "source", *names.values()]]
 
 

@@ -142,6 +142,7 @@ class Profile:
         epochs: parts into which a training is cut.
         folds: models that share the good images in turn, for the statistics; 1 holds out one image in five.
         shared: one model for all the categories of a source, instead of one each.
+        base: models start from the mean of the good parts. Those of `reference/` do not: no picture is published.
         painted: held-out images of each category on which synthetic defects are painted, at most.
         scored: test images of a category scored, at most.
         draws: bootstrap draws.
@@ -152,15 +153,16 @@ class Profile:
     epochs: int
     folds: int
     shared: bool
+    base: bool
     painted: int
     scored: int
     draws: int
 
 
 PROFILES = {
-    "essai": Profile(32, 8, 2, 1, True, 1, 12, 20),
-    "rapide": Profile(64, 800, 8, 1, True, 8, 200, 200),
-    "complet": Profile(128, 4000, 8, 3, False, 40, 10_000, 2000),
+    "essai": Profile(32, 8, 2, 1, True, True, 1, 12, 20),
+    "rapide": Profile(64, 800, 8, 1, True, True, 4, 40, 200),
+    "complet": Profile(128, 4000, 8, 3, False, False, 40, 10_000, 2000),
 }
 
 
@@ -226,6 +228,7 @@ def configurations(group: Group, budget: Profile, *, seed: int = 0) -> dict[str,
     common = {
         "side": budget.side,
         "kinds": len(group.datas),
+        "base": budget.base,
         "images_seen": seen,
         "epochs": budget.epochs,
         "seed": seed,
@@ -405,6 +408,27 @@ def detectors(
         scores = _good_scores(errors, aligned, choices)
         found.append(Detector(data.category, index, models, calibrations, scores, choices, seconds))
     return found
+
+
+def steps(group: Group, held: Unseen, *, task: str = "inpainting", choices: Choices = CHOICES) -> dict[str, np.ndarray]:
+    """Returns what leads from an image to its map: the first recoloured part of the first category of a group.
+
+    Returns:
+        French name -> picture: uint8 (side, side, 3) for the image, then float32 (side, side): the error in colour of
+        `task` once blurred, its mean and its standard deviation on good parts, the normalised error, and the fusion.
+    """
+    mine = held.owner == 0
+    row = np.flatnonzero(mine[held.painted.sources] & (held.painted.kinds == "recoloured"))[0]
+    maps, shown = {}, {}
+    for name, errors in held.good.items():
+        calibration = calibrate(smooth(errors[mine], choices), aligned=group.datas[0].category.aligned, choices=choices)
+        error = smooth(held.defective[name][row : row + 1], choices)
+        normalised = calibration.normalise(error)
+        maps[name] = merge(normalised, choices)
+        if name == task:
+            shown = {"erreur": error, "moyenne": calibration.mean[None], "écart-type": calibration.std[None]}
+            shown = {title: array[0, ..., -1] for title, array in (shown | {"erreur normalisée": normalised}).items()}
+    return {"image": held.painted.images[row], **shown, "fusion": fuse(maps, choices)[0]}
 
 
 def _good_scores(errors: Mapping[str, np.ndarray], aligned: bool, choices: Choices) -> dict[str, np.ndarray]:
@@ -616,18 +640,22 @@ def variants() -> Iterator[tuple[str, str, Choices]]:
     for pool in (0.0001, 0.001, 0.003, 0.01, 0.05, 1):
         yield "part des pixels du score (%)", f"{100 * pool:g}".replace(".", ","), replace(CHOICES, pool=pool)
     for shrink in (0, 2, 5, 20, 1e9):
-        yield "statistiques globales ajoutées (images)", f"{shrink:g}", replace(CHOICES, shrink=shrink)
+        value = f"{shrink:g}" if shrink < 1e9 else "∞"
+        yield "statistiques globales ajoutées (images)", value, replace(CHOICES, shrink=shrink)
     for contours in (0, 0.5, 1, 2):
         yield "poids des contours", f"{contours:g}".replace(".", ","), replace(CHOICES, contours=contours)
+    title = f"poids des tâches ({' / '.join(TITLES[task] for task in PRETEXTS)})"
     for weights in _FUSIONS:
         label = " / ".join(f"{w:g}".replace(".", ",") for w in weights)
-        yield "poids des tâches", label, replace(CHOICES, weights=dict(zip(PRETEXTS, weights, strict=False)))
+        chosen = dict(zip(PRETEXTS, weights, strict=False))
+        if any(chosen.values()):
+            yield title, label, replace(CHOICES, weights=chosen)
 
 
-_FUSIONS = ((1, 1, 1), (1, 2, 1), (1, 1, 0.5), (1, 2, 0.5), (0.5, 1, 0.5), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 1, 1))
+_FUSIONS = ((1, 1, 1), (1, 2, 1), (1, 1, 0.5), (1, 2, 0.5), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 1, 1))
 
 
-def ablation(group: Group, held: Unseen, kinds: Iterator[tuple[str, str, Choices]] | None = None) -> pd.DataFrame:
+def ablation(group: Group, held: Unseen) -> pd.DataFrame:
     """Measures choices on synthetic defects painted on good images that the models did not see.
 
     Returns:
@@ -638,7 +666,7 @@ def ablation(group: Group, held: Unseen, kinds: Iterator[tuple[str, str, Choices
     for index, data in enumerate(group.datas):
         mine = held.owner == index
         ours = mine[held.painted.sources]
-        for constant, value, choices in kinds or variants():
+        for constant, value, choices in variants():
             row = {"categorie": data.category.name, "source": data.source, "constante": constant, "valeur": value}
             rows.append(row | _on_synthetic(data.category, held, mine, ours, choices))
     return pd.DataFrame(rows)

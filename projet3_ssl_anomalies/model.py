@@ -4,8 +4,8 @@ A pretext task hides something of an image and asks the network to give it back.
 True where the network must guess. Trained on good parts only, it learns to guess good parts; what it guesses badly is
 abnormal.
 
-A network starts from what is known before looking: the mean of the good parts of the category, its `base`. It only
-learns how a part departs from it, which takes far fewer steps than to draw the whole part.
+A network may start from what is known before looking: the mean of the good parts of the category, its `base`. It then
+only learns how a part departs from it, which takes far fewer steps than to draw the whole part.
 
 Images are handled in CIELAB divided by 50: float32 of shape (n, side, side, 3), lightness in -1..1, then two chroma
 channels that may slightly exceed it. A Euclidean distance is then a colour difference (Delta E, CIE 1976) over 50.
@@ -40,6 +40,7 @@ class Config(training.Budget):
         task: name of the pretext task.
         side: side of the images, in pixels; a multiple of 16.
         kinds: number of categories that the model learns; each has its own base.
+        base: starts from the mean of the good parts, which the model then contains; otherwise, from grey.
         width: channels of the first feature map of the U-Net; a quarter of the token size of the masked autoencoder.
         cells: how many of the cells that inpainting hides lie along a side, for each of their sizes.
         patch: side of the patches of the masked autoencoder, in pixels.
@@ -56,6 +57,7 @@ class Config(training.Budget):
     task: str = "inpainting"
     side: int = 128
     kinds: int = 1
+    base: bool = True
     width: int = 20
     cells: tuple[int, ...] = (16, 8, 4)
     patch: int = 8
@@ -595,7 +597,8 @@ def train(config: Config, good: Good, *, watched: Good | None = None, title: str
 
     def make() -> Reconstructor:
         model = build(config)
-        model.base.assign(good.means())
+        if config.base:
+            model.base.assign(good.means())
         return model
 
     def fit(model: Reconstructor, checkpoints: Path) -> tuple[pd.DataFrame, dict[str, float]]:
@@ -691,8 +694,8 @@ def codes(model: Reconstructor, images: np.ndarray, kind: int = 0, *, batch: int
     encoder = keras.Model(model.network.input, model.network.get_layer("code").output)
     rows = []
     for start in range(0, len(images), batch):
-        lab = to_lab(images[start : start + batch])
-        base = np.repeat(np.asarray(model.base)[kind][None], len(lab), axis=0)
+        lab = ops.convert_to_tensor(to_lab(images[start : start + batch]))
+        base = ops.repeat(model.base[kind : kind + 1], len(lab), axis=0)
         hidden = (np.repeat(member[None], len(lab), axis=0) for member in model.sets[0])
         outputs = [np.asarray(encoder(model.pretext.corrupt(lab, base, h), training=False)) for h in hidden]
         rows.append(np.mean([o.reshape(len(lab), -1, o.shape[-1]).mean(axis=1) for o in outputs], axis=0))

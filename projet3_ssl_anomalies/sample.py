@@ -24,7 +24,7 @@ from scipy.ndimage import binary_closing, gaussian_filter
 
 from commun import UserError
 
-VERSION = 1  # another number has the sample drawn again
+VERSION = 2  # another number has the sample drawn again
 SIDE = 192
 CATEGORIES = ("bottle", "hazelnut", "capsule", "toothbrush", "engine_wiring")
 DEFECTS = {
@@ -282,7 +282,7 @@ class _Canvas:
     def develop(self, rng: np.random.Generator, camera: _Camera) -> np.ndarray:
         """Takes the photograph: light, blur, noise of the sensor; uint8 (192, 192, 3)."""
         image = gaussian_filter(_reduce(self.rgb), (camera.blur, camera.blur, 0), truncate=3)
-        tint = rng.normal(1, 0.006, 3) + rng.normal(0, 0.018)
+        tint = rng.normal(1, 0.004, 3) + rng.normal(0, 0.012)
         ramp, slope = np.linspace(-1, 1, SIDE), rng.uniform(-camera.fall, camera.fall, 2)
         light = 1 + slope[0] * ramp[:, None] + slope[1] * ramp - camera.fall * 0.6 * (ramp[:, None] ** 2 + ramp**2)
         image *= light[..., None].astype(np.float32) * tint.astype(np.float32)
@@ -366,19 +366,24 @@ def _jagged(rng: np.random.Generator, start: np.ndarray, heading: float, length:
 
 
 def _crack(
-    canvas: _Canvas, rng: np.random.Generator, middle: np.ndarray, length: float, half: float, lip: Colour
+    canvas: _Canvas,
+    rng: np.random.Generator,
+    middle: np.ndarray,
+    size: tuple[float, float],
+    heading: float,
+    lip: Colour,
 ) -> None:
-    """Splits a shell: a dark jagged line whose edge catches the light, and one or two branches."""
-    heading = rng.uniform(0, 2 * math.pi)
+    """Splits a shell: a dark jagged line, so long and half so wide, whose edges catch the light, and its branches."""
+    length, half = size
     trunk = _jagged(rng, middle - _polar(length / 2, heading), heading, length)
     lines = [(trunk, half)]
     for _ in range(rng.integers(1, 3)):
         way = heading + rng.choice([-1, 1]) * rng.uniform(0.5, 1.1)
-        fork = trunk[rng.integers(3, len(trunk) - 3)]
-        lines.append((_jagged(rng, fork, way, length * rng.uniform(0.2, 0.4)), 0.7 * half))
+        fork = trunk[rng.integers(len(trunk) // 4, 3 * len(trunk) // 4)]
+        lines.append((_jagged(rng, fork, way, length * rng.uniform(0.2, 0.35)), 0.7 * half))
     for line, width in lines:
         taper = width * np.interp(np.linspace(0, 1, len(line)), [0, 0.15, 0.7, 1], [0.4, 1, 1, 0.25])
-        canvas.band(line - (0.8 + 0.6 * width) * canvas.light[:2], 0.8 * taper, lip, 0.6)
+        canvas.band(line - (0.5 + 0.3 * width) * canvas.light[:2], taper + 0.5, lip, 0.75)
         canvas.band(line, taper, (0.05, 0.028, 0.022), 0.95)
 
 
@@ -396,7 +401,7 @@ def _tube(side: np.ndarray, facing: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 
 _GLYPHS = {  # strokes on a grid of 4 x 6, as pairs of digits; / lifts the pen
-    "0": "10 30 41 45 36 16 05 01 10", "4": "30 04 44/30 36", "5": "40 00 02 32 43 45 36 06", "F": "40 00 06/03 33",
+    "0": "10 30 41 45 36 16 05 01 10", "5": "40 00 02 32 43 45 36 06", "F": "40 00 06/03 33",
     "H": "00 06/40 46/03 43", "K": "00 06/40 03 46", "L": "00 06 46", "N": "06 00 46 40", "T": "00 40/20 26",
     "R": "06 00 30 41 42 33 03/23 46", "V": "00 26 40", "X": "00 46/40 06", "Z": "00 40 06 46",
 }  # fmt: skip
@@ -448,7 +453,7 @@ def _bottle(canvas: _Canvas, rng: np.random.Generator, flaw: _Flaw) -> None:
     radius, angle = np.hypot(right, down) / _RADIUS, np.arctan2(down, right)
     turn = (angle * (_TURNS / (2 * math.pi))).astype(np.int32) % _TURNS
     around = np.linspace(0, 2 * math.pi, _TURNS, endpoint=False, dtype=np.float32)
-    wobble = sum(rng.normal(0, 0.0022 / k) * np.cos(k * around + rng.uniform(0, 6.3)) for k in (1, 2, 3, 5))
+    wobble = sum(rng.normal(0, 0.0020 / k) * np.cos(k * around + rng.uniform(0, 6.3)) for k in (1, 2, 3, 5))
     reach = (radius * (1 + wobble[turn]) * (_RADII / 1.075)).astype(np.int32)
     canvas.rgb[:] = _glass(rng, around)[turn, np.minimum(reach, _RADII - 1)]
     box, right, down = canvas.around(_MIDDLE + rng.normal((6, -4), 4), 36)
@@ -464,13 +469,13 @@ def _glass(rng: np.random.Generator, around: np.ndarray) -> np.ndarray:
     r = np.linspace(0, 1.075, _RADII, dtype=np.float32)
     knots = np.array(_GLASS)
     rings = np.stack([np.interp(r, knots[:, 0], knots[:, k]) for k in (1, 2, 3)], 1)
-    rings *= 1 + (r < 1)[:, None] * rng.normal(0, 0.03, 3)
+    rings *= 1 + (r < 1)[:, None] * rng.normal(0, 0.025, 3)
     glass = _step(r, 0.46, 0.52) * (r < 0.995)
     shade = 1 + np.outer(0.16 * np.cos(around - 2.4 + rng.normal(0, 0.15)), glass)
     shade += 0.05 * glass * _cloud(rng, shade.shape, (90, 24), (220, 12))
     knurls = shade[:, slice(*np.searchsorted(r, (0.485, 0.585)))]
     knurls += 0.24 * _cloud(rng, knurls.shape, (240, 16)) * np.sin(np.linspace(0, math.pi, knurls.shape[1]))
-    seam = rng.normal(0.35, 0.12)
+    seam = rng.normal(0.35, 0.09)
     layers = [(0.75 * (_cloud(rng, (1, _TURNS), (1, 46), (1, 20))[0] - 0.15).clip(0, 2) + 0.09,
                _bell(r, 0.752, 0.008), (1.0, 0.62, 0.22))]  # fmt: skip
     for centre, length, middle, width, strength in _LAMP:
@@ -489,8 +494,8 @@ def _glass(rng: np.random.Generator, around: np.ndarray) -> np.ndarray:
 def _break_glass(canvas: _Canvas, flaw: _Flaw, *, large: bool) -> None:
     """Bites a shard out of the neck: fracture surfaces, hair cracks, and the white ground where the edge is gone."""
     rng = flaw.rng
-    towards, depth = rng.uniform(0, 2 * math.pi), rng.uniform(0.86, 0.97) if large else rng.uniform(0.74, 0.97)
-    size, count = (rng.uniform(19, 31), 9) if large else (rng.uniform(6, 10), 4)
+    towards, depth = rng.uniform(0, 2 * math.pi), rng.uniform(0.86, 0.97) if large else rng.uniform(0.76, 0.95)
+    size, count = (rng.uniform(21, 31), 9) if large else (rng.uniform(6.5, 11), 4)
     place = _MIDDLE + _polar(depth * _RADIUS, towards)
     box, out, along = canvas.around(place, 1.7 * size, towards)
     corners = int(rng.integers(9, 15))
@@ -524,7 +529,7 @@ def _contaminate(canvas: _Canvas, flaw: _Flaw) -> None:
     count, sizes, colour, opacity = (
         (1, (9, 17), _rgb(0.80, 0.79, 0.74), 0.92),
         (1, (7, 15), _rgb(0.46, 0.29, 0.13), 0.78),
-        (int(rng.integers(5, 10)), (1.4, 3.6), _rgb(0.70, 0.64, 0.52), 0.95),
+        (int(rng.integers(6, 11)), (1.6, 3.8), _rgb(0.70, 0.64, 0.52), 0.95),
     )[flaw.form(3)]
     with canvas.flaw(flaw.name):
         for _ in range(count):
@@ -547,13 +552,13 @@ def _hazelnut(canvas: _Canvas, rng: np.random.Generator, flaw: _Flaw) -> None:
     canvas.rgb[:] = (0.045 + 0.006 * _cloud(rng, (_BIG, _BIG), 5, 90))[..., None] * _rgb(1.0, 0.95, 0.92)
     box, right, down = canvas.around((_MIDDLE, _MIDDLE), 1.22 * _NUT)
     turns = np.linspace(-math.pi, math.pi, 361)  # the tip points to direction 0, to the right
-    lumps = sum(rng.normal(0, 0.016 / k) * np.cos(k * turns + rng.uniform(0, 6.3)) for k in (2, 3, 4, 6))
-    outline = 1 + lumps + 0.05 * np.cos(2 * turns) + rng.uniform(0.05, 0.10) * _bell(turns, 0, 0.3)
+    lumps = sum(rng.normal(0, 0.011 / k) * np.cos(k * turns + rng.uniform(0, 6.3)) for k in (2, 3, 4, 6))
+    outline = 1 + lumps + 0.03 * np.cos(2 * turns) + rng.uniform(0.04, 0.08) * _bell(turns, 0, 0.3)
     edge = np.interp(np.arctan2(down, right), turns, _NUT * outline).astype(np.float32)
     away = np.hypot(right, down)
     height = np.sqrt(1 - np.minimum(away / edge, 1) ** 2)
     ball = np.stack([right / edge, down / edge, height])  # the point of a unit sphere behind each sample
-    tilt = rng.uniform(-0.45, 0.45)
+    tilt = rng.uniform(-0.3, 0.3)
     along = math.cos(tilt) * ball[0] + math.sin(tilt) * height  # on the axis: -1 at the base, 1 at the tip
     meridian = np.arctan2(ball[1], math.cos(tilt) * height - math.sin(tilt) * ball[0])
     colour, relief = _shell(rng, along, meridian)
@@ -566,7 +571,7 @@ def _hazelnut(canvas: _Canvas, rng: np.random.Generator, flaw: _Flaw) -> None:
     lit = colour * (0.16 + 0.95 * face.clip(0) + 0.10 * height)[..., None] + shine[..., None]
     canvas.paint(_step(edge - away, -0.4, 0.5), lit, box)
     if flaw.name != "good":
-        place = _polar(math.sqrt(flaw.rng.uniform(0, 0.25)), flaw.rng.uniform(-math.pi, math.pi))
+        place = _polar(flaw.rng.uniform(0, 0.3), flaw.rng.uniform(-math.pi, math.pi))
         facing = canvas.light[:2] @ place + canvas.light[2] * math.sqrt(1 - place @ place)
         with canvas.flaw(flaw.name):
             _NUT_FLAWS[flaw.name](canvas, flaw.rng, _MIDDLE + _NUT * place, float(0.3 + 0.8 * facing))
@@ -579,20 +584,21 @@ def _shell(rng: np.random.Generator, along: np.ndarray, meridian: np.ndarray) ->
     fine = _cloud(rng, (128, 720), (5, 130), (9, 240))[rows, columns]
     broad = _cloud(rng, (128, 720), (3, 22), (4, 44))[rows, columns]
     patches, rough = _cloud(rng, along.shape, 4, 7), _cloud(rng, along.shape, 30, 100)
-    tint = _rgb(0.52, 0.285, 0.135) * rng.normal(1, 0.05) + rng.normal(0, 0.012, 3)
+    tint = _rgb(0.52, 0.285, 0.135) * rng.normal(1, 0.035) + rng.normal(0, 0.008, 3)
     tones = zip(tint * (0.52, 0.46, 0.44), tint, tint * (1.42, 1.5, 1.6), strict=True)
     palette = np.stack([np.interp(np.arange(256), (0, 128, 255), tone) for tone in tones], 1).astype(np.float32)
-    end = 0.05 * broad + 0.035 * patches - rng.uniform(0.60, 0.72)
+    end = 0.05 * broad + 0.035 * patches - rng.uniform(0.62, 0.72)
     base = _step(along, end + 0.035, end - 0.035)
-    share = 0.42 + 0.15 * fine + 0.14 * broad + 0.10 * patches + 0.03 * rough - 0.35 * _bell(along, end + 0.05, 0.045)
+    share = 0.42 + 0.14 * fine + 0.12 * broad + 0.07 * patches + 0.03 * rough - 0.35 * _bell(along, end + 0.05, 0.045)
     colour = palette[np.clip(256 * share, 0, 255).astype(np.uint8)]
     colour += (0.55 * _step(along + 0.02 * fine, 0.86, 0.97))[..., None] * (_rgb(0.60, 0.52, 0.43) - colour)
-    colour += base[..., None] * (_rgb(0.66, 0.50, 0.33) * (1 + 0.15 * rough)[..., None] - colour)
+    colour += base[..., None] * (_rgb(0.63, 0.46, 0.29) * (1 + 0.15 * rough)[..., None] - colour)
     return colour, 0.10 * fine * (1 - base) + (0.05 + 0.38 * base) * rough
 
 
 def _crack_nut(canvas: _Canvas, rng: np.random.Generator, place: np.ndarray, light: float) -> None:
-    _crack(canvas, rng, place, rng.uniform(30, 56), rng.uniform(0.8, 1.7), light * _rgb(0.82, 0.60, 0.38))
+    size, lip = (rng.uniform(54, 80), rng.uniform(1.8, 3.2)), light * _rgb(0.90, 0.70, 0.47)
+    _crack(canvas, rng, (place + _MIDDLE) / 2, size, rng.uniform(0, 2 * math.pi), lip)
 
 
 def _cut_nut(canvas: _Canvas, rng: np.random.Generator, place: np.ndarray, light: float) -> None:
@@ -606,17 +612,17 @@ def _cut_nut(canvas: _Canvas, rng: np.random.Generator, place: np.ndarray, light
         return light * _mix((0.10, 0.05, 0.03), (0.96, 0.84, 0.62), shade * np.interp(60 * run, np.arange(60), grain))
 
     for k in range(rng.integers(1, 3)):
-        length, half = rng.uniform(18, 36), rng.uniform(1.5, 3.2)
+        length, half = rng.uniform(30, 52), rng.uniform(2.8, 4.8)
         ways = heading + rng.normal(0, 0.12) + np.linspace(0, rng.normal(0, 0.15), 24)
         line = np.cumsum(_polar(length / 24, ways), 0)
-        line += place + k * _polar(rng.uniform(7, 11), heading + math.pi / 2) - line.mean(0)
+        line += place + k * _polar(rng.uniform(12, 17), heading + math.pi / 2) - line.mean(0)
         opening = half * np.sqrt(np.sin(np.linspace(0.03, math.pi - 0.03, 24))) * rng.uniform(0.85, 1.0, 24)
         canvas.band(line, opening, flesh)
 
 
 def _pierce_nut(canvas: _Canvas, rng: np.random.Generator, place: np.ndarray, light: float) -> None:
     """Bores a worm's hole: dark, with a ragged pale rim and its lower wall in the light."""
-    size = rng.uniform(3.8, 8.0)
+    size = rng.uniform(7, 11.5)
     box, right, down = canvas.around(place, 2.2 * size)
     distance = np.hypot(right, down * rng.uniform(1.0, 1.25)) / size + 0.09 * _cloud(rng, right.shape, 6, 11)
     towards_light = (right * canvas.light[0] + down * canvas.light[1]) / size
@@ -626,12 +632,13 @@ def _pierce_nut(canvas: _Canvas, rng: np.random.Generator, place: np.ndarray, li
 
 
 def _print_nut(canvas: _Canvas, rng: np.random.Generator, place: np.ndarray, light: float) -> None:
-    """Stamps letters on the shell, in pale ink that misses the hollows."""
-    sheet = _text("".join(rng.choice(list("FHKLNRTVXZ"), rng.integers(2, 4))), stroke=8)
-    cell = rng.uniform(1.9, 2.9)
+    """Stamps letters on the shell, in bold ink that misses the hollows."""
+    sheet = _text("".join(rng.choice(list("FHKLNRTVXZ"), rng.integers(2, 4))), stroke=13)
+    cell = rng.uniform(380, 500) / sheet.shape[1]
     box, right, down = canvas.around(place, cell * sheet.shape[1] / 10, rng.uniform(0, 2 * math.pi))
-    wear = np.clip(0.70 + 0.18 * _cloud(rng, right.shape, 12, 40), 0.25, 0.82)
-    canvas.paint(wear * _stamp(sheet, right, down, cell), light * _rgb(0.84, 0.86, 0.88), box)
+    wear = np.clip(0.90 + 0.12 * _cloud(rng, right.shape, 12, 40), 0.5, 1)
+    ink = (_rgb(0.96, 0.97, 0.98), _rgb(0.30, 0.75, 0.95), _rgb(0.98, 0.90, 0.25))[rng.integers(3)]
+    canvas.paint(wear * _stamp(sheet, right, down, cell), light * ink, box)
 
 
 _NUT_FLAWS = {"crack": _crack_nut, "cut": _cut_nut, "hole": _pierce_nut, "print": _print_nut}
@@ -671,7 +678,7 @@ def _capsule(canvas: _Canvas, rng: np.random.Generator, flaw: _Flaw) -> None:
 
     box = canvas.box((_MIDDLE, _MIDDLE), _HALF + _GIRTH + 2, _GIRTH + 6)
     along, across, ground = along[box], across[box], canvas.rgb[box].copy()
-    roll, tints = rng.normal(0, 1.3), rng.normal(1, 0.035, (2, 3)).astype(np.float32)
+    roll, tints = rng.normal(0, 0.8), rng.normal(1, 0.020, (2, 3)).astype(np.float32)
     tints = tints * (1 + 0.03 * _cloud(rng, along.shape, (2, 5), (16, 40)))[..., None, None]
     canvas.paint(*_gelatin(canvas.light, tints, roll, along, across, _Deformed()), box)
     if flaw.name in _DEFORMATIONS:
@@ -682,9 +689,10 @@ def _capsule(canvas: _Canvas, rng: np.random.Generator, flaw: _Flaw) -> None:
         with canvas.flaw(flaw.name), canvas.ghost():
             canvas.paint(_step(np.abs(canvas.rgb[box] - good).max(-1), 0.02, 0.06), _BLACK, box)
     elif flaw.name == "crack":
-        place = _MIDDLE + flaw.rng.uniform(-1, 1, 2) * (44, 0.3 * _GIRTH)
+        place = _MIDDLE + flaw.rng.uniform(-1, 1, 2) * (40, 0.15 * _GIRTH)
+        size, heading = (flaw.rng.uniform(28, 46), flaw.rng.uniform(1.0, 1.9)), flaw.rng.uniform(-0.5, 0.5)
         with canvas.flaw(flaw.name):
-            _crack(canvas, flaw.rng, place, flaw.rng.uniform(20, 34), flaw.rng.uniform(0.7, 1.4), (0.98, 0.86, 0.70))
+            _crack(canvas, flaw.rng, place, size, heading, (0.98, 0.90, 0.76))
     elif flaw.name == "scratch":
         _scratch(canvas, flaw)
 
@@ -729,33 +737,28 @@ def _gelatin(
 
 
 def _misprint(flaw: _Flaw, along: np.ndarray, across: np.ndarray) -> _Deformed:
-    """Prints badly: part of the ink missing, smeared, twice, askew, or another number."""
-    rng = flaw.rng
-    bare = np.linspace(-6, 6, _NUMBER.shape[1]) + rng.uniform(-2, 2) + 3 * _cloud(rng, _NUMBER.shape, 5, 12)
-    worn, other = _NUMBER * _step(bare, -1, 1), _text(str(rng.choice(["50", "505", "5", "050"])), stroke=11)
-    (right, down), turn = rng.uniform(3, 5.5, 2), rng.choice([-1, 1]) * rng.uniform(0.3, 0.6)
-    good = _Deformed.ink
+    """Prints badly: most of the ink missing, smeared, or printed twice."""
+    rng, good = flaw.rng, _Deformed.ink
+    bare = np.linspace(-4, 4, _NUMBER.shape[1]) * rng.choice([-1, 1]) - 2 + 2 * _cloud(rng, _NUMBER.shape, 5, 12)
+    worn, (right, down) = _NUMBER * _step(bare, -1, 1), rng.uniform((5, 5), (8, 9))
 
     def smeared(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        trail = [good(x - 0.15 * right * k, y - 0.02 * down * k) * (0.9 - k / 16) for k in range(1, 14)]
-        return np.max([0.8 * good(x, y), *trail], axis=0)
+        return np.max([good(x - 0.16 * right * k, y - 0.04 * down * k) * (0.85 - k / 24) for k in range(16)], axis=0)
 
     return _Deformed(
         ink=(
             lambda x, y: _stamp(worn, x, y, _CELL),
             smeared,
-            lambda x, y: np.maximum(good(x, y), 0.85 * good(x - right, y - down)),
-            lambda x, y: good(*_turned(x - right + 4, y - down + 4, turn)),
-            lambda x, y: _stamp(other, x, y, _CELL),
-        )[flaw.form(5)]
+            lambda x, y: np.maximum(good(x, y), good(x - right, y - down)),
+        )[flaw.form(3)]
     )
 
 
 def _squeeze(flaw: _Flaw, along: np.ndarray, across: np.ndarray) -> _Deformed:
     """Presses one side in."""
     rng = flaw.rng
-    side, depth = int(rng.choice([-1, 1])), rng.uniform(0.18, 0.36)
-    phase = np.clip((along - rng.uniform(-40, 40)) / rng.uniform(14, 26), -1, 1) * math.pi
+    side, depth = int(rng.choice([-1, 1])), rng.uniform(0.24, 0.40)
+    phase = np.clip((along - rng.uniform(-40, 40)) / rng.uniform(16, 26), -1, 1) * math.pi
     dent = depth * (1 + np.cos(phase)) / 2 * _step(side * across, 0, 0.5 * _GIRTH)
     crease = depth * np.sin(phase) * _step(side * across, 0, 0.9 * _GIRTH)
     return _Deformed(pull=dent, slope=(1.1 * crease, -0.9 * side * dent), shade=1.1 * dent)
@@ -765,7 +768,7 @@ def _poke(flaw: _Flaw, along: np.ndarray, across: np.ndarray) -> _Deformed:
     """Pushes a blunt needle in."""
     rng = flaw.rng
     right, down = along - rng.uniform(-48, 48), across - rng.uniform(-0.5, 0.6) * _GIRTH
-    size = rng.uniform(3.2, 6.5)
+    size = rng.uniform(4.5, 7.5)
     away = np.hypot(right, down) / size
     dent = rng.uniform(1.8, 2.6) * np.exp(-(away**2)) / size
     return _Deformed(slope=(dent * right, dent * down), shade=rng.uniform(0.6, 0.9) * _step(away, 0.62, 0.40))
@@ -777,16 +780,16 @@ _DEFORMATIONS = {"faulty_imprint": _misprint, "poke": _poke, "squeeze": _squeeze
 def _scratch(canvas: _Canvas, flaw: _Flaw) -> None:
     """Scrapes the shell: a few nearly parallel pale lines."""
     rng = flaw.rng
-    heading, length = rng.uniform(-0.9, 0.9), rng.uniform(22, 44)
+    heading, length = rng.uniform(-0.7, 0.7), rng.uniform(30, 50)
     length = min(length, 1.5 * _GIRTH / abs(math.sin(heading) + 1e-9))  # it stays on the shell
     place = _MIDDLE + rng.uniform(-1, 1, 2) * (34, 0.2 * _GIRTH)
     with canvas.flaw(flaw.name):
-        for _ in range(rng.integers(2, 6)):
+        for _ in range(rng.integers(3, 7)):
             run = np.linspace(-0.5, 0.5, 12) * length * rng.uniform(0.5, 1.0)
-            middle = place + _polar(rng.normal(0, 2.2), heading + math.pi / 2)
+            middle = place + _polar(rng.normal(0, 3.5), heading + math.pi / 2)
             line = middle + _polar(run, heading + rng.normal(0, 0.05)) + rng.normal(0, 0.12, (12, 2))
-            half = rng.uniform(0.35, 0.75) * np.sin(np.linspace(0.3, math.pi - 0.2, 12))
-            canvas.band(line, half, (0.92, 0.84, 0.76), rng.uniform(0.55, 0.9))
+            half = rng.uniform(0.5, 1.0) * np.sin(np.linspace(0.3, math.pi - 0.2, 12))
+            canvas.band(line, half, (0.95, 0.90, 0.84), rng.uniform(0.8, 1.0))
 
 
 # --- Toothbrush: a plastic head, tufts set in rows, each bristle on its own ------------------------------------------
@@ -795,7 +798,7 @@ _ROWS = (2, 3, 4, 4, 4, 4, 4, 4, 3, 2)  # tufts of each row, from the top of the
 _TOP, _PITCH, _GAP = 33.0, 12.2, 13.2  # height of the first row, distance of two rows, of two tufts of a row
 _BRISTLES = 56
 _DISC = np.array([(i, j) for i in (-0.75, -0.25, 0.25, 0.75) for j in (-0.75, -0.25, 0.25, 0.75) if abs(i * j) < 0.5])
-_DYES = (_rgb(0.13, 0.22, 0.56), _rgb(0.66, 0.10, 0.11), _rgb(0.88, 0.56, 0.10), _rgb(0.08, 0.42, 0.30))
+_DYE = _rgb(0.13, 0.24, 0.56)
 _HEAD = _curve((0, 11), (15, 11), (27, 22), (33, 50), (35.5, 88), (33, 132), (22, 155), (12.5, 166), (11.8, 210))
 
 
@@ -823,7 +826,7 @@ class _Tuft:
 def _toothbrush(canvas: _Canvas, rng: np.random.Generator, flaw: _Flaw) -> None:
     canvas.rgb[:] = (0.047 + 0.004 * _cloud(rng, (_BIG, _BIG), 6, 150))[..., None] * _rgb(0.92, 0.96, 1.12)
     canvas.scatter(*rng.uniform(0, SIDE, (2, 26)), (0.22, 0.23, 0.25), 0.5)  # dust
-    dye = _DYES[rng.integers(len(_DYES))] * rng.normal(1, 0.04, 3)
+    dye = _DYE * rng.normal(1, 0.12, 3)
     _head(canvas, rng, dye)
     tufts = [_tuft(rng, row, column, dye) for row, count in enumerate(_ROWS) for column in range(count)]
     damaged = _damage(flaw, tufts)
@@ -901,32 +904,29 @@ def _socket(canvas: _Canvas, tuft: _Tuft) -> None:
 
 
 def _damage(flaw: _Flaw, tufts: list[_Tuft]) -> dict[int, _Tuft | None]:
-    """Returns what becomes of some tufts: bent, splayed, stained or (None) gone; no change if a fibre lies across."""
-    rng, form = flaw.rng, flaw.form(5)
-    if flaw.name == "good" or form == 4:
+    """Returns what becomes of some tufts: bent, or (None) gone; no change if a fibre lies across."""
+    rng, form = flaw.rng, flaw.form(3)
+    if flaw.name == "good" or form == 2:
         return {}
     first = tufts[rng.integers(2, len(tufts) - 2)]
     near = sorted(range(len(tufts)), key=lambda k: float(np.hypot(*(tufts[k].socket - first.socket))))
-    victims = sorted(near[: rng.integers(1, 3 if form == 1 else 4)])
-    push, stain = _polar(rng.uniform(6.5, 10.5), rng.uniform(0, 2 * math.pi)), rng.uniform(0.4, 0.6)
-    changes = (
-        lambda tuft: {"lean": push + rng.normal(0, 1, 2), "spread": tuft.spread * 1.15},
-        None,
-        lambda tuft: {"spread": tuft.spread * rng.uniform(1.9, 2.5)},
-        lambda tuft: {"dye": stain * _rgb(0.62, 0.42, 0.20)},
-    )[form]
-    return {k: dataclasses.replace(tufts[k], **changes(tufts[k])) if changes else None for k in victims}
+    victims = sorted(near[: rng.integers(1, 4)])
+    if form == 1:
+        return dict.fromkeys(victims)
+    push = _polar(rng.uniform(7, 11), rng.uniform(0, 2 * math.pi))
+    leans = {k: push + rng.normal(0, 1.5, 2) for k in victims}
+    return {k: dataclasses.replace(tufts[k], lean=leans[k], spread=1.2 * tufts[k].spread) for k in victims}
 
 
 def _fibre(canvas: _Canvas, rng: np.random.Generator) -> None:
     """Lays a stray hair or thread over the bristles."""
-    length, bend, waves = rng.uniform(30, 62), rng.uniform(-1.5, 1.5), rng.uniform(3, 8)
+    length, bend, waves = rng.uniform(40, 75), rng.uniform(-1.5, 1.5), rng.uniform(3, 8)
     run = np.linspace(0, 1, 40)
     line = np.cumsum(_polar(length / 40, rng.uniform(0, 2 * math.pi) + bend * run + 0.5 * np.sin(waves * run)), 0)
     line += (_MIDDLE + rng.uniform(-14, 14), rng.uniform(45, 135)) - line.mean(0)
-    colour = (_rgb(0.05, 0.04, 0.04), _rgb(0.85, 0.30, 0.55), _rgb(0.10, 0.55, 0.65))[rng.integers(3)]
-    canvas.band(line + (1.0, 1.4), 1.0, _BLACK, 0.35)
-    _cable(canvas, line, rng.uniform(0.6, 1.1), colour)
+    colour = (_rgb(0.05, 0.04, 0.04), _rgb(0.75, 0.16, 0.20), _rgb(0.80, 0.60, 0.10))[rng.integers(3)]
+    canvas.band(line + (1.2, 1.7), 1.6, _BLACK, 0.35)
+    _cable(canvas, line, rng.uniform(0.9, 1.6), colour)
 
 
 # --- Engine wiring: a harness in front of a cast block, held by clips and a blue hoop --------------------------------
@@ -964,13 +964,13 @@ def _engine_wiring(canvas: _Canvas, rng: np.random.Generator, flaw: _Flaw) -> No
         _cable(canvas, *wire)
     for place, turn, size, colour in _CONNECTORS:
         _connector(canvas, place, turn + rng.normal(0, 0.025), size, colour)
-    sag = rng.normal(0, 0.7)
+    sag = rng.normal(0, 0.6)
     cables = [(line + (0, rng.normal(sag, 0.4)), half, colour) for line, half, colour in _CABLES]
     canvas.shadow([*(cable[:2] for cable in cables), (_LOOM + (0, sag), 10.5)], 0.75)
     for cable in cables:
         _cable(canvas, *cable)
     _cable(canvas, _LOOM + (0, sag), 9.4, _rgb(0.11, 0.114, 0.118), ridges=57)
-    swings, turns, slide, tail = rng.normal(0, 0.04, 2), rng.uniform(0, 1, 2), rng.normal(0, 0.9), rng.uniform(9, 15)
+    swings, turns, slide, tail = rng.normal(0, 0.03, 2), rng.uniform(0, 1, 2), rng.normal(0, 0.8), rng.uniform(10, 15)
 
     faults = _faults(flaw)
     hoop = _HOOP + (slide, sag + 0.4 * slide)
@@ -1017,15 +1017,11 @@ def _block(canvas: _Canvas, rng: np.random.Generator) -> None:
     face = _profile(edge, lambda t: _step(t, 0.6, -0.6))
     tooling = _profile(edge, lambda t: 0.16 + 0.014 * np.sin(3.1 * t)) + 0.02 * _cloud(rng, x.shape, (150, 3))
     recess = _profile(lip, lambda t: 1 - 0.80 * _step(t, -1.5, 3.0))
-    metal = (slope + ribs) * (1 + 0.065 * grain) * (1 - face) + face * (slope + tooling)
+    metal = (slope + ribs) * (1 + 0.06 * grain) * (1 - face) + face * (slope + tooling)
     metal += _profile(edge, lambda t: 0.26 * _bell(t, -0.4, 0.8) - 0.17 * _bell(t, 3.0, 2.6))
     metal = metal * recess + _profile(lip, lambda t: 0.16 * _bell(t, -2.6, 1.3) - 0.07 * _step(t, -1, 3))
-    metal *= 1 - 0.20 * _step(stains, 0.9, 2.0)
+    metal *= 1 - 0.14 * _step(stains, 0.9, 2.0)
     canvas.rgb[:] = metal.clip(0.02)[..., None] * _rgb(0.985, 1.0, 1.01)
-    box, right, down = canvas.around((157, 76), 18)
-    sheet = _text("R4", stroke=10)
-    raised = _stamp(sheet, right, down, 2.35) - _stamp(sheet, right - 1, down - 1, 2.35)
-    canvas.rgb[box] += 0.12 * raised[..., None]
     for place, turn in _BOLTS:
         _bolt(canvas, place, 7.0, turn)
 
@@ -1127,14 +1123,14 @@ def _loose_strap(canvas: _Canvas, base: np.ndarray, swing: float, flaw: _Flaw) -
     rng, form = flaw.rng, flaw.form(3)
     side = rng.choice([-1, 1])
     if form == 0:
-        _strap(canvas, base, swing + side * rng.uniform(0.9, 1.5), rng.uniform(42, 54), side * rng.uniform(0.2, 0.9))
+        _strap(canvas, base, swing + side * rng.uniform(1.2, 1.7), rng.uniform(44, 54), side * rng.uniform(0.2, 0.7))
     elif form == 1:
-        _strap(canvas, base, swing + side * rng.uniform(0.30, 0.55), curl=side * rng.uniform(-0.3, 0.3))
+        _strap(canvas, base, swing + side * rng.uniform(0.4, 0.7), curl=side * rng.uniform(-0.3, 0.3))
 
 
 def _obstruct(canvas: _Canvas, flaw: _Flaw, *, aside: bool) -> None:
-    """Leaves something over the harness: cardboard, a label, a rag or a stray cable (`aside`: away from the rest)."""
-    rng, form = flaw.rng, flaw.form(4)
+    """Leaves something over the harness: cardboard, a rag or a stray cable (`aside`: away from the rest)."""
+    rng, form = flaw.rng, flaw.form(3)
     place = np.array([161, 165]) + rng.uniform(-1, 1, 2) * 9 if aside else rng.uniform((40, 75), (150, 145))
     turn = rng.uniform(-0.7, 0.7)
     if form == 0:
@@ -1142,13 +1138,7 @@ def _obstruct(canvas: _Canvas, flaw: _Flaw, *, aside: bool) -> None:
         box, across, along = _solid(canvas, place, turn, size, _rgb(0.74, 0.57, 0.38), 1.0)
         flutes = _step(np.sin(2.1 * across), -0.3, 0.6) * (0.15 + 0.5 * _step(along, 0.40 * size[1], 0.46 * size[1]))
         canvas.paint(flutes * _step(_plate(across, along, *size, 1.0), 0.3, -0.3), (0.30, 0.21, 0.12), box)
-    elif form == 1:
-        box, across, along = _solid(canvas, place, turn, (30, 19), _rgb(0.98, 0.97, 0.93), 1.0)
-        bars = np.sin(across * 2.4 + 1.5 * np.sin(across * 1.1)) > 0.1
-        code = _step(_plate(across, along + 2.5, 23, 7.5, 0.5), 0.3, -0.3) * bars
-        lines = _step(np.abs(across + 2), 9.5, 9.0) * (_bell(along, 4.4, 0.7) + _bell(along, 7.0, 0.6))
-        canvas.paint(np.clip(code + 0.7 * lines, 0, 0.9), _BLACK, box)
-    elif form == 2 or aside:
+    elif form == 1 or aside:
         _rag(canvas, rng, place, rng.uniform(15, 20) if aside else rng.uniform(17, 27))
     else:
         bends = [place + (k, turn * k + rng.uniform(-14, 14)) for k in rng.uniform(30, 60) * np.linspace(-1.3, 1.3, 5)]
@@ -1171,9 +1161,9 @@ def _rag(canvas: _Canvas, rng: np.random.Generator, place: np.ndarray, size: flo
 
 
 _PARTS: dict[str, tuple[Callable[[_Canvas, np.random.Generator, _Flaw], None], _Camera]] = {
-    "bottle": (_bottle, _Camera(shift=1.2, turn=0.05, size=0.012, blur=0.45, noise=0.006, fall=0.015)),
-    "hazelnut": (_hazelnut, _Camera(shift=4, turn=math.pi, size=0.06, blur=0.45, noise=0.008, fall=0.04)),
-    "capsule": (_capsule, _Camera(shift=2.5, turn=0.05, size=0.012, blur=0.45, noise=0.007, fall=0.03)),
-    "toothbrush": (_toothbrush, _Camera(shift=1.5, turn=0.012, size=0.012, blur=0.40, noise=0.006, fall=0.03)),
-    "engine_wiring": (_engine_wiring, _Camera(shift=2.5, turn=0.012, size=0.012, blur=0.5, noise=0.009, fall=0.05)),
+    "bottle": (_bottle, _Camera(shift=1.1, turn=0.04, size=0.010, blur=0.45, noise=0.006, fall=0.015)),
+    "hazelnut": (_hazelnut, _Camera(shift=1.5, turn=math.pi, size=0.02, blur=0.45, noise=0.008, fall=0.03)),
+    "capsule": (_capsule, _Camera(shift=1.5, turn=0.02, size=0.008, blur=0.45, noise=0.007, fall=0.02)),
+    "toothbrush": (_toothbrush, _Camera(shift=1.3, turn=0.010, size=0.010, blur=0.40, noise=0.006, fall=0.03)),
+    "engine_wiring": (_engine_wiring, _Camera(shift=1.5, turn=0.010, size=0.010, blur=0.5, noise=0.009, fall=0.04)),
 }

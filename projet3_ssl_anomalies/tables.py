@@ -6,7 +6,7 @@ Numbers are not rounded, for `figures.tableau` does it; a metric with its interv
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import pandas as pd
 from commun import results
 from commun.figures import NBSP, number
 from projet3_ssl_anomalies import evaluation, metrics
-from projet3_ssl_anomalies.dataset import defect_title
+from projet3_ssl_anomalies.dataset import Data, defect_title
 from projet3_ssl_anomalies.evaluation import FUSED, TITLES, Scores
 from projet3_ssl_anomalies.model import PRETEXTS
 
@@ -89,6 +89,19 @@ def reference_table(scores: Scores, reference: Mapping[str, Any] | None, categor
         reference,
         {f"{category}/{FUSED}/{name}": _published(known) for name, known in PUBLISHED.get(category, {}).items()},
     )
+
+
+def reading_advice(datas: Sequence[Data], reference: Mapping[str, Any] | None) -> str:
+    """Says in French how to read the reference tables: real against synthetic, and what the reference is."""
+    if reference is None:
+        return "La référence sur données réelles n'est pas encore faite : `python -m projet3_ssl_anomalies` la produit."
+    synthetic = [data.category.title for data in datas if not data.location.is_real]
+    advice = "Référence et résultats publiés portent sur des images réelles."
+    if synthetic:
+        advice += f" Pour {', '.join(synthetic)}, cette exécution porte sur l'**échantillon synthétique** : "
+        advice += "les colonnes ne se comparent pas."
+    made = " ; ".join(f"{name} : {split}" for name, split in reference["split"].items())
+    return f"{advice} La référence : {made} ({reference['hardware']})."
 
 
 def ablation_table(table: pd.DataFrame) -> pd.DataFrame:

@@ -381,3 +381,31 @@ def _curves(table: pd.DataFrame, source: str) -> dict[str, pd.DataFrame]:
     """Returns the rows of `ablation_table` of the constants that take several values."""
     means = ablation_table(table[table["source"] == source])
     return {constant: part for constant, part in means.groupby("constante", sort=False) if len(part) > 1}
+
+
+# --- From an error to a map ------------------------------------------------------------------------------------------
+
+
+def plot_steps(steps: Mapping[str, np.ndarray]) -> Figure:
+    """Draws `evaluation.steps`: the image, then each map; the last two, in standard deviations, share one scale."""
+    figure, axes = figures.new_figure(3.9, rows=2, columns=3)
+    top = max(steps["erreur normalisée"].max(), steps["fusion"].max(), 1e-6)
+    for axis, (title, picture) in zip(axes.flat, steps.items(), strict=True):
+        drawn = axis.imshow(picture, cmap="inferno", vmin=0, interpolation="nearest")
+        if title in {"erreur normalisée", "fusion"}:
+            drawn.set_clim(0, top)
+        axis.set(title=title, xticks=[], yticks=[])
+        axis.spines[:].set_visible(False)
+        if picture.ndim == 2:
+            figure.colorbar(drawn, ax=axis, shrink=0.9)
+    return figure
+
+
+def describe_steps(steps: Mapping[str, np.ndarray]) -> str:
+    """Says in French what `plot_steps` draws."""
+    return (
+        "Une bonne pièce portant une tache recolorée, puis les cartes de son erreur, de la moyenne et de l'écart-type "
+        "de l'erreur des bonnes pièces, de l'erreur normalisée et de la fusion. Au plus fort, l'erreur vaut "
+        f"{number(steps['erreur'].max())} ; normalisée, {number(steps['erreur normalisée'].max(), 1)} écarts-types ; "
+        f"fusionnée, {number(steps['fusion'].max(), 1)}."
+    )
