@@ -144,7 +144,7 @@ def _bundle(figure: Figure, alt: str, vector: bool, photo: bool = False) -> tupl
     with Image.open(raw) as image:
         image = image.convert("RGB")
         if photo:
-            image.save(light, format="jpeg", quality=70, optimize=True, dpi=(100, 100))
+            image.save(light, format="jpeg", quality=65, optimize=True, dpi=(100, 100))
         else:  # 64 colours are enough, and make a notebook three times lighter
             image = image.quantize(64, dither=Image.Dither.NONE)
             image.save(light, format="png", optimize=True, dpi=(100, 100))

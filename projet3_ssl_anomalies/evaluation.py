@@ -162,7 +162,7 @@ class Profile:
 PROFILES = {
     "essai": Profile(32, 8, 2, 1, True, True, 1, 12, 20),
     "rapide": Profile(64, 800, 8, 1, True, True, 4, 40, 200),
-    "complet": Profile(128, 4000, 8, 3, False, False, 40, 10_000, 2000),
+    "complet": Profile(128, 4000, 8, 3, False, False, 24, 10_000, 2000),
 }
 
 
@@ -281,11 +281,13 @@ def unseen(group: Group, budget: Profile, *, seed: int = 0, title: str = "") -> 
     rows = np.concatenate([np.flatnonzero(fold == f) for f in range(budget.folds)])
     painted = _painted(group, rows, budget.painted, seed)
     good, defective, seconds = {}, {}, 0.0
+    slot = figures.Slot() if title else None
     for task, config in configurations(group, budget, seed=seed).items():
         good_maps, defective_maps = [], []
         for f in range(budget.folds):
-            name = f"{title}, {TITLES[task]}, mise de côté {f + 1}/{budget.folds}" if title else ""
-            run = model.train(config, group.good.take(fold != f), title=name)
+            if slot:
+                slot.text(f"{title}, {TITLES[task]} : modèle {f + 1}/{budget.folds} sans les pièces mises de côté…")
+            run = model.train(config, group.good.take(fold != f))
             seconds += run.metrics["seconds"]
             scorer = Scorer(run.model)
             good_maps.append(_maps(scorer, group.good.images[fold == f], group.owner[fold == f]))
@@ -294,6 +296,8 @@ def unseen(group: Group, budget: Profile, *, seed: int = 0, title: str = "") -> 
         good[task] = np.concatenate(good_maps)
         order = np.argsort(fold[rows][painted.sources], kind="stable")  # of the painted images, fold after fold
         defective[task] = np.concatenate(defective_maps)[np.argsort(order)]
+    if slot:
+        slot.text(f"{title} : {len(rows)} bonnes pièces jugées par des modèles qui ne les ont pas vues.")
     return Unseen(good, group.owner[rows], defective, painted, seconds)
 
 

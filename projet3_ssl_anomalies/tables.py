@@ -83,12 +83,13 @@ def reference_table(scores: Scores, reference: Mapping[str, Any] | None, categor
     """
     shown = [(FUSED, name) for name in LABELS] + [(task, "image_auroc") for task in scores.tasks]
     measured = {**scores.tasks, FUSED: scores.metrics}
-    return results.comparison(
+    table = results.comparison(
         {f"{category}/{task}/{name}": f"{LABELS[name]}, {TITLES[task]}" for task, name in shown},
         {f"{category}/{task}/{name}": entry for task, found in measured.items() for name, entry in found.items()},
         reference,
         {f"{category}/{FUSED}/{name}": _published(known) for name, known in PUBLISHED.get(category, {}).items()},
     )
+    return table[(table != "–").any(axis=1)]
 
 
 def reading_advice(datas: Sequence[Data], reference: Mapping[str, Any] | None) -> str:

@@ -174,6 +174,17 @@ def test_a_picture_carries_its_alternative_text_in_its_metadata(shell):
     assert "Software" not in picture.info
 
 
+def test_a_photograph_is_a_light_jpeg_with_its_alternative_text(shell):
+    noise = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype="uint8")
+    png, jpeg = (
+        shell(figures.montrer, figures.plot_grid(noise), alt="bruit", photo=photo)[0] for photo in (False, True)
+    )
+    assert jpeg.metadata == {"image/jpeg": {"alt": "bruit"}}
+    picture = Image.open(io.BytesIO(base64.b64decode(jpeg.data["image/jpeg"])))
+    assert picture.format == "JPEG"
+    assert picture.size == Image.open(io.BytesIO(base64.b64decode(png.data["image/png"]))).size
+
+
 def test_a_table_has_a_caption_and_french_numbers(shell):
     table = pd.DataFrame(
         {"mesure": ["a<b", "x" * 90], "valeur": [0.12345, np.nan], "nombre": [3, 4], "note": [None, "é"]},

@@ -18,7 +18,7 @@ from commun.datasets import CATALOGUE
 from projet3_ssl_anomalies import sample
 
 TRAIN, GOOD, BAD = 2, 1, 1
-FORMS = 5  # no defect takes more forms than this: consecutive pictures show them all
+FORMS = 4  # no defect takes more forms than this: consecutive pictures show them all
 ALIGNED = tuple(category for category in sample.CATEGORIES if category != "hazelnut")
 DEFECTS = [(category, defect) for category, defects in sample.DEFECTS.items() for defect in defects]
 
