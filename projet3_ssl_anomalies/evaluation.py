@@ -41,11 +41,11 @@ class Choices:
         weights: weight of each task in the fusion; 1 for a task that is not named.
     """
 
-    blur: float = 4.0
+    blur: float = 3.0
     pool: float = 0.001
-    shrink: float = 5.0
+    shrink: float = 2.0
     contours: float = 1.0
-    weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    weights: Mapping[str, float] = dataclasses.field(default_factory=lambda: {"inpainting": 2.0})
 
 
 CHOICES = Choices()
@@ -639,7 +639,7 @@ def variants() -> Iterator[tuple[str, str, Choices]]:
     """Yields what the ablation compares: the constant, its value as shown, and the choices, all else being equal."""
     replace = dataclasses.replace
     yield "réglages retenus", "", CHOICES
-    for blur in (0, 2, 4, 6, 8, 12):
+    for blur in (0, 2, 3, 4, 6, 8, 12):
         yield "flou (pixels)", f"{blur}", replace(CHOICES, blur=blur)
     for pool in (0.0001, 0.001, 0.003, 0.01, 0.05, 1):
         yield "part des pixels du score (%)", f"{100 * pool:g}".replace(".", ","), replace(CHOICES, pool=pool)

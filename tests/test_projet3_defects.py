@@ -96,6 +96,7 @@ def test_recolouring_adds_one_colour() -> None:
 
 def test_blurring_flattens_and_adds_nothing() -> None:
     good = _parts(4, seed=3)
+    good[..., 2] = 60
     painted = paint(good, each=2)
     blurred = np.flatnonzero(painted.kinds == "blurred")
     assert len(blurred) == 8
@@ -104,6 +105,7 @@ def test_blurring_flattens_and_adds_nothing() -> None:
         after = painted.images[row][mask].astype(float)
         assert after.std(axis=0).mean() < before[mask].std(axis=0).mean()
         assert before.min() <= after.min() and after.max() <= before.max()
+        assert (after[:, 2] == 60).all()  # colours do not run into one another
 
 
 def test_scratches_are_thin_lines() -> None:

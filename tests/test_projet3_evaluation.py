@@ -403,14 +403,13 @@ def test_the_example_of_the_documentation_is_a_task_like_another(tasks: list[str
         assert list(detector.good_scores) == [*tasks, FUSED]
 
 
+@pytest.mark.usefixtures("memories")
 @pytest.mark.xfail(raises=KeyError, strict=True, reason="TITLES is made once, before the task is declared")
 def test_the_progress_of_a_new_task_has_its_title(
-    tasks: list[str], datas: tuple[Data, Data], memories: list[Memory], monkeypatch: pytest.MonkeyPatch
+    tasks: list[str], datas: tuple[Data, Data], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    titles, train = [], modelling.train
-    monkeypatch.setattr(modelling, "train", lambda *a, title, **o: titles.append(title) or train(*a, **o))
     evaluation.unseen(_group(datas), BUDGET, title="disque")
-    assert len(titles) == 2 and "disque" in titles[1] and PRETEXTS["sharpening"].title in titles[1]
+    assert PRETEXTS["sharpening"].title in capsys.readouterr().out
 
 
 def test_errors_of_a_fold_are_those_of_its_model(tasks: list[str], learnt: Learnt) -> None:
@@ -653,6 +652,15 @@ def test_ablation_of_a_kind_that_could_not_be_painted_is_unknown(
     bad = {task: maps[kept] for task, maps in held.defective.items()}
     table = evaluation.ablation(group, dataclasses.replace(held, painted=painted, defective=bad))
     assert len(table) == 2 and table["flouté"].isna().all() and table.drop(columns="flouté").notna().all(axis=None)
+
+
+def test_ablation_measures_categories_apart(datas: tuple[Data, Data], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "variants", lambda: iter([("réglages retenus", "", CHOICES)]))
+    group, held = _painted_maps(datas)
+    second = held.owner[held.painted.sources] == 1  # its defects leave no trace
+    bad = {t: np.where(second[:, None, None, None], held.good[t][5], maps) for t, maps in held.defective.items()}
+    first, second = evaluation.ablation(group, dataclasses.replace(held, defective=bad))["pixel"]
+    assert first > 0.95 and second < 0.8
 
 
 def test_variants_change_one_constant_at_a_time() -> None:

@@ -528,8 +528,9 @@ def test_without_shift_nor_turn_images_are_themselves() -> None:
     np.testing.assert_array_equal(modelling.epoch_data(config, good)(1)["x"][0], to_lab(good.images[chosen]))
 
 
-def test_an_epoch_is_a_function_of_seed_and_epoch() -> None:
-    good = _good(3)
+@pytest.mark.parametrize("count", [1, 3])  # of a single part, only the shifts change
+def test_an_epoch_is_a_function_of_seed_and_epoch(count: int) -> None:
+    good = _good(count)
     data, other = (modelling.epoch_data(_config(seed=seed), good) for seed in (0, 1))
     first = data(0)["x"][0]
     assert (data(1)["x"][0] != first).any() and (other(0)["x"][0] != first).any()

@@ -8,6 +8,8 @@ import pytest
 
 from commun import datasets, figures, results
 from projet2_cvae import dataset, evaluation
+from projet3_ssl_anomalies import evaluation as anomalies
+from projet3_ssl_anomalies.model import PRETEXTS
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCES = sorted(ROOT.glob("projet*/reference"))
@@ -66,3 +68,43 @@ def test_the_committed_weights_give_the_committed_figures(monkeypatch):
     )
     for name, entry in generated.items():
         assert entry["value"] == pytest.approx(metrics[name]["value"], rel=1e-3), name
+
+
+ANOMALIES = json.loads((anomalies.REFERENCE / "metrics.json").read_text(encoding="utf-8"))["metrics"]
+JUDGED = sorted({name.split("/")[0] for name in ANOMALIES})
+
+
+@pytest.mark.parametrize("category", JUDGED)
+def test_every_task_of_project_3_is_reported_and_not_the_best_one(category):
+    for task in (*PRETEXTS, anomalies.FUSED):
+        for metric in ("image_auroc", "image_ap", "pixel_auroc", "au_pro"):
+            assert f"{category}/{task}/{metric}" in ANOMALIES
+    assert (anomalies.REFERENCE / category / "ablation.csv").is_file()
+
+
+@pytest.mark.parametrize("category", JUDGED)
+def test_the_readme_says_what_the_detectors_measured(category):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").replace(figures.NBSP, " ")
+    title = anomalies.load_detector(category).category.title
+    for task in (*PRETEXTS, anomalies.FUSED):
+        row = next(line for line in readme.splitlines() if line.startswith(f"| {title} | {anomalies.TITLES[task]} |"))
+        for metric in ("image_auroc", "pixel_auroc", "au_pro"):
+            assert f"| {figures.number(ANOMALIES[f'{category}/{task}/{metric}']['value'], 3)} [" in row, (task, metric)
+
+
+@pytest.mark.parametrize("category", JUDGED)
+def test_no_committed_model_holds_the_mean_image(category):
+    for trained in anomalies.load_detector(category).models.values():
+        assert not trained.config.base
+        assert not trained.base.numpy().any()
+
+
+@pytest.mark.parametrize("category", JUDGED)
+def test_the_committed_detectors_give_the_committed_figures(monkeypatch, category):
+    monkeypatch.setenv("PROJETS_DATA", os.environ.get("PROJETS_DONNEES_REELLES", ""))
+    folder = datasets.find("mvtec_ad", category)
+    if folder is None:
+        pytest.skip(f"la catégorie {category} de MVTec AD n'est pas sur cette machine")
+    scores = anomalies.score_folder(folder, category, draws=2)
+    for name in ("image_auroc", "pixel_auroc", "au_pro"):
+        assert scores.metrics[name]["value"] == pytest.approx(ANOMALIES[f"{category}/fused/{name}"]["value"], abs=1e-3)
