@@ -15,6 +15,7 @@ import time
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -217,6 +218,17 @@ class Budget:
     def steps(self) -> int:
         """Gradient steps in all."""
         return self.epochs * self.steps_per_epoch
+
+
+def profile(profiles: Mapping[str, Any], name: str) -> Any:
+    """Returns the budget of this name in a project's table of profiles.
+
+    Raises:
+        UserError: no profile has this name.
+    """
+    if name not in profiles:
+        raise UserError(f"Profil inconnu : « {name} ». Profils possibles : {', '.join(profiles)}.")
+    return profiles[name]
 
 
 def adam(budget: Budget) -> keras.optimizers.Optimizer:

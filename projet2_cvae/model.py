@@ -118,9 +118,7 @@ def profile(name: str) -> Profile:
     Raises:
         UserError: no profile has this name.
     """
-    if name not in PROFILES:
-        raise UserError(f"Profil inconnu : « {name} ». Profils possibles : {', '.join(PROFILES)}.")
-    return PROFILES[name]
+    return training.profile(PROFILES, name)
 
 
 # --- Network ---------------------------------------------------------------------------------------------------------

@@ -172,9 +172,7 @@ def profile(name: str) -> Profile:
     Raises:
         UserError: no profile has this name.
     """
-    if name not in PROFILES:
-        raise UserError(f"Profil inconnu : « {name} ». Profils possibles : {', '.join(PROFILES)}.")
-    return PROFILES[name]
+    return training.profile(PROFILES, name)
 
 
 @dataclasses.dataclass(frozen=True)
