@@ -153,11 +153,13 @@ def save_weights(path: Path, model: keras.Model, config: Budget, **arrays: np.nd
         temporary.write_text(_json(dataclasses.asdict(config)), encoding="utf-8")
 
 
-def load_weights(path: Path, make: Callable[[dict], keras.Model]) -> tuple[keras.Model, dict[str, np.ndarray]]:
+def load_weights(
+    path: Path, make: Callable[[dict], keras.Model], *, project: str
+) -> tuple[keras.Model, dict[str, np.ndarray]]:
     """Returns the model of `save_weights`, made from its configuration by `make`, and the other arrays.
 
     Raises:
-        UserError: a file is missing or unreadable.
+        UserError: a file is missing or unreadable; the message names the command of `project` that makes it again.
     """
     weights, config = path.with_suffix(".npz"), path.with_suffix(".json")
     try:
@@ -169,7 +171,6 @@ def load_weights(path: Path, make: Callable[[dict], keras.Model]) -> tuple[keras
     except (*UNREADABLE, TypeError) as error:
         missing = [str(p) for p in (weights, config) if not p.is_file()]
         fault = f"{' et '.join(missing)} : absent." if missing else f"{weights} est illisible ({type(error).__name__})."
-        project = next((p.name for p in path.parents if p.name.startswith("projet")), "projetN_...")
         raise UserError(f"{fault} Reprenez-le du dépôt, ou refaites-le : python -m {project}.") from error
     return model, arrays
 

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from commun import figures, results, training
 from projet2_cvae import judge as judging
 from projet2_cvae.dataset import CLASSES, Part, read_part
-from projet2_cvae.model import CVAE, Config, batches, bernoulli_nll, build, nelbo_terms
+from projet2_cvae.model import CVAE, PROJECT, Config, batches, bernoulli_nll, build, nelbo_terms
 
 from keras import ops  # isort: skip
 
@@ -357,7 +357,7 @@ def load_reference_model() -> CVAE:
     Raises:
         UserError: the reference is missing.
     """
-    return training.load_weights(REFERENCE / "modele", lambda config: build(Config(**config)))[0]
+    return training.load_weights(REFERENCE / "modele", lambda config: build(Config(**config)), project=PROJECT)[0]
 
 
 def load_reference_real() -> Real:
@@ -367,7 +367,7 @@ def load_reference_real() -> Real:
         UserError: the reference is missing.
     """
     judge, stored = training.load_weights(
-        REFERENCE / "juge", lambda config: judging.build(judging.JudgeConfig(**config))
+        REFERENCE / "juge", lambda config: judging.build(judging.JudgeConfig(**config)), project=PROJECT
     )
     return Real(judge, *(stored[name] for name in ("count", "means", "covariances")))
 

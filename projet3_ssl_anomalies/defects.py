@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageColor, ImageDraw
 from scipy import ndimage
 
-from commun import figures
+from commun import UserError, figures
 from projet3_ssl_anomalies.dataset import OUTLINE
 from projet3_ssl_anomalies.model import SCALE, to_lab, to_rgb
 
@@ -58,6 +58,8 @@ def paint(good: np.ndarray, *, each: int = 1, seed: int = 0) -> Defective:
                 random = np.random.default_rng([seed, source, list(KINDS).index(kind), index])
                 if drawn := _visible(image, good, kind, random):
                     found.append((*drawn, kind, source))
+    if not found:
+        raise UserError("Aucun défaut synthétique visible n'a pu être peint : il faut au moins une bonne image.")
     images, masks, kinds, sources = zip(*found, strict=True)
     return Defective(np.stack(images), np.stack(masks), np.array(kinds), np.array(sources))
 

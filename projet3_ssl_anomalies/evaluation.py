@@ -24,7 +24,17 @@ from projet3_ssl_anomalies.model import PRETEXTS, Config, Good, Scorer
 
 REFERENCE = Path(__file__).parent / "reference"
 FUSED = "fused"
-TITLES = {**{name: task.title for name, task in PRETEXTS.items()}, FUSED: "fusion"}
+
+
+class _Titles(dict):
+    """French names of the fusion and of the tasks, those that are declared later included."""
+
+    def __missing__(self, task: str) -> str:
+        return PRETEXTS[task].title
+
+
+TITLES = _Titles({FUSED: "fusion"})
+MINIMUM = 6  # good training images of a category
 HELD_OUT = 5  # with one fold, one good image in five is held out
 FALSE_ALARMS = 0.05  # rate at which F1 and decisions are given, unless asked otherwise
 
@@ -209,6 +219,12 @@ def groups(datas: Sequence[Data], budget: Profile) -> list[Group]:
 
 def _gather(datas: tuple[Data, ...], side: int) -> Group:
     images = [dataset.read(data.train, side)[1] for data in datas]
+    for data, found in zip(datas, images, strict=True):
+        if len(found) < MINIMUM:
+            raise UserError(
+                f"« {data.category.name} » n'a que {len(found)} bonne(s) image(s) d'apprentissage lisible(s) : il en "
+                f"faut au moins {MINIMUM}, pour apprendre des unes et régler les statistiques sur les autres."
+            )
     turns = np.concatenate([np.full(len(im), d.category.varies) for im, d in zip(images, datas, strict=True)])
     kinds = np.repeat(np.arange(len(datas), dtype="int32"), [len(im) for im in images])
     return Group(datas, Good(np.concatenate(images), turns, kinds))
@@ -413,14 +429,15 @@ def detectors(
 
 
 def steps(group: Group, held: Unseen, *, task: str = "inpainting", choices: Choices = CHOICES) -> dict[str, np.ndarray]:
-    """Returns what leads from an image to its map: the first recoloured part of the first category of a group.
+    """Returns what leads from an image to its map: a synthetic defect of the first category of a group.
 
     Returns:
         French name -> picture: uint8 (side, side, 3) for the image, then float32 (side, side): the error in colour of
         `task` once blurred, its mean and its standard deviation on good parts, the normalised error, and the fusion.
     """
     mine = held.owner == 0
-    row = np.flatnonzero(mine[held.painted.sources] & (held.painted.kinds == "recoloured"))[0]
+    ours = np.flatnonzero(mine[held.painted.sources])
+    row = max(ours, key=lambda index: held.painted.kinds[index] == "recoloured")
     maps, shown = {}, {}
     for name, errors in held.good.items():
         calibration = calibrate(smooth(errors[mine], choices), aligned=group.datas[0].category.aligned, choices=choices)
@@ -509,7 +526,7 @@ def score_table(
     asked = list(table["path"])
     table, images = dataset.read(table, detector.side)
     kept = set(table["path"])
-    left += [f"{path.name} : ne se décode pas" for path in asked if path not in kept]
+    left += [f"{path.parent.name}/{path.name} : ne se décode pas" for path in asked if path not in kept]
     maps = detector.maps(images)
     scores = {name: image_scores(m, detector.choices) for name, m in maps.items()}
     truth = dataset.masks(table, SIDE)
@@ -646,7 +663,7 @@ def variants() -> Iterator[tuple[str, str, Choices]]:
         yield "statistiques globales ajoutées (images)", value, replace(CHOICES, shrink=shrink)
     for contours in (0, 0.5, 1, 2):
         yield "poids des contours", f"{contours:g}".replace(".", ","), replace(CHOICES, contours=contours)
-    title = f"poids des tâches ({' / '.join(TITLES[task] for task in PRETEXTS)})"
+    title = "poids des tâches (C / R / M)"
     for weights in _FUSIONS:
         label = " / ".join(f"{w:g}".replace(".", ",") for w in weights)
         chosen = dict(zip(PRETEXTS, weights, strict=False))
@@ -714,12 +731,13 @@ def save_detector(detector: Detector, folder: Path) -> None:
     results.write_json(folder / "detecteur.json", content)
 
 
-def load_detector(category: str, folder: Path = REFERENCE) -> Detector:
-    """Loads a detector that `save_detector` wrote in `folder/<category>`.
+def load_detector(category: str, folder: Path | None = None) -> Detector:
+    """Loads a detector that `save_detector` wrote in `folder/<category>`, by default that of `reference/`.
 
     Raises:
         UserError: there is none for this category, or it is damaged.
     """
+    folder = folder or REFERENCE
     path = folder / category / "detecteur.json"
     if not path.is_file():
         known = ", ".join(sorted(p.parent.name for p in folder.glob("*/detecteur.json"))) or "aucune"
@@ -735,8 +753,10 @@ def load_detector(category: str, folder: Path = REFERENCE) -> Detector:
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} est illisible ({type(error).__name__}). Reprenez-le du dépôt.") from error
     models, calibrations = {}, {}
-    for task in PRETEXTS:
-        if (path.parent / f"{task}.npz").is_file():
-            models[task], arrays = training.load_weights(path.parent / task, lambda c: model.build(Config(**c)))
+    for task in scores:
+        if task != FUSED:
+            models[task], arrays = training.load_weights(
+                path.parent / task, lambda c: model.build(Config(**c)), project=model.PROJECT
+            )
             calibrations[task] = Calibration(*(arrays[name].astype("float32") for name in ("mean", "std")))
     return Detector(judged, kind, models, calibrations, scores, choices, seconds)

@@ -79,8 +79,10 @@ class Config(training.Budget):
         if not self.cells:
             raise UserError("cells est vide : donnez au moins une taille de cellule.")
         for count in self.cells:
-            if count < 1 or self.side % count:
-                raise UserError(f"Un côté de {self.side} pixels ne se divise pas en {count} cellules égales.")
+            if count < 2 or self.side % count:
+                raise UserError(
+                    f"Un côté de {self.side} pixels ne se divise pas en {count} cellules égales (deux au moins)."
+                )
         if self.patch < 1 or self.side % (2 * self.patch):
             raise UserError(
                 f"Un côté de {self.side} pixels ne se divise pas en un nombre pair de carreaux de {self.patch} pixels."
@@ -155,7 +157,7 @@ def gradient_difference(first, second, *, scales: int = 4, constant: float = 0.0
     total, x, y = 0.0, first[..., :1], second[..., :1]
     for scale in range(scales):
         if scale:
-            x, y = ops.average_pool(x, 2), ops.average_pool(y, 2)
+            x, y = ops.average_pool(x, 2, strides=2), ops.average_pool(y, 2, strides=2)
         gx, gy = gradient(x), gradient(y)
         different = 1 - (2 * gx * gy + constant) / (ops.square(gx) + ops.square(gy) + constant)
         if scale:
@@ -195,7 +197,7 @@ class Pretext:
             name, title = "sharpening", "mise au point"
 
             def corrupt(self, images, base, hidden):
-                coarse = ops.average_pool(images, 8)
+                coarse = ops.average_pool(images, 8, strides=8)
                 coarse = ops.repeat(ops.repeat(coarse, 8, axis=1), 8, axis=2)
                 return ops.concatenate([coarse, base], axis=-1)
 

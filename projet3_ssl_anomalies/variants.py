@@ -22,8 +22,9 @@ CELLS = {"fines seules": 0, "moyennes seules": 1, "grandes seules": 2}
 
 def variants(images: int, epochs: int) -> Iterator[tuple[str, str, Config]]:
     """Yields the constant that changes, its value as shown, and the configuration; the retained one first."""
-    common = {"task": "inpainting", "images_seen": images, "epochs": epochs}
+    common = {"task": "inpainting", "base": False, "images_seen": images, "epochs": epochs}
     yield "réglages retenus", "", Config(**common)
+    yield "point de départ", "image moyenne", Config(**common | {"base": True})
     for side in (64, 96):
         yield "résolution (pixels)", f"{side}", Config(side=side, **common)
     for structure in (0.0, 0.1, 1.0):
@@ -56,7 +57,8 @@ def compare(data: Data, *, images: int, epochs: int, painted: int = 40, title: s
     rows = []
     for constant, value, config in variants(images, epochs):
         small = dataset.read(data.train, config.side)[1]
-        good = Good(small[~held], np.full((~held).sum(), data.category.varies))
+        count = int((~held).sum())
+        good = Good(small[~held], np.full(count, data.category.varies), np.zeros(count, "int32"))
         run = model.train(config, good, title=f"{title}, {constant} {value}".rstrip())
         shrunk = _shrunk(fakes.images, config.side)
         every = run.model.sets

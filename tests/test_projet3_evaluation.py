@@ -404,7 +404,6 @@ def test_the_example_of_the_documentation_is_a_task_like_another(tasks: list[str
 
 
 @pytest.mark.usefixtures("memories")
-@pytest.mark.xfail(raises=KeyError, strict=True, reason="TITLES is made once, before the task is declared")
 def test_the_progress_of_a_new_task_has_its_title(
     tasks: list[str], datas: tuple[Data, Data], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -742,10 +741,17 @@ def test_damaged_weights_are_a_user_error(saved: Path, tmp_path: Path) -> None:
         evaluation.load_detector("palet", tmp_path)
 
 
-@pytest.mark.xfail(strict=True, reason="the other tasks are fused without it, against a threshold that counts on it")
 @pytest.mark.usefixtures("tasks")
 def test_a_detector_without_one_of_its_tasks_is_a_user_error(saved: Path, tmp_path: Path) -> None:
     path = shutil.copytree(saved / "palet", tmp_path / "palet") / "sharpening.npz"
     path.unlink()
     with pytest.raises(UserError, match="sharpening"):
         evaluation.load_detector("palet", tmp_path)
+
+
+def test_too_few_good_images_are_refused_in_one_sentence(work: Path, tmp_path: Path, monkeypatch) -> None:
+    folder = tmp_path / "donnees" / "mvtec_ad" / "toothbrush"
+    evaluation.dataset.sample.draw(folder, category="toothbrush", train=5, good=5, bad=1)
+    monkeypatch.setenv("PROJETS_DATA", str(tmp_path / "donnees"))
+    with pytest.raises(UserError, match="5 bonne"):
+        evaluation.groups([evaluation.dataset.load("toothbrush")], evaluation.profile("essai"))

@@ -19,11 +19,14 @@ def real(work, tmp_path, monkeypatch):
     sample.draw(tmp_path / "donnees" / "mvtec_ad" / "toothbrush", category="toothbrush", train=8, good=5, bad=3)
     monkeypatch.setenv("PROJETS_DATA", str(tmp_path / "donnees"))
     monkeypatch.setattr(evaluation, "REFERENCE", tmp_path / "reference")
-    for task in list(PRETEXTS):
-        if task != "colorization":
-            monkeypatch.delitem(PRETEXTS, task)
     (tmp_path / "reference").mkdir()
-    return tmp_path / "reference"
+    before = dict(PRETEXTS)
+    for task in before:
+        if task != "colorization":
+            del PRETEXTS[task]
+    yield tmp_path / "reference"
+    PRETEXTS.clear()
+    PRETEXTS.update(before)  # in the same order
 
 
 def test_the_command_writes_a_reference_that_judges_alike(real, monkeypatch):

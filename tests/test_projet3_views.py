@@ -413,4 +413,4 @@ def test_the_ablation_is_drawn_by_constant() -> None:
     text = views.describe_ablation(table, source="échantillon")
     blur = means[means["constante"] == "flou (pixels)"]["AUROC image"]
     assert f"flou (pixels), de {figures.number(blur.min(), 3)} (0) à {figures.number(blur.max(), 3)} (12)" in text
-    assert "valeur retenue : 4" in text and "échantillon" in text
+    assert f"valeur retenue : {evaluation.CHOICES.blur:g}" in text and "échantillon" in text
