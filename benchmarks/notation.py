@@ -18,12 +18,17 @@ import numpy as np
 from scipy import ndimage
 
 from commun import results
-from projet3_ssl_anomalies import dataset, evaluation, model
+from projet3_ssl_anomalies import dataset, evaluation, model  # first: it chooses the backend
+
+from keras import ops  # isort: skip
 
 
 def gradient(x: np.ndarray) -> np.ndarray:
     """Returns the Prewitt gradient magnitude of (n, h, w), in NumPy."""
-    across, down = (ndimage.prewitt(x, axis=axis, mode="reflect") / 3 for axis in (2, 1))
+    across, down = (
+        ndimage.correlate1d(ndimage.correlate1d(x, [-1, 0, 1], axis=axis), [1 / 3] * 3, axis=3 - axis)
+        for axis in (2, 1)
+    )
     return np.sqrt(across**2 + down**2 + 1e-8)
 
 
@@ -55,7 +60,7 @@ def usual(detector: evaluation.Detector, images: np.ndarray, *, batch: int) -> d
             total, count = 0.0, 0.0
             for member in members:
                 hidden = np.repeat(member[None], len(lab), axis=0)
-                inputs = trained.pretext.corrupt(lab, hidden)
+                inputs = trained.pretext.corrupt(ops.convert_to_tensor(lab), ops.zeros_like(lab), hidden)
                 inputs = [np.asarray(a) for a in inputs] if isinstance(inputs, list) else np.asarray(inputs)
                 output = trained.network.predict(inputs, batch_size=batch, verbose=0)
                 total = total + hidden[..., None] * output
@@ -87,7 +92,7 @@ def main() -> None:
         task: evaluation.Calibration(*(np.full((side, side, len(m.pretext.channels)), v, "float32") for v in (0, 1)))
         for task, m in models.items()
     }
-    detector = evaluation.Detector(group.datas[0].category, models, flat, {})
+    detector = evaluation.Detector(group.datas[0].category, 0, models, flat, {})
     ways = {
         "un masque à la fois, image par image": lambda: np.concatenate([
             fused(detector, usual(detector, image[None], batch=1)) for image in images
