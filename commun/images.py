@@ -37,12 +37,13 @@ def size(path: Path) -> tuple[int, int]:
         return (image.height, image.width) if turned in range(5, 9) else image.size
 
 
-def decode(path: Path, side: int | None = None) -> np.ndarray:
+def decode(path: Path, side: int | None = None, *, crop: bool = False) -> np.ndarray:
     """Decodes an image: upright (EXIF), RGB, 16-bit grey levels scaled to 8, transparency laid on white.
 
     Args:
         path: the file, in any format and mode that Pillow reads.
         side: resizes, stretched and antialiased, to a square of this side.
+        crop: resizes the largest centred square instead of stretching the whole.
 
     Returns:
         uint8, shape (height, width, 3) or (side, side, 3).
@@ -59,19 +60,30 @@ def decode(path: Path, side: int | None = None) -> np.ndarray:
             upright = ImageOps.exif_transpose(image)
         colours = _rgb(upright)
         if side and colours.size != (side, side):
-            colours = colours.resize((side, side), Image.Resampling.LANCZOS, reducing_gap=3.0)
+            box = centred_square(*colours.size) if crop else None
+            colours = colours.resize((side, side), Image.Resampling.LANCZOS, box, reducing_gap=3.0)
         return np.array(colours)
 
 
-def read_images(paths: Sequence[Path], side: int, *, project: str) -> tuple[np.ndarray, dict[Path, str]]:
+def centred_square(width: int, height: int) -> tuple[float, float, float, float]:
+    """Returns the largest centred square of an image: left, top, right, bottom, in pixels."""
+    side = min(width, height)
+    left, top = (width - side) / 2, (height - side) / 2
+    return left, top, left + side, top + side
+
+
+def read_images(
+    paths: Sequence[Path], side: int, *, project: str, crop: bool = False
+) -> tuple[np.ndarray, dict[Path, str]]:
     """Decodes images in parallel into one file of `travail/`, which later calls open at once.
 
-    The file's name is a hash of the paths, of the files' sizes and dates, of `side` and of `VERSION`.
+    The file's name is a hash of the paths, of the files' sizes and dates, of `side`, `crop` and `VERSION`.
 
     Args:
         paths: the files.
         side: side of the square that each image becomes, in pixels.
         project: sub-folder of `travail/images/`.
+        crop: see `decode`.
 
     Returns:
         The images, uint8, shape (n, side, side, 3), memory-mapped and read-only, and path -> French reason for the
@@ -80,10 +92,10 @@ def read_images(paths: Sequence[Path], side: int, *, project: str) -> tuple[np.n
     Raises:
         UserError: the disk is full, or `travail/` can't be written to.
     """
-    folder = working_folder("images", project) / _key(paths, side)
+    folder = working_folder("images", project) / _key(paths, side, crop)
     if not folder.is_dir():
         with atomic_folder(folder) as temporary:
-            _decode_all(paths, side, temporary)
+            _decode_all(paths, side, crop, temporary)
     reasons = json.loads((folder / "problemes.json").read_text(encoding="utf-8"))
     problems = {path: reason for path, reason in zip(paths, reasons, strict=True) if reason}
     shape = (reasons.count(None), side, side, 3)
@@ -92,18 +104,18 @@ def read_images(paths: Sequence[Path], side: int, *, project: str) -> tuple[np.n
     return np.memmap(folder / "pixels.uint8", np.uint8, "r", shape=shape), problems
 
 
-def _key(paths: Sequence[Path], side: int) -> str:
-    digest = hashlib.sha256(f"{VERSION} {side}".encode())
+def _key(paths: Sequence[Path], side: int, crop: bool) -> str:
+    digest = hashlib.sha256(f"{VERSION} {side}{' carré' if crop else ''}".encode())
     for path in paths:
         state = path.stat() if path.is_file() else None
         digest.update(repr((str(path), state and (state.st_size, state.st_mtime_ns))).encode())
     return digest.hexdigest()[:20]
 
 
-def _decode_all(paths: Sequence[Path], side: int, folder: Path) -> None:
+def _decode_all(paths: Sequence[Path], side: int, crop: bool, folder: Path) -> None:
     def attempt(path: Path) -> np.ndarray | str:
         try:
-            return decode(path, side)
+            return decode(path, side, crop=crop)
         except ValueError as error:
             return str(error)
 
