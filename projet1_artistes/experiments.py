@@ -1,0 +1,320 @@
+"""Experiments: what quality is worth, how many works an artist needs, what helps those who have few.
+
+Every training goes through `model.train`, so that what is finished is never done again. Each experiment returns one
+row an answer (a work, a variant, a seed, a prediction); `summary` turns them into figures with intervals.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from PIL import Image
+
+from commun import UserError, figures, results
+from projet1_artistes import model
+from projet1_artistes.dataset import TEST, TRAINING, VALIDATION, Data, folds, low_pixels, pixels
+from projet1_artistes.model import Config
+
+SMALL = 50  # works: an artist with fewer, near-duplicates counted once, is a small one
+FURNISHED = 8  # artists from whom works are taken away
+TREATMENTS = {
+    "rien": {"threshold": 0, "weighted": False},
+    "augmentation": {"weighted": False},
+    "poids par classe": {"threshold": 0, "weighted": True},
+    "les deux": {"weighted": True},
+}
+HIGH, LOW, REDUCED = "haute qualité", "basse qualité", "haute qualité réduite"
+ANSWERS = ["variant", "seed", "row", "label", "predicted", "group"]
+
+
+# --- High against low quality ----------------------------------------------------------------------------------------
+
+
+def qualities(data: Data, rows: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Returns the same works in three qualities, at the same side, and those rows that have a low-quality copy.
+
+    High quality; low quality (a copy of 64 px) enlarged; high quality reduced to 64 px and enlarged, so that the
+    difference between the first and the last is one of resolution alone, whatever the compression of the copies.
+
+    Returns:
+        quality -> uint8, shape (m, side, side, 3); and the m rows, a part of `rows`.
+    """
+    high = pixels(data)
+    side = high.shape[1]
+    low, present = low_pixels(data, rows, side)
+    kept = rows[present]
+    half = pixels(data, side // 2)[kept]
+    reduced = np.stack([np.asarray(Image.fromarray(im).resize((side, side), Image.Resampling.LANCZOS)) for im in half])
+    return {HIGH: high[kept], LOW: low, REDUCED: reduced}, kept
+
+
+def compare_qualities(data: Data, config: Config, *, seeds: Sequence[int] = (0,), part: str = VALIDATION):
+    """Trains the same network on each quality, and has it read the other works in the same quality.
+
+    Args:
+        data: the paintings.
+        config: the network and its training; `seed` is replaced.
+        seeds: of the trainings.
+        part: what is read.
+
+    Returns:
+        The answers: variant (the quality), seed, row, label, predicted, group.
+
+    Raises:
+        UserError: no work has a low-quality copy.
+    """
+    learnt, read = data.rows(TRAINING), data.rows(part)
+    images, kept = qualities(data, np.concatenate([learnt, read]))
+    if not np.isin(kept, read).any() or not np.isin(kept, learnt).any():
+        raise UserError(
+            f"{data.location.folder} n'a pas de copies en basse qualité (resized/resized) : il n'y a rien à comparer."
+        )
+    known, asked = np.flatnonzero(np.isin(kept, learnt)), np.flatnonzero(np.isin(kept, read))
+    found = []
+    for quality, shown in images.items():
+        for seed in seeds:
+            predicted = _predicted(data, shown, dataclasses.replace(config, seed=seed), known, asked, kept)
+            found.append(_answers(data, quality, seed, kept[asked], predicted))
+    return pd.concat(found, ignore_index=True)
+
+
+# --- How many works --------------------------------------------------------------------------------------------------
+
+
+def vary_works(
+    data: Data, config: Config, kept: Sequence[int], *, count: int = FURNISHED, part: str = VALIDATION
+) -> pd.DataFrame:
+    """Trains with fewer and fewer works of the artists who have most, and asks who painted their other works.
+
+    Args:
+        data: the paintings.
+        config: the network and its training; its threshold is left at 0, so that no work is repeated.
+        kept: numbers of works that are kept in training for each of these artists; those of the others stay.
+        count: number of artists from whom works are taken away.
+        part: what is read.
+
+    Returns:
+        The answers for these artists: variant (number of works), seed, row, label, predicted, group.
+    """
+    learnt, asked = data.rows(TRAINING), data.rows(part)
+    rich = np.argsort(-np.bincount(data.labels[learnt], minlength=len(data.artists)), kind="stable")[:count]
+    asked = asked[np.isin(data.labels[asked], rich)]
+    images, found = pixels(data), []
+    for number in kept:
+        random = np.random.default_rng([config.seed, number])
+        rows = [learnt[~np.isin(data.labels[learnt], rich)]]
+        rows += [random.permutation(learnt[data.labels[learnt] == artist])[:number] for artist in rich]
+        settings = dataclasses.replace(config, threshold=0)
+        predicted = _predicted(data, images, settings, np.sort(np.concatenate(rows)), asked)
+        found.append(_answers(data, number, config.seed, asked, predicted))
+    return pd.concat(found, ignore_index=True)
+
+
+# --- What helps small artists ----------------------------------------------------------------------------------------
+
+
+def small_artists(data: Data, limit: int = SMALL) -> np.ndarray:
+    """Returns the class ids of the artists with fewer than `limit` works, near-duplicates counted once."""
+    distinct = data.works.groupby("artist")["group"].nunique().reindex(data.artists.index, fill_value=0)
+    return np.flatnonzero((distinct < limit).to_numpy())
+
+
+def treat(
+    data: Data, config: Config, *, count: int = 5, seeds: Sequence[int] = (0,), names: Sequence[str] = tuple(TREATMENTS)
+) -> pd.DataFrame:
+    """Answers for every work of training and validation by networks that never saw it nor its near-duplicates.
+
+    Args:
+        data: the paintings; the test part is not read.
+        config: the network and its training; its threshold is that of the augmentation.
+        count: number of folds.
+        seeds: of the folds and the trainings.
+        names: treatments, keys of `TREATMENTS`.
+
+    Returns:
+        The answers: variant (the treatment), seed, row, label, predicted, group.
+    """
+    rows = np.sort(np.concatenate([data.rows(TRAINING), data.rows(VALIDATION)]))
+    images, found = pixels(data), []
+    for seed in seeds:
+        fold = folds(data.labels[rows], data.groups[rows], count, seed=seed)
+        for name in names:
+            settings = dataclasses.replace(config, seed=seed, **TREATMENTS[name])
+            for number in range(count):
+                asked = rows[fold == number]
+                predicted = _predicted(data, images, settings, rows[fold != number], asked)
+                found.append(_answers(data, name, seed, asked, predicted))
+    return pd.concat(found, ignore_index=True)
+
+
+def confirm(data: Data, config: Config, names: Sequence[str], *, seeds: Sequence[int] = (0,)) -> pd.DataFrame:
+    """Reads the test part once, by networks that learnt from all the rest under each of these treatments."""
+    rows, asked = np.sort(np.concatenate([data.rows(TRAINING), data.rows(VALIDATION)])), data.rows(TEST)
+    images, found = pixels(data), []
+    for seed in seeds:
+        for name in names:
+            settings = dataclasses.replace(config, seed=seed, **TREATMENTS[name])
+            found.append(_answers(data, name, seed, asked, _predicted(data, images, settings, rows, asked)))
+    return pd.concat(found, ignore_index=True)
+
+
+def vary_threshold(data: Data, config: Config, thresholds: Sequence[int]) -> pd.DataFrame:
+    """Answers for the validation part by networks trained with each threshold of augmentation (`Config.threshold`)."""
+    learnt, asked = data.rows(TRAINING), data.rows(VALIDATION)
+    images, found = pixels(data), []
+    for threshold in thresholds:
+        predicted = _predicted(data, images, dataclasses.replace(config, threshold=threshold), learnt, asked)
+        found.append(_answers(data, threshold, config.seed, asked, predicted))
+    return pd.concat(found, ignore_index=True)
+
+
+def recommended(table: pd.DataFrame, measure: str = "f1") -> int:
+    """Returns the smallest threshold whose measure (see `summary`) the best one does not beat by its half-interval."""
+    best = table[measure].idxmax()
+    margin = table.loc[best, measure] - table.loc[best, f"{measure}_low"]
+    return int(min(table.index[table[measure] >= table.loc[best, measure] - margin / 2]))
+
+
+def _predicted(data: Data, images, config: Config, learnt, asked, kept: np.ndarray | None = None) -> np.ndarray:
+    """Trains on some works and answers for others: predicted class ids; `kept` are the rows of `data` of `images`."""
+    labels = data.labels if kept is None else data.labels[kept]
+    run = model.train(config, images, labels, learnt, classes=len(data.artists))
+    return model.scores(run.model, images, asked, config.side).argmax(axis=1)
+
+
+def _answers(data: Data, variant, seed: int, rows: np.ndarray, predicted: np.ndarray) -> pd.DataFrame:
+    columns = (variant, seed, rows, data.labels[rows], predicted, data.groups[rows])
+    return pd.DataFrame(dict(zip(ANSWERS, columns, strict=True)))
+
+
+# --- Figures with intervals ------------------------------------------------------------------------------------------
+
+
+def summary(answers: pd.DataFrame, *, classes: Sequence[int] | None = None, draws: int = 500) -> pd.DataFrame:
+    """Returns what each variant is worth: accuracy, mean recall and macro-F1, with 95 % intervals.
+
+    Groups of near-duplicates are drawn together, and seeds are averaged. With `classes`, recall and F1 are the means
+    over these alone, and the accuracy is the share of their works that are recognised.
+
+    Returns:
+        One row a variant, in order of appearance: `n` works, and `accuracy`, `recall`, `f1`, each with `_low` and
+        `_high`, proportions.
+    """
+    classes = np.unique(answers["label"]) if classes is None else np.asarray(classes)
+    rows = {}
+    for variant, part in answers.groupby("variant", sort=False):
+        counts = _counts(part, classes)
+        measures = _measures(counts.sum(axis=0))
+        drawn = np.stack([_measures(counts[i].sum(axis=0)) for i in _draws(len(counts), draws)])
+        low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
+        rows[variant] = {"n": int(part[part["seed"] == part["seed"].iloc[0]]["label"].isin(classes).sum())}
+        for name, value, a, b in zip(("accuracy", "recall", "f1"), measures, low, high, strict=True):
+            rows[variant] |= {name: value, f"{name}_low": a, f"{name}_high": b}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def gains(
+    answers: pd.DataFrame, base, *, measure: str = "recall", classes: Sequence[int] | None = None, draws: int = 500
+) -> pd.DataFrame:
+    """Returns how much each variant gains over `base`, paired: the same groups of works are drawn for both.
+
+    Returns:
+        One row a variant but `base`: `gain`, `low`, `high`, differences of proportions.
+    """
+    classes = np.unique(answers["label"]) if classes is None else np.asarray(classes)
+    which = ("accuracy", "recall", "f1").index(measure)
+    groups = np.unique(answers["group"])
+    counts = {variant: _counts(part, classes, groups) for variant, part in answers.groupby("variant", sort=False)}
+
+    def value(variant, drawn) -> float:
+        return _measures(counts[variant][drawn].sum(axis=0))[which]
+
+    rows = {}
+    for variant in counts:
+        if variant != base:
+            drawn = [value(variant, i) - value(base, i) for i in _draws(len(groups), draws)]
+            low, high = np.percentile(drawn, [2.5, 97.5])
+            rows[variant] = {"gain": value(variant, slice(None)) - value(base, slice(None)), "low": low, "high": high}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _draws(count: int, draws: int) -> Sequence[np.ndarray]:
+    random = np.random.default_rng(0)
+    return [random.integers(0, count, count) for _ in range(draws)]
+
+
+def _counts(answers: pd.DataFrame, classes: np.ndarray, groups: np.ndarray | None = None) -> np.ndarray:
+    """Returns by group and class: works right, works of the class, works given to it; int64, shape (g, 3, k)."""
+    groups = np.unique(answers["group"]) if groups is None else groups
+    place = np.full(int(max(answers["label"].max(), answers["predicted"].max(), classes.max())) + 1, len(classes))
+    place[classes] = np.arange(len(classes))
+    counts = np.zeros((len(groups), 3, len(classes) + 1), np.int64)
+    row = np.searchsorted(groups, answers["group"])
+    label, predicted = place[answers["label"]], place[answers["predicted"]]
+    right = (answers["label"] == answers["predicted"]).to_numpy()
+    np.add.at(counts, (row[right], 0, label[right]), 1)
+    np.add.at(counts, (row, 1, label), 1)
+    np.add.at(counts, (row, 2, predicted), 1)
+    return counts[:, :, :-1]
+
+
+def _measures(counts: np.ndarray) -> np.ndarray:
+    """Returns accuracy, mean recall and macro-F1 from the counts (3, k) of the classes that have works."""
+    right, true, given = counts[:, counts[1] > 0].astype(np.float64)
+    if not true.size:
+        return np.zeros(3)
+    return np.array([right.sum() / true.sum(), (right / true).mean(), (2 * right / (true + given)).mean()])
+
+
+def table(figures_read: pd.DataFrame, measures: Mapping[str, str]) -> pd.DataFrame:
+    """Returns `summary` as it is shown: the number of works, then each measure with its interval, in French."""
+    shown = pd.DataFrame({"œuvres": figures_read["n"]})
+    for measure, title in measures.items():
+        shown[title] = [
+            f"{figures.percent(row[measure])} [{figures.percent(row[f'{measure}_low'])} ; "
+            f"{figures.percent(row[f'{measure}_high'])}]"
+            for _, row in figures_read.iterrows()
+        ]
+    return shown
+
+
+def plot_variants(read: pd.DataFrame, measure: str, *, title: str, ylabel: str, xlabel: str = "") -> Figure:
+    """Draws a measure of `summary` against variants, with intervals; numbers are spaced evenly."""
+    figure, axes = figures.new_figure(3.6)
+    places, values = np.arange(len(read)), 100 * read[measure]
+    errors = 100 * np.abs(read[[f"{measure}_low", f"{measure}_high"]].to_numpy().T - read[measure].to_numpy())
+    axes.errorbar(places, values, errors, fmt="o", color=figures.PALETTE[0], capsize=5, markersize=8, linewidth=2)
+    for place, value in zip(places, values, strict=True):
+        axes.annotate(figures.percent(value / 100), (place, value), (9, 0), textcoords="offset points", va="center")
+    axes.set(title=title, ylabel=ylabel, xlabel=xlabel, xlim=(-0.5, len(read) - 0.3))
+    axes.set_xticks(places, [str(variant) for variant in read.index])
+    return figure
+
+
+def describe_variants(read: pd.DataFrame, measure: str, *, title: str) -> str:
+    """Says in French what `plot_variants` draws."""
+    parts = (f"{variant}, {figures.percent(row[measure])}" for variant, row in read.iterrows())
+    return f"{title} : {' ; '.join(parts)}."
+
+
+# --- What is kept ----------------------------------------------------------------------------------------------------
+
+
+def rows_to_keep(experiment: str, read: pd.DataFrame, config: Config, seeds: Sequence[int], part: str) -> pd.DataFrame:
+    """Returns `summary` as rows of `reference/experiences.csv`."""
+    kept = read.round(4).rename_axis("variante").reset_index()
+    kept.insert(0, "experience", experiment)
+    about = {"part": part, "cote": config.train_side, "largeur": config.width, "images": config.images_seen}
+    return kept.assign(**about, graines=" ".join(map(str, seeds)), materiel=results.hardware())
+
+
+def keep(path, rows: pd.DataFrame) -> None:
+    """Adds rows to a CSV file; those of the same experiment, variant and part replace older ones."""
+    if path.is_file():
+        before = pd.read_csv(path, dtype={"variante": str})
+        rows = pd.concat([before, rows.assign(variante=rows["variante"].astype(str))])
+    rows.drop_duplicates(["experience", "variante", "part"], keep="last").to_csv(path, index=False)
