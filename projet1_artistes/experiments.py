@@ -242,6 +242,21 @@ def gains(
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
+def entry(answers: pd.DataFrame, variant, base, *, measure: str = "recall", classes=None, draws: int = 2000) -> dict:
+    """Returns what `variant` gains over `base` as an entry of `metrics.json`: value, ci95, n, per_seed."""
+    both = answers[answers["variant"].isin([variant, base])]
+    gain = gains(both, base, measure=measure, classes=classes, draws=draws).loc[variant]
+    seeds = [part for _, part in both.groupby("seed", sort=False)]
+    alone = [gains(part, base, measure=measure, classes=classes, draws=2).loc[variant, "gain"] for part in seeds]
+    labels = seeds[0].loc[seeds[0]["variant"] == base, "label"]
+    return {
+        "value": float(gain["gain"]),
+        "ci95": [float(gain["low"]), float(gain["high"])],
+        "n": int(labels.isin(labels if classes is None else classes).sum()),
+        "per_seed": [float(value) for value in alone],
+    }
+
+
 def _draws(count: int, draws: int) -> Sequence[np.ndarray]:
     random = np.random.default_rng(0)
     return [random.integers(0, count, count) for _ in range(draws)]

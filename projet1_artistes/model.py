@@ -64,6 +64,63 @@ class Config(training.Budget):
     weights: str = "imagenet"
 
 
+@dataclasses.dataclass(frozen=True)
+class Profile:
+    """A budget.
+
+    Attributes:
+        config: the network that is judged.
+        short: that of the experiments, each of which trains several.
+        thresholds: values of `Config.threshold` that are compared.
+        kept: numbers of works that are kept of the artists who have most.
+        folds: parts into which training and validation are cut to compare treatments.
+        draws: bootstrap draws.
+    """
+
+    config: Config
+    short: Config
+    thresholds: tuple[int, ...]
+    kept: tuple[int, ...]
+    folds: int
+    draws: int
+
+    def plain(self) -> Config:
+        """The plain network, shown as many pictures as the one that is judged."""
+        return dataclasses.replace(self.config, kind=PLAIN, side=self.config.train_side)
+
+
+_TINY = Config(width=8, train_side=32, side=32, images_seen=32, epochs=2, batch_size=16)
+_QUICK = Config(width=24, side=80, images_seen=16_000, epochs=10, batch_size=32)
+PROFILES = {
+    "essai": Profile(_TINY, _TINY, (0, 100), (5, 20), 2, 20),
+    "rapide": Profile(
+        _QUICK,
+        dataclasses.replace(_QUICK, train_side=48, side=64, images_seen=6_000, epochs=4),
+        (0, 50, 100),
+        (5, 15, 40),
+        3,
+        200,
+    ),
+    "complet": Profile(
+        Config(images_seen=400_000, epochs=40),
+        Config(width=24, train_side=48, side=64, images_seen=40_000, epochs=4),
+        (0, 50, 100, 200),
+        (10, 40, 160),
+        5,
+        2000,
+    ),
+}
+
+
+def profile(name: str) -> Profile:
+    """Returns a budget by its name.
+
+    Raises:
+        UserError: no profile has this name.
+    """
+    return training.profile(PROFILES, name)
+
+
 # --- Networks --------------------------------------------------------------------------------------------------------
 
 
@@ -207,10 +264,8 @@ def train(
 
     def measure(network: keras.Model) -> dict[str, float]:
         logits = scores(network, images, validation, config.side)
-        return {"val_loss": cross_entropy(logits, labels[validation]), "val_accuracy": _accuracy(logits, validation)}
-
-    def _accuracy(logits: np.ndarray, which: np.ndarray) -> float:
-        return float((logits.argmax(axis=1) == labels[which]).mean())
+        right = logits.argmax(axis=1) == labels[validation]
+        return {"val_loss": cross_entropy(logits, labels[validation]), "val_accuracy": float(right.mean())}
 
     def fit(network: keras.Model, checkpoints: Path):
         history = training.fit_epochs(
@@ -242,15 +297,11 @@ def scores(
 ) -> np.ndarray:
     """Returns the logits of whole works, float32 of shape (n, classes); `rows` picks some of `images`."""
     rows = np.arange(len(images)) if rows is None else rows
-    step = _forward(network)
     found = [
-        np.asarray(step(augmentation.presented(images[rows[i : i + batch]], side))) for i in range(0, len(rows), batch)
+        np.asarray(network.predict_on_batch(augmentation.presented(images[rows[i : i + batch]], side)))
+        for i in range(0, len(rows), batch)
     ]
     return np.concatenate(found) if found else np.zeros((0, network.output_shape[-1]), np.float32)
-
-
-def _forward(network: keras.Model):
-    return network.predict_on_batch
 
 
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
