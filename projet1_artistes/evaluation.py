@@ -71,6 +71,7 @@ GENRES = {  # of the real artists.csv; a genre that is not here keeps its own na
     "Symbolism": "symbolisme",
 }
 UNKNOWN = "genre inconnu"
+DASH = "\u2060–\u2060"  # between two years, which stay on one line
 BINS = 10  # of the reliability diagram
 CORNER = 0.875  # side of the corner crops, as a share of the picture's
 
@@ -219,12 +220,17 @@ def evaluate_folder(
 
 def _left_out(folder: Path, problems: Sequence, unreadable: Mapping[Path, str], strangers: pd.Series) -> list[str]:
     """Says in French which files are not in the table, and which artists are not in the measures."""
-    files = [(path, what) for path, what in problems if path != folder / "artists.csv"] + list(unreadable.items())
+    reasons: dict[str, list[str]] = {}
+    for path, what in [*problems, *unreadable.items()]:
+        if path != folder / "artists.csv":
+            reasons.setdefault(re.split(" : | que ", what)[0], []).append(f"{path.parent.name}/{path.name}")
     notes = []
-    if files:
-        told = [f"{path.parent.name}/{path.name} ({what.removesuffix(' : laissé de côté')})" for path, what in files]
-        rest = f" ; et {len(told) - 10} de plus" if len(told) > 10 else ""
-        notes.append(f"Laissés de côté ({len(files)}) : {' ; '.join(told[:10])}{rest}.")
+    if reasons:
+        told = (
+            f"{reason}, {len(files)} ({', '.join(files[:3])}{', …' * (len(files) > 3)})"
+            for reason, files in reasons.items()
+        )
+        notes.append(f"Laissés de côté : {' ; '.join(told)}.")
     if len(strangers):
         told = " ; ".join(f"{name} ({count})" for name, count in strangers.value_counts().items())
         notes.append(
@@ -237,18 +243,17 @@ def _left_out(folder: Path, problems: Sequence, unreadable: Mapping[Path, str], 
 
 
 def styles(data: Data) -> pd.DataFrame:
-    """Returns what is known of each artist, by class id: name, genres (French), genre (the first), period, born.
+    """Returns what `artists.csv` says of each artist, by class id: name, genre (the first, French), period, born.
 
-    Where `artists.csv` does not say, the genre is "genre inconnu", the period "" and the year of birth NaN.
+    Where it says nothing, the genre is "genre inconnu", the period "" and the year of birth NaN.
     """
     rows = []
     for artist in data.artists[["name", "genre", "years"]].itertuples():
-        listed = [] if pd.isna(artist.genre) else [g.strip() for g in str(artist.genre).split(",") if g.strip()]
-        genres = [GENRES.get(genre, genre) for genre in listed] or [UNKNOWN]
+        genre = "" if pd.isna(artist.genre) else str(artist.genre).split(",")[0].strip()
         years = [] if pd.isna(artist.years) else re.findall(r"\d{3,4}", str(artist.years))
         born = float(years[0]) if years else math.nan
-        rows.append((artist.name, ", ".join(genres), genres[0], "–".join(years[:2]), born))
-    return pd.DataFrame(rows, columns=["name", "genres", "genre", "period", "born"])
+        rows.append((artist.name, GENRES.get(genre, genre) or UNKNOWN, DASH.join(years[:2]), born))
+    return pd.DataFrame(rows, columns=["name", "genre", "period", "born"])
 
 
 def style_order(data: Data) -> np.ndarray:
@@ -261,8 +266,8 @@ def style_order(data: Data) -> np.ndarray:
 def artist_table(probabilities: np.ndarray, labels: np.ndarray, data: Data) -> pd.DataFrame:
     """Returns what the answers (n, k) are worth for each artist, one row each, also for those that are not tested.
 
-    Columns: artiste, genre, période, apprentissage and test (works), rappel, précision, F1, and the most frequent
-    confusion, with how many of the tested works it takes.
+    Columns: artiste, genre (the first), période, apprises and testées (works), rappel, précision, F1, and the most
+    frequent confusion, with how many of the tested works it takes.
     """
     known, count = styles(data), len(data.artists)
     predicted = probabilities.argmax(axis=1)
@@ -274,10 +279,10 @@ def artist_table(probabilities: np.ndarray, labels: np.ndarray, data: Data) -> p
     confused = [f"{known['name'][row.argmax()]} ({row.max()})" if row.any() else "" for row in off]
     table = pd.DataFrame({
         "artiste": known["name"],
-        "genre": known["genres"],
+        "genre": known["genre"],
         "période": known["period"],
-        "apprentissage": np.bincount(data.labels[data.rows(dataset.TRAINING)], minlength=count),
-        "test": support,
+        "apprises": np.bincount(data.labels[data.rows(dataset.TRAINING)], minlength=count),
+        "testées": support,
         "rappel": recall,
         "précision": precision,
         "F1": f1,
@@ -290,7 +295,8 @@ def artist_table(probabilities: np.ndarray, labels: np.ndarray, data: Data) -> p
 def frequent_confusions(probabilities: np.ndarray, labels: np.ndarray, data: Data, *, count: int = 10) -> pd.DataFrame:
     """Returns the most frequent confusions: who painted, who was named, how many works, their share of the painter's.
 
-    Columns: peintre, pris pour, œuvres, part (0..1, of the painter's tested works), genres, périodes.
+    Columns: peintre, pris pour, œuvres, part (0..1, of the painter's tested works), and the two genres and
+    périodes, or one where they are the same.
     """
     known = styles(data)
     pairs = pd.DataFrame({"true": labels, "said": probabilities.argmax(axis=1)})
@@ -300,7 +306,8 @@ def frequent_confusions(probabilities: np.ndarray, labels: np.ndarray, data: Dat
     found = found.sort_values(["works", "share"], ascending=False, kind="stable").head(count)
 
     def both(column: str) -> list[str]:
-        return [f"{known[column][t]} → {known[column][s]}" for t, s in zip(found["true"], found["said"], strict=True)]
+        pairs = zip(known[column][found["true"]], known[column][found["said"]], strict=True)
+        return [one if one == other else f"{one} → {other}" for one, other in pairs]
 
     return pd.DataFrame({
         "peintre": known["name"][found["true"]].to_numpy(),
@@ -316,7 +323,7 @@ def errors_by_genre(probabilities: np.ndarray, labels: np.ndarray, data: Data) -
     """Returns whether errors stay in the style of the work.
 
     Returns:
-        erreurs: their number; meme_genre: share of them whose artist has the same (first) genre as the true one;
+        erreurs: their number; meme_genre: share of them whose artist has the genre of the true one;
         hasard: this share if artists were named as often as they are, without looking. NaN if there is no error.
     """
     predicted, wrong = probabilities.argmax(axis=1), probabilities.argmax(axis=1) != labels
@@ -425,10 +432,10 @@ def plot_f1_against_works(table: pd.DataFrame) -> Figure:
     """Draws the F1 of each tested artist of `artist_table` against the works learnt from, some of them named."""
     tested = _tested(table)
     figure, axes = figures.new_figure(4.8)
-    axes.scatter(tested["apprentissage"], tested["F1"], s=36, color=PALETTE[0], alpha=0.8, linewidths=0)
+    axes.scatter(tested["apprises"], tested["F1"], s=36, color=PALETTE[0], alpha=0.8, linewidths=0)
     placed: list[tuple[int, float]] = []
-    for row in tested.loc[_outstanding(tested)].sort_values("apprentissage").itertuples(index=False):
-        works, f1 = row.apprentissage, row.F1
+    for row in tested.loc[_outstanding(tested)].sort_values("apprises").itertuples(index=False):
+        works, f1 = row.apprises, row.F1
         crowded = any(works < 3 * other and abs(f1 - height) < 0.06 for other, height in placed)
         offset = (6, -11 if crowded else 4)
         axes.annotate(row.artiste, (works, f1), offset, textcoords="offset points", fontsize=10)
@@ -446,9 +453,9 @@ def plot_f1_against_works(table: pd.DataFrame) -> Figure:
 def describe_f1_against_works(table: pd.DataFrame) -> str:
     """Says in French what `plot_f1_against_works` draws."""
     tested = _tested(table)
-    linked = tested["apprentissage"].corr(tested["F1"], method="spearman")
+    linked = tested["apprises"].corr(tested["F1"], method="spearman")
     named = tested.loc[_outstanding(tested)]
-    told = " ; ".join(f"{r.artiste}, {r.apprentissage} œuvres, {number(r.F1, 2)}" for r in named.itertuples())
+    told = " ; ".join(f"{r.artiste}, {r.apprises} œuvres, {number(r.F1, 2)}" for r in named.itertuples())
     return (
         f"Nuage de {len(tested)} artistes : F1 selon le nombre d'œuvres d'apprentissage (corrélation des rangs : "
         f"{number(linked, 2)}). {told}."
@@ -456,12 +463,12 @@ def describe_f1_against_works(table: pd.DataFrame) -> str:
 
 
 def _tested(table: pd.DataFrame) -> pd.DataFrame:
-    return table[(table["test"] > 0) & (table["apprentissage"] > 0)]
+    return table[(table["testées"] > 0) & (table["apprises"] > 0)]
 
 
 def _outstanding(tested: pd.DataFrame, count: int = 3) -> list[int]:
     """Returns the rows of the artists with most and fewest works, and the furthest above and below the trend."""
-    works = np.log(tested["apprentissage"])
+    works = np.log(tested["apprises"])
     slope = np.cov(works, tested["F1"])[0, 1] / max(works.var(), 1e-9) if len(tested) > 1 else 0.0
     gap = (tested["F1"] - slope * works).sort_values()
     return list(dict.fromkeys([works.idxmax(), works.idxmin(), *gap.index[:count], *gap.index[-count:]]))
