@@ -158,12 +158,15 @@ def montrer(figure: Figure, *, alt: str, vector: bool = False, photo: bool = Fal
     _display(bundle, metadata)
 
 
-def tableau(table: pd.DataFrame, *, legende: str, decimals: int = 3, index: bool = True) -> None:
-    """Shows a table with a caption, its numbers in French, a dash where there is nothing."""
+def tableau(table: pd.DataFrame, *, legende: str, decimals: int = 3, index: bool = True, triable: bool = False) -> None:
+    """Shows a table with a caption, its numbers in French, a dash where there is nothing.
+
+    In a report, a `triable` table is sorted by a click on the header of a column.
+    """
     shown = table.map(
         lambda v: "–" if pd.isna(v) else number(v, decimals) if isinstance(v, (float, np.floating)) else v
     )
-    body = shown.to_html(index=index, border=0, justify="left", escape=True)
+    body = shown.to_html(index=index, border=0, justify="left", escape=True, classes="triable" if triable else None)
     caption = f"<caption>{html.escape(legende)}</caption>"
     _display({
         "text/html": body.replace(">\n", f">{caption}\n", 1),

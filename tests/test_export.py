@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import json
 import re
 from pathlib import Path
 from urllib.parse import unquote
@@ -388,6 +389,40 @@ class TestInChromium:
             )
             inner, needed = BeautifulSoup(browser.dump(frame)[0], "html.parser").title.string.split()
             assert int(inner) == 390 and int(needed) <= 390
+
+    def test_a_table_is_sorted_by_its_headers(self, tmp_path):
+        columns = {
+            "nom": ["Zoé", "Émile", "eve", "Luc", "–", "10", "9"],
+            "nombre": ["1\u202f234,5", "−3,2 %", "–", "12", "", "0,5 [0,4 ; 0,6]", "x"],
+        }
+        rows = "".join(f"<tr><td>{name}</td><td>{n}</td></tr>" for name, n in zip(*columns.values(), strict=True))
+        head = "<thead><tr><th>nom</th><th>nombre</th></tr></thead>"
+        tables = "".join(f"<table{c}>{head}<tbody>{rows}</tbody></table>" for c in (" class='dataframe triable'", ""))
+        notebook = write(tmp_path, [new_code_cell("t", outputs=[display({"text/html": tables})])])
+        export_notebook(notebook, tmp_path / "p.html")
+        text = (tmp_path / "p.html").read_text(encoding="utf-8")
+        script = """
+            const [first, second] = document.querySelectorAll("main table");
+            const seen = [0, 0, 1, 1, 0].map((column) => {
+              first.querySelectorAll("th > button")[column].click();
+              const sense = Array.from(first.querySelectorAll("th"), (head) => head.getAttribute("aria-sort"));
+              return [sense, Array.from(first.tBodies[0].rows, (row) => row.cells[0].textContent)];
+            });
+            document.title = JSON.stringify([seen, second.innerText]);
+        """
+        (tmp_path / "q.html").write_text(text.replace("</body>", f"<script>{script}</script></body>"), encoding="utf-8")
+        dom, problems = browser.dump(tmp_path / "q.html")
+        seen, untouched = json.loads(BeautifulSoup(dom, "html.parser").title.string)
+        up, down = "ascending", "descending"
+        assert problems == []
+        assert seen == [
+            [[up, None], ["9", "10", "Émile", "eve", "Luc", "Zoé", "–"]],
+            [[down, None], ["Zoé", "Luc", "eve", "Émile", "10", "9", "–"]],
+            [[None, up], ["Émile", "10", "Luc", "Zoé", "9", "eve", "–"]],
+            [[None, down], ["9", "Zoé", "Luc", "10", "Émile", "eve", "–"]],
+            [[up, None], ["9", "10", "Émile", "eve", "Luc", "Zoé", "–"]],
+        ]
+        assert [line.split()[0] for line in untouched.splitlines()] == ["nom", *columns["nom"]]
 
     def test_the_browser_check_sees_loads_and_errors(self, tmp_path):
         page = tmp_path / "distante.html"

@@ -209,6 +209,15 @@ def test_a_table_without_its_index(shell):
     assert output.data["text/html"].count("<tr") == 81  # every row is there
 
 
+def test_only_a_sortable_table_says_that_it_is(shell):
+    table = pd.DataFrame({"a": [0.5]})
+    plain, sortable = (
+        shell(figures.tableau, table, legende="L", **options)[0].data["text/html"]
+        for options in ({}, {"triable": True})
+    )
+    assert re.search(r'<table[^>]*class="[^"]*\btriable\b', sortable) and "triable" not in plain
+
+
 def test_code_shows_the_source_that_runs(shell):
     (output,) = shell(figures.code, figures.percent)
     assert output.data["text/plain"].startswith("def percent(value: float, decimals: int = 1) -> str:\n")

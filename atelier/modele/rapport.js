@@ -9,6 +9,32 @@
       if (narrow.matches && event.target.closest("a")) contents.open = false;
     });
   }
+  // A table of class "triable" is sorted by the column whose header is pressed; pressed again, in reverse. Numbers are
+  // French ("1 234,5", "−3 %"), a cell that starts with one counts as one, and empty cells stay last.
+  const french = new Intl.Collator("fr", { numeric: true });
+  const key = (row, column) => {
+    const text = row.cells[column].textContent.trim();
+    if (/^[-–—]?$/.test(text)) return null;
+    const number = parseFloat(text.replace(/\s/g, "").replace("−", "-").replace(",", "."));
+    return Number.isNaN(number) ? [1, text] : [0, number];
+  };
+  for (const head of document.querySelectorAll("table.triable thead tr:last-child > *")) {
+    if (!head.textContent.trim()) continue;
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => {
+      const sign = head.getAttribute("aria-sort") === "ascending" ? -1 : 1;
+      for (const other of head.parentNode.children) other.removeAttribute("aria-sort");
+      head.setAttribute("aria-sort", sign > 0 ? "ascending" : "descending");
+      const body = head.closest("table").tBodies[0];
+      const rows = Array.from(body.rows, (row) => [key(row, head.cellIndex), row]);
+      const compare = (a, b) => a[0] - b[0] || (a[0] ? french.compare(a[1], b[1]) : a[1] - b[1]);
+      const order = ([a], [b]) => a && b ? sign * compare(a, b) : !a - !b;
+      body.append(...rows.sort(order).map(([, row]) => row));
+    });
+  }
   // What is wider than the page scrolls in its own box, which the keyboard can reach.
   const measure = () => {
     for (const formula of document.querySelectorAll(".maths")) {
