@@ -9,9 +9,10 @@ from __future__ import annotations
 import dataclasses
 import math
 
-import keras
 import numpy as np
 from PIL import Image
+
+from commun.training import keras
 
 SEUIL = 100  # works: the small artists are shown as often as one of so many; the parameter of the notebooks
 

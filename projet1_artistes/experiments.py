@@ -28,7 +28,27 @@ TREATMENTS = {
     "les deux": {"weighted": True},
 }
 HIGH, LOW, REDUCED = "haute qualité", "basse qualité", "haute qualité réduite"
+MEASURES = {"accuracy": "exactitude", "recall": "exactitude équilibrée", "f1": "macro-F1"}
 ANSWERS = ["variant", "seed", "row", "label", "predicted", "group"]
+
+
+def answers(data: Data, rows: np.ndarray, said: Mapping[str, np.ndarray], *, seed: int = 0) -> pd.DataFrame:
+    """Returns the answers of several classifiers for the same works: variant, seed, row, label, predicted, group.
+
+    Args:
+        data: the paintings.
+        rows: the works, shape (n,).
+        said: name of a classifier -> its scores or probabilities, shape (n, classes).
+        seed: of their trainings.
+    """
+    found = [_answers(data, name, seed, rows, scores.argmax(axis=1)) for name, scores in said.items()]
+    return pd.concat(found, ignore_index=True)
+
+
+def majority(data: Data, part: str) -> float:
+    """Returns the accuracy on a part of always naming the artist who has most works in training, 0..1."""
+    first = np.bincount(data.labels[data.rows(TRAINING)]).argmax()
+    return float((data.labels[data.rows(part)] == first).mean())
 
 
 # --- High against low quality ----------------------------------------------------------------------------------------

@@ -49,11 +49,11 @@ class Config(training.Budget):
     blocks: int = 1
     dropout: float = 0.2
     train_side: int = 64
-    side: int = 96
+    side: int = 80
     threshold: int = augmentation.SEUIL
     weighted: bool = False
     transforms: Transforms = Transforms()
-    mixed: float = 0.0
+    mixed: float = 0.5
     smoothing: float = 0.1
     decay: float = 0.05
     learning_rate: float = 2e-3
@@ -90,7 +90,7 @@ class Profile:
 
 
 _TINY = Config(width=8, train_side=32, side=32, images_seen=32, epochs=2, batch_size=16)
-_QUICK = Config(width=24, side=80, images_seen=16_000, epochs=10, batch_size=32)
+_QUICK = Config(width=24, mixed=0, images_seen=16_000, epochs=10, batch_size=32)
 PROFILES = {
     "essai": Profile(_TINY, _TINY, (0, 100), (5, 20), 2, 20),
     "rapide": Profile(
@@ -102,8 +102,8 @@ PROFILES = {
         200,
     ),
     "complet": Profile(
-        Config(images_seen=400_000, epochs=40),
-        Config(width=24, train_side=48, side=64, images_seen=40_000, epochs=4),
+        Config(images_seen=340_000, epochs=34),
+        Config(width=24, train_side=48, side=64, mixed=0, images_seen=40_000, epochs=4),
         (0, 50, 100, 200),
         (10, 40, 160),
         5,
