@@ -20,6 +20,7 @@ from projet1_artistes.dataset import TEST, TRAINING, VALIDATION, Data, folds, lo
 from projet1_artistes.model import Config
 
 SMALL = 50  # works: an artist with fewer, near-duplicates counted once, is a small one
+FLOOR = 1 / 3  # recall under which an artist brings little but errors
 FURNISHED = 8  # artists from whom works are taken away
 TREATMENTS = {
     "rien": {"threshold": 0, "weighted": False},
@@ -262,7 +263,9 @@ def gains(
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def entry(answers: pd.DataFrame, variant, base, *, measure: str = "recall", classes=None, draws: int = 2000) -> dict:
+def entry(
+    answers: pd.DataFrame, variant, base, *, measure: str = "recall", classes=None, draws: int = results.DRAWS
+) -> dict:
     """Returns what `variant` gains over `base` as an entry of `metrics.json`: value, ci95, n, per_seed."""
     both = answers[answers["variant"].isin([variant, base])]
     gain = gains(both, base, measure=measure, classes=classes, draws=draws).loc[variant]
@@ -315,6 +318,79 @@ def table(figures_read: pd.DataFrame, measures: Mapping[str, str]) -> pd.DataFra
             for _, row in figures_read.iterrows()
         ]
     return shown
+
+
+def gain_table(read: pd.DataFrame) -> pd.DataFrame:
+    """Returns `gains` as they are shown, in points."""
+    return pd.DataFrame({"écart": [_points(row) for _, row in read.iterrows()]}, index=read.index)
+
+
+def comment_gains(read: pd.DataFrame, *, base: str) -> str:
+    """Says in French what `gains` tell: which differences with `base` exceed what chance may do."""
+    parts = [f"« {variant} » : {_points(row)}{_verdict(row)}" for variant, row in read.iterrows()]
+    return f"Par rapport à « {base} » : {' ; '.join(parts)}."
+
+
+def _points(gain: pd.Series) -> str:
+    value, low, high = (figures.number(100 * gain[name], 1) for name in ("gain", "low", "high"))
+    sign = "+" if gain["gain"] > 0 else ""
+    return f"{sign}{value}{figures.NBSP}points [{low} ; {high}]"
+
+
+def _verdict(gain: pd.Series) -> str:
+    if gain["low"] > 0:
+        return ", un gain net"
+    if gain["high"] < 0:
+        return ", une perte nette"
+    return ", ce que le hasard du tirage suffit à expliquer"
+
+
+def best(read: pd.DataFrame, measure: str, *, base: str = "rien") -> str:
+    """Returns the variant of `summary` with the highest measure, `base` left aside."""
+    return str(read.drop(index=base)[measure].idxmax())
+
+
+def advise(artists: pd.DataFrame, varied: pd.DataFrame, *, floor: float = FLOOR) -> dict[str, float]:
+    """Returns from how many training works on an artist is recognised at least a share `floor` of the time.
+
+    Args:
+        artists: one row an artist, with `apprentissage` and `test` (works) and `rappel`.
+        varied: `summary` of `vary_works`.
+        floor: recall, 0..1.
+
+    Returns:
+        entre_artistes: from a regression of the recall on the number of works, increasing and weighted by tested works;
+        par_retrait: from the works that were taken away. NaN where no number reaches the floor.
+    """
+    from sklearn.isotonic import IsotonicRegression
+
+    tested = artists[artists["test"] > 0].sort_values("apprentissage")
+    fit = IsotonicRegression().fit(tested["apprentissage"], tested["rappel"], sample_weight=tested["test"])
+    reached = tested["apprentissage"][fit.predict(tested["apprentissage"]) >= floor]
+    kept = [float(number) for number, row in varied.iterrows() if row["recall"] >= floor]
+    return {
+        "plancher": floor,
+        "entre_artistes": float(reached.min()) if len(reached) else np.nan,
+        "par_retrait": min(kept, default=np.nan),
+        "sous": int((tested["apprentissage"] < reached.min()).sum()) if len(reached) else len(tested),
+    }
+
+
+def comment_advice(advice: Mapping[str, float]) -> str:
+    """Says in French what `advise` found."""
+    between, taken = advice["entre_artistes"], advice["par_retrait"]
+    parts = [
+        f"D'un artiste à l'autre, le rappel atteint {figures.percent(advice['plancher'], 0)} à partir d'environ "
+        f"**{figures.number(between)} œuvres** d'apprentissage ; {advice['sous']} artiste(s) en ont moins."
+        if np.isfinite(between)
+        else f"D'un artiste à l'autre, le rappel n'atteint nulle part {figures.percent(advice['plancher'], 0)}.",
+        f"Quand on retire des œuvres aux mieux fournis, {figures.number(taken)} suffisent."
+        if np.isfinite(taken)
+        else "Quand on retire des œuvres aux mieux fournis, aucun des nombres essayés n'y suffit.",
+        "Au-dessous, nous conseillons de laisser l'artiste de côté ou de le réunir à d'autres. Ce nombre dépend du "
+        "réseau et de son budget : mesurez-le de nouveau s'ils changent.",
+    ]
+    return " ".join(parts)
 
 
 def plot_variants(read: pd.DataFrame, measure: str, *, title: str, ylabel: str, xlabel: str = "") -> Figure:
