@@ -20,8 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageColor
-from scipy.ndimage import gaussian_filter
+from PIL import Image, ImageColor, ImageFilter
 
 VERSION = 1  # another number has the sample drawn again
 
@@ -57,7 +56,7 @@ class Painter:
 PALETTES = {  # from dark to light, then the accent
     "mer": ("#10243a", "#235170", "#5b93a6", "#b3cfc8", "#f6ecd6", "#f2a25c"),
     "braise": ("#2b1524", "#79303a", "#c5663f", "#e9ac62", "#f9e6bd", "#4fa3a8"),
-    "mousse": ("#17251d", "#3f5c3c", "#8a9650", "#d5c77a", "#f8f1d2", "#cb4a2c"),
+    "mousse": ("#13261f", "#2f5f4b", "#6f9a62", "#bccf94", "#f4f3da", "#d8623a"),
     "soir": ("#1b1736", "#4a3f78", "#93709a", "#dba9a2", "#f9e7cf", "#f4bb45"),
     "sable": ("#1e1a22", "#5a4038", "#a5754f", "#d9b184", "#f8ead0", "#2f7f86"),
 }
@@ -219,11 +218,12 @@ def _small(image: Image.Image) -> bytes:
 # --- Paint -----------------------------------------------------------------------------------------------------------
 
 _ORIENTATION = 0x0112  # EXIF tag
-_STEP = 0.7  # distance of the points of a brush: less than a pixel over the square root of 2, lest strokes have holes
+_STEP = 0.75  # distance of the points of a brush: much more, and strokes would have holes
 _SHARES = (1.0, 0.7, 0.6)  # of the strokes of each brush that are laid
 _WILD = 0.12  # how far strokes stray from their direction, in radians
 _SHIMMER = 0.035  # how far the colours of neighbouring strokes differ, of the full scale
-_HAND = 0.1  # contrast of the finest marks
+_LENS = ImageFilter.Kernel((3, 3), (1, 5, 1, 5, 24, 5, 1, 5, 1))
+_HAND = 0.12  # contrast of the finest marks
 
 
 def paint(painter: Painter, rng: np.random.Generator) -> Image.Image:
@@ -233,7 +233,7 @@ def paint(painter: Painter, rng: np.random.Generator) -> Image.Image:
     ratio = math.exp(rng.uniform(math.log(low), math.log(high)))
     width, height = (round(short * ratio), short) if ratio > 1 else (short, round(short / ratio))
     scene, colours = compose(rng, width / short, height / short), _mixed(painter.palettes, rng)
-    key = np.float32(rng.uniform(0.6, 1.7))  # from high key, all in light tones, to low key
+    key = np.float32(rng.uniform(0.5, 1.9))  # from high key, all in light tones, to low key
 
     def look(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         sheet = scene(x / np.float32(short), y / np.float32(short))
@@ -249,14 +249,15 @@ def paint(painter: Painter, rng: np.random.Generator) -> Image.Image:
     if painter.hand:
         light += _HAND * _marks(rng, painter.hand, look, width, height)
     picture *= 255 * light[..., None]
-    return Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
+    photograph = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
+    return photograph.filter(_LENS)  # no lens sees the edge of a stroke as sharp
 
 
 def _mixed(palettes: tuple[str, ...], rng: np.random.Generator) -> np.ndarray:
     """Returns the colours of one work, float32 (6, 3) in 0..1: those of its palettes in the light of one day."""
     chosen = [PALETTES[palettes[k]] for k in rng.permutation(len(palettes))[:2]]
     one, other = np.array([[ImageColor.getrgb(colour) for colour in palette] for palette in chosen]) / 255
-    colours = one + rng.uniform(0, 0.4) * (other - one)
+    colours = one + rng.uniform(0, 0.45) * (other - one)
     grey = colours.mean(axis=1, keepdims=True)
     colours = grey + (colours - grey) * rng.uniform(0.6, 1.25)
     colours = colours * rng.uniform(0.93, 1.07, 3) + rng.normal(0, 0.025, colours.shape)
@@ -298,16 +299,18 @@ class _Brush:
 def _strokes(rng, look, brush, picture, share) -> tuple[np.ndarray, ...]:
     """Returns place, direction, bend and colour of strokes: the `share` whose colour is farthest from `picture`."""
     height, width, _ = picture.shape
-    count = int(1.8 * height * width / (4 * brush.length * brush.breadth))
+    count = int(1.6 * height * width / (4 * brush.length * brush.breadth))
     places = np.arange(count)[:, None] * (0.7548776662, 0.5698402910) + rng.random(2)  # even, in a mixed-up order
     x, y = ((places % 1) * (width - 1, height - 1)).astype(np.float32).T
     colours, angle = look(x, y)
     error = np.abs(picture[y.astype(np.intp), x.astype(np.intp)] - colours).sum(axis=1)
     kept = error >= np.quantile(error, 1 - share)
     x, y, colours, angle = x[kept], y[kept], colours[kept], angle[kept]
-    ahead = look(x + brush.length * np.cos(angle), y + brush.length * np.sin(angle))[1]
-    bend = (ahead - angle + math.pi / 2) % math.pi - math.pi / 2  # a direction and its opposite are the same
-    bend[np.abs(bend) > 0.7] = 0
+    bend = np.zeros_like(angle)
+    if brush.length > 10:  # a shorter stroke looks straight
+        ahead = look(x + brush.length * np.cos(angle), y + brush.length * np.sin(angle))[1]
+        turn = (ahead - angle + math.pi / 2) % math.pi - math.pi / 2  # a direction and its opposite are the same
+        bend = np.where(np.abs(turn) < 0.7, turn, 0)
     colours += rng.normal(0, _SHIMMER, (len(x), 1)) + rng.normal(0, 0.6 * _SHIMMER, (len(x), 3))
     return x, y, angle + rng.normal(0, _WILD, len(x)), bend, colours
 
@@ -319,9 +322,10 @@ def _lay(picture, relief, brush, x, y, angle, bend, colours) -> None:
     right, down, wide = np.cos(angle), np.sin(angle), width + 2 * margin
     column = np.stack([x + margin, right, -down, -0.5 * bend * down], axis=1).astype(np.float32) @ brush.points
     row = np.stack([y + margin, down, right, 0.5 * bend * right], axis=1).astype(np.float32) @ brush.points
+    np.floor(row, out=row)
+    row *= wide
+    row += column
     place = row.astype(np.intp)
-    place *= wide
-    place += column.astype(np.intp)
     last = np.full((height + 2 * margin, wide), -1, np.int32)
     last.ravel()[place.ravel()] = np.arange(place.size, dtype=np.int32)
     last = last[margin : margin + height, margin : margin + width]
@@ -346,12 +350,13 @@ def _raking_light(relief: np.ndarray) -> np.ndarray:
 def _marks(rng, hand: str, look: Callable, width: int, height: int) -> np.ndarray:
     """Returns the painter's finest marks, float32 (height, width), of zero mean and unit variance.
 
-    They are noise of one scale, streaked along or across the strokes, or left round: reduced to 64 pixels, all three
-    are the same even grey.
+    They are noise of one wavelength, 5.5 pixels, streaked along or across the strokes, or left round: the small copies,
+    where a wave of less than 8 can't be seen, have the same even colour under all three.
     """
     unit = min(width, height) / 256
-    noise = rng.standard_normal((height, width), np.float32)
-    noise = gaussian_filter(noise, 1.1 * unit, truncate=3) - gaussian_filter(noise, 2 * unit, truncate=3)
+    frequency = unit * np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width))
+    band = np.exp(-(((frequency - 0.18) / 0.016) ** 2)).astype(np.float32)
+    noise = np.fft.irfft2(np.fft.rfft2(rng.standard_normal((height, width), np.float32)) * band, s=(height, width))
     if hand != "points":
         y, x = np.mgrid[0:height:4, 0:width:4].astype(np.float32) + 2
         angle = look(x, y)[1] + (math.pi / 2 if hand == "travers" else 0)
@@ -406,10 +411,11 @@ def _horizon(rng: np.random.Generator, width: float, height: float) -> Scene:
         sky = noon - 0.5 * (1 - up / level) + 0.13 * clouds(x, 2.5 * up) + 0.3 * np.exp(-((distance / 0.3) ** 2))
         sun = np.clip((radius - distance) / 0.02, 0, 1) + 0.35 * np.exp(-((distance / 0.25) ** 2))
         sheet = _Sheet(sky, 0.25 * clouds(x, 2 * up), sun)
+        grass = 0.04 * clouds(3 * x, 3 * up)
         for shape, top, tone in hills:
-            over = up - level + top * (0.75 + 0.3 * shape(x, 0))
-            slope = 2 * top * (shape(x, 0) - shape(x + 0.05, 0))
-            sheet.put(over > 0, tone + 0.7 * np.clip(over, 0, 0.3) + 0.04 * clouds(3 * x, 3 * up), slope)
+            line, further = shape(x, 0), shape(x + 0.05, 0)
+            over = up - level + top * (0.75 + 0.3 * line)
+            sheet.put(over > 0, tone + 0.7 * np.clip(over, 0, 0.3) + grass, 2 * top * (line - further))
         path = np.exp(-(((x - sun_x) / (radius * (0.7 + 1.5 * below))) ** 2)) * water
         glitter = path * (ripple(x, 9 * y) > 0)
         sheet.put(water, sheet.tone - 0.06 - 0.14 * below + 0.3 * glitter, 0.04, 0.6 * sheet.accent + 0.5 * glitter)
@@ -459,7 +465,8 @@ def _wood(rng: np.random.Generator, width: float, height: float) -> Scene:
 
     def scene(x, y):
         distance = np.hypot(x - glow_x, y - glow_y)
-        sheet = _Sheet(1.02 - 0.62 * distance + 0.06 * haze(x, y), math.pi / 2 + 0.3 * haze(x, y))
+        air = haze(x, y)
+        sheet = _Sheet(1.02 - 0.62 * distance + 0.06 * air, math.pi / 2 + 0.3 * air)
         fallen = 0.8 * (leaves(x, 3 * y) > 0.9)
         sheet.put(y > ground, 0.66 - 0.5 * distance + 0.1 * grass(x, 3 * y), 0.15 * grass(x, y), fallen)
         for depth, place, lean in trunks:
@@ -468,8 +475,8 @@ def _wood(rng: np.random.Generator, width: float, height: float) -> Scene:
             trunk = (np.abs(across) < 1) & (y < ground + 0.02 + 0.9 * (height - ground) * depth)
             sheet.put(trunk, 0.5 * (1 - depth) + 0.05 + 0.3 * np.clip(side * across, 0, 1) ** 2, math.pi / 2)
         crown = leaves(x, y) + 2.4 * (0.3 * height - y) / height + 0.6 * haze(2 * x, 2 * y) - 0.7
-        red = np.clip(0.5 + 0.5 * haze(5 * x, 5 * y), 0, 0.9)
-        sheet.put(crown > 0, 0.45 + 0.2 * leaves(2 * x, 2 * y), haze(3 * x, 3 * y), red)
+        gusts = haze(4 * x, 4 * y)
+        sheet.put(crown > 0, 0.45 + 0.2 * leaves(2 * x, 2 * y), gusts, np.clip(0.5 + 0.5 * gusts, 0, 0.9))
         return sheet
 
     return scene
@@ -583,10 +590,15 @@ def _city(rng: np.random.Generator, width: float, height: float) -> Scene:
     level, radius = height * rng.uniform(0.66, 0.8), rng.uniform(0.04, 0.07)
     moon_x, moon_y = width * rng.uniform(0.15, 0.85), height * rng.uniform(0.08, 0.22)
     clouds, ripple, rows = _waves(rng, 1), _waves(rng, 5), []
-    for tone, top in ((0.44, 0.62), (0.28, 0.44), (0.08, 0.26)):
-        edges = np.cumsum(rng.uniform(0.09, 0.24, 25))
-        tops = level * top * rng.uniform(0.6, 1.2, 26)
-        rows.append((tone, edges, tops, rng.uniform(-0.05, 0.09, 26), rng.random((26, 40, 40))))
+    for tone, top in ((0.46, 0.7), (0.3, 0.5), (0.1, 0.28)):
+        edges = np.cumsum(rng.uniform(0.1, 0.26, 25))
+        rows.append((
+            tone,
+            edges,
+            level * top * rng.uniform(0.55, 1.2, 26),
+            rng.uniform(-0.08, 0.1, 26),
+            rng.random((26, 40, 40)),
+        ))
 
     def scene(x, y):
         water = y > level
@@ -597,9 +609,10 @@ def _city(rng: np.random.Generator, width: float, height: float) -> Scene:
         for tone, edges, tops, hues, lit in rows:
             house = np.searchsorted(edges, x)
             over = up - level + tops[house]
-            floor, window = (over / 0.06).astype(int) % 40, (x / 0.045).astype(int) % 40
-            pane = (over % 0.06 > 0.025) & (x % 0.045 > 0.018) & (lit[house, floor, window] > 0.4 + tone)
-            sheet.put(over > 0, tone + hues[house] + 0.2 * np.clip(over, 0, 1), math.pi / 2, pane)
+            floor, window = (over / 0.075).astype(int) % 40, (x / 0.06).astype(int) % 40
+            pane = (over % 0.075 > 0.03) & (x % 0.06 > 0.025) & (lit[house, floor, window] > 0.5 + tone)
+            roof = 0.2 * (over < 0.02)
+            sheet.put(over > 0, tone + hues[house] + 0.3 * np.clip(over, 0, 1) + roof, math.pi / 2, pane)
         sheet.put(water, sheet.tone - 0.05, 0.05 * ripple(x, y), 0.7 * sheet.accent)
         return sheet
 
@@ -607,12 +620,12 @@ def _city(rng: np.random.Generator, width: float, height: float) -> Scene:
 
 
 _SCENES = {  # how to compose it, smallest and largest width over height
-    "horizon": (_horizon, 1.1, 1.6),
+    "horizon": (_horizon, 1.1, 1.45),
     "whirl": (_whirl, 0.9, 1.5),
     "wood": (_wood, 0.7, 1.35),
     "face": (_face, 0.72, 0.86),
     "grid": (_grid, 0.75, 1.35),
     "bouquet": (_bouquet, 0.72, 1.0),
     "discs": (_discs, 0.75, 1.35),
-    "city": (_city, 0.8, 1.5),
+    "city": (_city, 0.8, 1.4),
 }
