@@ -219,6 +219,7 @@ def _small(image: Image.Image) -> bytes:
 
 _ORIENTATION = 0x0112  # EXIF tag
 _STEP = 0.75  # distance of the points of a brush: much more, and strokes would have holes
+_WHITE = 240  # of lead white in an even light: thick paint and marks can still shine
 _SHARES = (1.0, 0.7, 0.6)  # of the strokes of each brush that are laid
 _WILD = 0.12  # how far strokes stray from their direction, in radians
 _SHIMMER = 0.035  # how far the colours of neighbouring strokes differ, of the full scale
@@ -248,7 +249,7 @@ def paint(painter: Painter, rng: np.random.Generator) -> Image.Image:
     light = _raking_light(relief)
     if painter.hand:
         light += _HAND * _marks(rng, painter.hand, look, width, height)
-    picture *= 255 * light[..., None]
+    picture *= _WHITE * light[..., None]
     photograph = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
     return photograph.filter(_LENS)  # no lens sees the edge of a stroke as sharp
 
@@ -350,23 +351,24 @@ def _raking_light(relief: np.ndarray) -> np.ndarray:
 def _marks(rng, hand: str, look: Callable, width: int, height: int) -> np.ndarray:
     """Returns the painter's finest marks, float32 (height, width), of zero mean and unit variance.
 
-    They are noise of one wavelength, 5.5 pixels, streaked along or across the strokes, or left round: the small copies,
-    where a wave of less than 8 can't be seen, have the same even colour under all three.
+    They are noise, streaked along or across the strokes or not at all, of which one wavelength is kept, 5.5 pixels: the
+    small copies, where waves shorter than 8 can't be seen, have the same even colour under all three.
     """
     unit = min(width, height) / 256
-    frequency = unit * np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width))
-    band = np.exp(-(((frequency - 0.18) / 0.016) ** 2)).astype(np.float32)
-    noise = np.fft.irfft2(np.fft.rfft2(rng.standard_normal((height, width), np.float32)) * band, s=(height, width))
+    noise = rng.standard_normal((height, width), np.float32)
     if hand != "points":
         y, x = np.mgrid[0:height:4, 0:width:4].astype(np.float32) + 2
         angle = look(x, y)[1] + (math.pi / 2 if hand == "travers" else 0)
         down, right = (np.kron(f(angle), np.ones((4, 4), np.float32))[:height, :width] for f in (np.sin, np.cos))
-        row, column = np.ogrid[:height, :width]
-        steps = np.arange(-8, 9, 2) * np.float32(unit)
+        rows, columns = np.ogrid[:height, :width]
+        streak = np.arange(-8, 9, 2) * np.float32(unit)
         noise = sum(
-            noise[(row + s * down).astype(int) % height, (column + s * right).astype(int) % width] for s in steps
+            noise[(rows + s * down).astype(int) % height, (columns + s * right).astype(int) % width] for s in streak
         )
-    return (noise - noise.mean()) / noise.std()
+    frequency = unit * np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width))
+    band = np.exp(-(((frequency - 0.18) / 0.016) ** 2)).astype(np.float32)
+    marks = np.fft.irfft2(np.fft.rfft2(noise) * band, s=(height, width))
+    return marks / marks.std()
 
 
 # --- Scenes ----------------------------------------------------------------------------------------------------------
