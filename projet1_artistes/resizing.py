@@ -5,7 +5,6 @@ Pictures are uint8 arrays of shape (height, width, 3).
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from PIL import Image
 from scipy import ndimage
 
 from commun import figures, training
-from commun.figures import MARKERS, PALETTE, number, percent
+from commun.figures import PALETTE, number, percent
 from commun.images import centred_square, decode
 from projet1_artistes.dataset import Data
 
@@ -85,21 +84,22 @@ def costs(works: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["façon", "coût", "médiane", "une œuvre sur dix, au moins", "maximum"])
 
 
-def elongated(works: pd.DataFrame, count: int = 3) -> np.ndarray:
+def elongated(works: pd.DataFrame, count: int = 2) -> np.ndarray:
     """Returns the rows of works of different shapes, from the widest to the tallest, shape (count,) at most."""
     order = np.argsort(-(works["width"] / works["height"]).to_numpy(), kind="stable")
     return order[np.unique(np.linspace(0, len(order) - 1, count).round().astype(int))]
 
 
-def plot_squares(data: Data, rows: Sequence[int], side: int = 160) -> Figure:
-    """Draws works, a row each: as they are, then made square in the three ways."""
+def plot_squares(data: Data, rows: Sequence[int], side: int = 112) -> Figure:
+    """Draws works, two a row: as they are, then made square in the three ways."""
     pictures, captions = [], []
-    for image, size in _opened(data, rows):
+    for row in rows:
+        work = data.works.iloc[row]
+        image = decode(work["path"])
         pictures += [np.asarray(_framed(Image.fromarray(image), side, (255, 255, 255)))]
         pictures += [square(image, side, how) for how in (STRETCH, CROP, PAD)]
-        captions += [f"telle quelle, {size}", STRETCH, CROP, PAD]
-    labels = [_folded(data.names[artist], 14) for artist in data.labels[list(rows)]]
-    return figures.plot_grid(pictures, captions, columns=4, row_labels=labels)
+        captions += [_size(work), STRETCH, CROP, "ajouter\ndes bandes"]
+    return figures.plot_grid(pictures, captions, columns=8)
 
 
 def describe_squares(data: Data, rows: Sequence[int]) -> str:
@@ -111,16 +111,8 @@ def describe_squares(data: Data, rows: Sequence[int]) -> str:
     )
 
 
-def _opened(data: Data, rows: Sequence[int]) -> list[tuple[np.ndarray, str]]:
-    return [(decode(data.works["path"].iloc[row]), _size(data.works.iloc[row])) for row in rows]
-
-
 def _size(work: pd.Series) -> str:
     return f"{work['width']} × {work['height']}"
-
-
-def _folded(text: str, width: int) -> str:
-    return textwrap.fill(text, width, break_long_words=False)
 
 
 # --- Filters ---------------------------------------------------------------------------------------------------------
@@ -166,8 +158,8 @@ def describe_filters(image: np.ndarray, side: int = 64) -> str:
         for how in (LANCZOS, BILINEAR, NEAREST)
     )
     return (
-        f"Un détail d'une œuvre de {len(image)} pixels de côté, puis le même, réduit à {side} pixels par trois filtres. "
-        f"Fidélité de l'œuvre une fois agrandie de nouveau : {', '.join(kept)}."
+        f"Un détail d'une œuvre de {len(image)} pixels de côté, puis le même, l'œuvre réduite à {side} pixels par "
+        f"trois filtres. Fidélité de l'œuvre une fois agrandie de nouveau : {', '.join(kept)}."
     )
 
 
@@ -191,33 +183,27 @@ def _gradients(image: np.ndarray) -> np.ndarray:
     return np.diff(grey, axis=0)[:, :-1] ** 2 + np.diff(grey, axis=1)[:-1] ** 2
 
 
-def measure(
-    data: Data, count: int, *, seed: int, sides: Sequence[int] = SIDES, hows: Sequence[str] = (LANCZOS,)
-) -> pd.DataFrame:
+def measure(data: Data, rows: Sequence[int], *, sides: Sequence[int] = SIDES) -> pd.DataFrame:
     """Measures what is left of works that are made small, then as large as before.
 
     The largest centred square of a work, `LARGEST` pixels wide or as wide as its file has them, is the reference.
 
     Args:
         data: the paintings.
-        count: number of works, drawn at random.
-        seed: of the draw.
+        rows: of the works that are measured.
         sides: in pixels; those that are no smaller than a work leave it as it is.
-        hows: filters, see `reduced`.
 
     Returns:
-        row (of `data.works`), side, filter, psnr (dB), contrast (share of the fine contrast that is left).
+        row (of `data.works`), side, psnr (dB), contrast (share of the fine contrast that is left).
     """
-    chosen = np.random.default_rng(seed).permutation(len(data.works))[:count]
     found = []
-    for row in np.sort(chosen):
+    for row in rows:
         image = whole_square(data.works.iloc[row])
         before = max(contrast(image), 1e-6)
         for side in sides:
-            for how in hows:
-                copy = image if side >= len(image) else enlarged(reduced(image, side, how), len(image))
-                found.append((row, side, how, psnr(image, copy), contrast(copy) / before))
-    return pd.DataFrame(found, columns=["row", "side", "filter", "psnr", "contrast"])
+            copy = image if side >= len(image) else enlarged(reduced(image, side), len(image))
+            found.append((row, side, psnr(image, copy), contrast(copy) / before))
+    return pd.DataFrame(found, columns=["row", "side", "psnr", "contrast"])
 
 
 def whole_square(work: pd.Series) -> np.ndarray:
@@ -226,20 +212,17 @@ def whole_square(work: pd.Series) -> np.ndarray:
 
 
 def kept(table: pd.DataFrame) -> pd.DataFrame:
-    """Returns the medians and quartiles of `measure`: side, filter, psnr, low, high (dB), contrast, whole (a share).
-
-    `whole` is the share of works that lose nothing; a quartile among them is infinite.
-    """
+    """Returns the medians and quartiles of `measure`: side, psnr, low, high (dB; infinite: nothing lost), contrast."""
     rows = []
-    for (side, how), part in table.groupby(["side", "filter"], sort=False):
+    for side, part in table.groupby("side"):
         low, middle, high = np.quantile(part["psnr"], [0.25, 0.5, 0.75], method="nearest")
-        rows.append((side, how, middle, low, high, part["contrast"].median(), np.isinf(part["psnr"]).mean()))
-    return pd.DataFrame(rows, columns=["side", "filter", "psnr", "low", "high", "contrast", "whole"])
+        rows.append((side, middle, low, high, part["contrast"].median()))
+    return pd.DataFrame(rows, columns=["side", "psnr", "low", "high", "contrast"])
 
 
 def ordinary(table: pd.DataFrame, side: int = 64) -> int:
     """Returns the row of the work, among those of `measure`, that keeps as much as most do at this side (median)."""
-    part = table[(table["side"] == side) & (table["filter"] == table["filter"].iloc[0])].sort_values("psnr")
+    part = table[table["side"] == side].sort_values("psnr", kind="stable")
     return int(part["row"].iloc[len(part) // 2])
 
 
@@ -267,60 +250,62 @@ def plot_sizes(work: pd.Series, table: pd.DataFrame) -> Figure:
         table: what `kept` returns.
     """
     image = whole_square(work)
-    window, sides = finest(image), [side for side in SHOWN if side <= len(image)]
-    figure = Figure(figsize=(figures.WIDTH, 8.6))
-    top, bottom = figure.subfigures(2, height_ratios=[5.6, 3])
-    axes = top.subplots(2, len(sides), squeeze=False)
+    window, sides = finest(image), _shown(image)
+    figure = Figure(figsize=(figures.WIDTH, 4.6))
+    left, right = figure.subfigures(1, 2, width_ratios=[2.2, 1])
+    axes = left.subplots(2, len(sides), squeeze=False)
     for (whole, part), side in zip(axes.T, sides, strict=True):
-        small = reduced(image, side) if side < len(image) else image
-        whole.imshow(_cut(small, (0, 0, len(image)), len(image), shown=512), interpolation="antialiased")
+        small = reduced(image, side)
+        whole.imshow(small, extent=(0, len(image), len(image), 0), interpolation="antialiased")
         part.imshow(_cut(small, window, len(image)), interpolation="nearest")
-        left, above, width = (length * 512 / len(image) for length in window)
-        whole.add_patch(Rectangle((left, above), width, width, fill=False, edgecolor="white", lw=3))
-        whole.add_patch(Rectangle((left, above), width, width, fill=False, edgecolor="black", lw=1))
-        whole.set_title(f"{side} × {side} px")
+        x, y, width = window
+        for colour, thickness in (("white", 3), ("black", 1)):
+            whole.add_patch(Rectangle((x, y), width, width, fill=False, edgecolor=colour, lw=thickness))
+        whole.set_title(f"{side} px", loc="center")
         part.set_xlabel(_told(image, side))
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set_visible(False)
-    _draw_kept(bottom.subplots(1, 2), table)
+    _draw_kept(right.subplots(2, 1, sharex=True), table)
     return figure
 
 
 def _draw_kept(axes: Sequence, table: pd.DataFrame) -> None:
     fidelity, fine = axes
-    for (how, part), colour, marker in zip(table.groupby("filter", sort=False), PALETTE, MARKERS, strict=False):
-        finite = part[np.isfinite(part["psnr"])]
-        fidelity.plot(finite["side"], finite["psnr"], color=colour, marker=marker, label=how)
-        fidelity.fill_between(
-            finite["side"], finite["low"], finite["high"].replace(np.inf, np.nan), color=colour, alpha=0.2, lw=0
-        )
-        fine.plot(part["side"], 100 * part["contrast"], color=colour, marker=marker)
+    finite = table[np.isfinite(table["psnr"])]
+    fidelity.plot(finite["side"], finite["psnr"], color=PALETTE[0], marker="o")
+    upper = finite["high"].where(np.isfinite(finite["high"]), finite["psnr"])
+    fidelity.fill_between(finite["side"], finite["low"], upper, color=PALETTE[0], alpha=0.2, lw=0)
     for side in table["side"][np.isinf(table["psnr"])]:
-        fidelity.text(
-            side, 0.98, "rien de perdu ", transform=fidelity.get_xaxis_transform(), rotation=90, ha="right", va="top"
-        )
-    fidelity.set(title="Fidélité (médiane, quartiles)", ylabel="PSNR (dB)")
-    fine.set(title="Contrastes fins qui restent", ylabel="% de ceux de l'œuvre", ylim=(0, 105))
+        place = fidelity.get_xaxis_transform()
+        fidelity.text(side, 0.98, "rien de perdu ", transform=place, rotation=90, ha="right", va="top", fontsize=11)
+    fine.plot(table["side"], 100 * table["contrast"], color=PALETTE[0], marker="o")
+    fidelity.set_title("Fidélité (dB)", fontsize=12)
+    fine.set_title("Contrastes gardés (%)", fontsize=12)
+    fine.set(xlabel="côté (px)", xscale="log", ylim=(0, 105))
+    ticks = [side for side in table["side"] if np.log2(side).is_integer()]
+    fine.set_xticks(ticks, [str(side) for side in ticks])
+    fine.set_xticks([], minor=True)
     for axis in axes:
-        axis.set(xlabel="côté (px)", xscale="log", xticks=sorted(set(table["side"])))
-        axis.set_xticks([], minor=True)
-        axis.set_xticklabels([str(side) for side in sorted(set(table["side"]))])
         axis.grid(color="#dddddd")
 
 
 def describe_sizes(work: pd.Series, table: pd.DataFrame) -> str:
     """Says in French what `plot_sizes` draws."""
     image = whole_square(work)
-    shown = ", ".join(f"{side} px ({_told(image, side)})" for side in SHOWN if side <= len(image))
+    shown = ", ".join(f"{side} px ({_told(image, side)})" for side in _shown(image))
     medians = ", ".join(
         f"{side} px {_decibels(value)} et {percent(share, 0)}"
         for side, value, share in zip(table["side"], table["psnr"], table["contrast"], strict=True)
     )
     return (
-        f"Une même œuvre à plusieurs tailles, avec un détail : {shown}. Puis deux courbes, fidélité médiane et part des "
-        f"contrastes fins qui reste : {medians}."
+        f"Une même œuvre à plusieurs tailles, avec un détail : {shown}. Puis deux courbes, fidélité médiane et part "
+        f"des contrastes fins qui reste : {medians}."
     )
+
+
+def _shown(image: np.ndarray) -> list[int]:
+    return sorted({min(side, len(image)) for side in SHOWN}, reverse=True)
 
 
 def _told(image: np.ndarray, side: int) -> str:
@@ -361,26 +346,28 @@ def _readable_square(path: Path) -> np.ndarray | None:
 
 def plot_qualities(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> Figure:
     """Draws works in high and in low quality, whole and in their finest part, from what `both_qualities` returns."""
-    rows: list[list[np.ndarray]] = [[], [], [], []]
-    for high, low in pairs:
-        window, everything = finest(high), (0, 0, len(high))
-        for row, image, part in zip(
-            rows, (high, low, high, low), (everything, everything, window, window), strict=True
-        ):
-            row.append(_cut(image, part, len(high)))
-    labels = ["haute\nqualité", "basse\nqualité", "détail,\nhaute", "détail,\nbasse"]
     pictures, captions = [], []
-    for place, row in enumerate(rows):
-        pictures += row
-        captions += [f"{len(pair[place])} px" if place < 2 else "" for pair in pairs]
-    return figures.plot_grid(pictures, captions, columns=len(pairs), row_labels=labels)
+    for quality in (0, 1):
+        for pair in pairs:
+            high, image = pair[0], pair[quality]
+            pictures += [_cut(image, window, len(high)) for window in ((0, 0, len(high)), finest(high))]
+            captions += [f"{len(image)} px", "détail"]
+    labels = ["haute\nqualité", "basse\nqualité"]
+    return figures.plot_grid(pictures, captions, columns=2 * len(pairs), row_labels=labels)
 
 
 def describe_qualities(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> str:
     """Says in French what `plot_qualities` draws."""
-    fidelity = [psnr(high, enlarged(low, len(high))) for high, low in pairs]
-    left = [contrast(enlarged(low, len(high))) / max(contrast(high), 1e-6) for high, low in pairs]
+    fidelity, fine = quality_gap(pairs)
     return (
         f"{len(pairs)} œuvres en haute et en basse qualité, entières puis en détail. Agrandie, la basse qualité garde "
-        f"{percent(float(np.median(left)), 0)} des contrastes fins de l'autre (médiane), à {_decibels(np.median(fidelity))}."
+        f"{percent(fine, 0)} des contrastes fins de l'autre (médiane), à {_decibels(fidelity)}."
     )
+
+
+def quality_gap(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[float, float]:
+    """Returns what enlarged low-quality copies keep of the works (medians): PSNR in dB, share of the fine contrast."""
+    enlarged_pairs = [(high, enlarged(low, len(high))) for high, low in pairs]
+    fidelity = [psnr(high, low) for high, low in enlarged_pairs]
+    fine = [contrast(low) / max(contrast(high), 1e-6) for high, low in enlarged_pairs]
+    return float(np.median(fidelity)), float(np.median(fine))

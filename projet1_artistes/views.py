@@ -60,10 +60,31 @@ def describe_counts(data: Data, *, threshold: int) -> str:
     artists = _by_count(data)
     most, least = artists.iloc[0], artists.iloc[-1]
     return (
-        f"Barres : le nombre d'œuvres de {len(artists)} artistes, de {most['name']} ({most['works']}) à {least['name']} "
-        f"({least['works']}) ; la moitié en ont {number(artists['works'].median(), 0)} ou moins. "
+        f"Barres : le nombre d'œuvres de {len(artists)} artistes, de {most['name']} ({most['works']}) à "
+        f"{least['name']} ({least['works']}) ; la moitié en ont {number(artists['works'].median(), 0)} ou moins. "
         f"Artistes sous le seuil de {threshold} : {(artists['works'] < threshold).sum()}."
     )
+
+
+def imbalance(data: Data, *, threshold: int) -> dict:
+    """Returns what the counts say: most and least (names), fewest, ratio, share of the first, few (artists below)."""
+    artists = _by_count(data)
+    works = artists["works"]
+    return {
+        "most": artists["name"].iloc[0],
+        "least": artists["name"].iloc[-1],
+        "fewest": int(works.iloc[-1]),
+        "ratio": works.iloc[0] / max(1, works.iloc[-1]),
+        "share": works.iloc[0] / works.sum(),
+        "few": int((works < threshold).sum()),
+    }
+
+
+def chosen(data: Data, count: int, *, seed: int) -> np.ndarray:
+    """Returns the rows of works drawn at random, each of another artist as far as there are enough, shape (count,)."""
+    order = np.random.default_rng(seed).permutation(len(data.works))
+    turn = pd.Series(data.labels[order]).groupby(data.labels[order]).cumcount().to_numpy()
+    return order[np.argsort(turn, kind="stable")][:count]
 
 
 def _by_count(data: Data) -> pd.DataFrame:
@@ -156,26 +177,25 @@ def duplicate_groups(data: Data) -> list[np.ndarray]:
     return sorted(groups, key=lambda rows: (-len(set(data.labels[rows])), -len(rows), rows[0]))
 
 
-def plot_duplicates(data: Data, groups: Sequence[np.ndarray], *, columns: int = 6) -> Figure:
+def plot_duplicates(data: Data, groups: Sequence[np.ndarray], *, columns: int = 8, most: int = 4) -> Figure:
     """Draws groups of near-duplicates one after the other, a number and a name under each work.
 
     Args:
         data: the paintings.
         groups: rows of each group.
-        columns: pictures in a row; a group does not show more.
+        columns: pictures in a row.
+        most: pictures of one group.
     """
-    shown = [(place, row) for place, rows in enumerate(groups, 1) for row in rows[:columns]]
-    captions = [
-        f"groupe {place}, {len(groups[place - 1])} œuvres\n{_folded(_title(data, row), 96 // columns)}"
-        for place, row in shown
-    ]
+    shown = [(place, row) for place, rows in enumerate(groups, 1) for row in rows[:most]]
+    heads = [f"groupe {place}" + f" ({len(rows)})" * (len(rows) > most) for place, rows in enumerate(groups, 1)]
+    captions = [f"{heads[place - 1]}\n{_folded(_title(data, row), 100 // columns)}" for place, row in shown]
     return figures.plot_grid(dataset.pixels(data)[[row for _, row in shown]], captions, columns=columns)
 
 
-def describe_duplicates(data: Data, groups: Sequence[np.ndarray], *, columns: int = 6) -> str:
+def describe_duplicates(data: Data, groups: Sequence[np.ndarray], *, most: int = 4) -> str:
     """Says in French what `plot_duplicates` draws."""
     listed = (
-        f"{place} ({len(rows)} œuvres), {', '.join(_title(data, row) for row in rows[:columns])}"
+        f"{place} ({len(rows)} œuvres), {', '.join(_title(data, row) for row in rows[:most])}"
         for place, rows in enumerate(groups, 1)
     )
     return f"Groupes d'œuvres presque identiques : {' ; '.join(listed)}."
@@ -333,13 +353,15 @@ def _check_seed(data: Data) -> tuple[bool, str]:
 # --- Augmentation ----------------------------------------------------------------------------------------------------
 
 
-def small_artists(data: Data, threshold: int) -> np.ndarray:
-    """Returns the class ids of the artists with fewer training works than `threshold`, the fewest first."""
-    counts = split_counts(data)[TRAINING].sort_values(kind="stable")
-    return counts.index[(counts > 0) & (counts < threshold)].to_numpy()
+def smallest(data: Data, count: int, *, seed: int) -> np.ndarray:
+    """Returns a training work, drawn at random, of each of the artists who have fewest, shape (count,) at most."""
+    random, rows = np.random.default_rng(seed), data.rows(TRAINING)
+    artists, works = np.unique(data.labels[rows], return_counts=True)
+    fewest = artists[np.argsort(works, kind="stable")][:count]
+    return np.array([random.choice(rows[data.labels[rows] == artist]) for artist in fewest], np.int64)
 
 
-def plot_augmented(data: Data, rows: Sequence[int], *, draws: int = 6, side: int = 96, seed: int) -> Figure:
+def plot_augmented(data: Data, rows: Sequence[int], *, draws: int = 7, side: int = 96, seed: int) -> Figure:
     """Draws works, a row each, and what the network may see of them: transforms drawn at random."""
     pictures, captions, random = [], [], np.random.default_rng(seed)
     for image in dataset.pixels(data)[list(rows)]:
@@ -350,11 +372,12 @@ def plot_augmented(data: Data, rows: Sequence[int], *, draws: int = 6, side: int
     return figures.plot_grid(pictures, captions, columns=draws + 1, row_labels=labels)
 
 
-def describe_augmented(data: Data, rows: Sequence[int], *, draws: int = 6) -> str:
+def describe_augmented(data: Data, rows: Sequence[int], *, draws: int = 7) -> str:
     """Says in French what `plot_augmented` draws."""
+    names = ", ".join(data.names[data.labels[row]] for row in rows)
     return (
-        f"Une œuvre de chacun de {len(rows)} artistes ({', '.join(data.names[data.labels[row]] for row in rows)}), puis "
-        f"{draws} transformations tirées au hasard : morceau, miroir, légère inclinaison, autre lumière."
+        f"Une œuvre de chacun de {len(rows)} artistes ({names}), puis {draws} "
+        f"transformations tirées au hasard : morceau, miroir, légère inclinaison, autre lumière."
     )
 
 
