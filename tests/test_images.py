@@ -112,6 +112,60 @@ def test_a_jpeg_decoded_small_looks_like_the_large_one(tmp_path):
     assert np.abs(images.decode(path, 64).astype(int) - whole).mean() < 2
 
 
+@pytest.mark.parametrize(
+    ("width", "height", "box"),
+    [
+        (60, 20, (20, 0, 40, 20)),
+        (20, 60, (0, 20, 20, 40)),
+        (33, 33, (0, 0, 33, 33)),
+        (21, 20, (0.5, 0, 20.5, 20)),
+        (1, 9, (0, 4, 1, 5)),
+    ],
+)
+def test_the_centred_square(width, height, box):
+    left, top, right, bottom = images.centred_square(width, height)
+    assert (left, top, right, bottom) == box
+    assert right - left == bottom - top == min(width, height)
+    assert left == width - right and top == height - bottom
+
+
+def test_cropping_keeps_the_middle_and_the_proportions(tmp_path):
+    thirds = np.zeros((20, 60, 3), np.uint8)
+    thirds[:, :20], thirds[:, 20:40], thirds[:, 40:] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+    for name, pixels in (("wide.png", thirds), ("tall.png", thirds.transpose(1, 0, 2))):
+        found = images.decode(save(tmp_path / name, np.ascontiguousarray(pixels)), 8, crop=True)
+        assert found.shape == (8, 8, 3)
+        assert np.abs(found.astype(int) - (0, 255, 0)).max() < 20  # the filter reaches a little over the edge
+        assert (found[3:5, 3:5] == (0, 255, 0)).all()
+    y, x = np.indices((40, 90))
+    disc = np.where(np.hypot(y - 19.5, x - 44.5) < 15, 255, 0).astype(np.uint8)
+    found = images.decode(save(tmp_path / "disc.png", disc), 40, crop=True)[..., 0] > 127
+    assert found.any(axis=0).sum() == found.any(axis=1).sum() == 30  # still round
+
+
+def test_a_square_is_cropped_to_itself(tmp_path):
+    path = save(tmp_path / "a.png", noise(side=32))
+    np.testing.assert_array_equal(images.decode(path, 16, crop=True), images.decode(path, 16))
+    np.testing.assert_array_equal(images.decode(path, 32, crop=True), noise(side=32))
+
+
+def test_cropping_follows_the_upright_picture(tmp_path):
+    thirds = np.zeros((48, 144, 3), np.uint8)
+    thirds[:, 48:96] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned a quarter: what is stored wide is seen tall
+    path = save(tmp_path / "a.jpg", thirds, exif=exif, quality=95)
+    assert images.size(path) == (48, 144)
+    assert images.decode(path, 24, crop=True)[3:-3].min() > 245
+
+
+def test_a_large_jpeg_is_cropped_like_the_whole(tmp_path):
+    scene = Image.fromarray(noise(side=8)).resize((900, 500), Image.Resampling.BICUBIC)
+    path = save(tmp_path / "a.jpg", scene, quality=95)
+    middle = Image.fromarray(images.decode(path)).crop((200, 0, 700, 500)).resize((48, 48), Image.Resampling.LANCZOS)
+    assert np.abs(images.decode(path, 48, crop=True).astype(int) - np.asarray(middle)).mean() < 2
+
+
 # --- What can't be read ----------------------------------------------------------------------------------------------
 
 
@@ -170,6 +224,10 @@ def test_rows_follow_the_paths_and_the_unreadable_have_none(paths, tmp_path):
     found, problems = images.read_images(mixed, 24, project="essai")
     assert problems == {broken: "image tronquée ou abîmée", missing: "fichier absent"}
     np.testing.assert_array_equal(found, [images.decode(p) for p in mixed if p not in problems])
+    wide = save(tmp_path / "large.png", np.hstack([noise(8), noise(9)]))
+    for crop in (False, True):
+        cut, _ = images.read_images([wide], 12, project="essai", crop=crop)
+        np.testing.assert_array_equal(cut[0], images.decode(wide, 12, crop=crop))
     assert isinstance(found, np.memmap) and not found.flags.writeable
     assert found.dtype == np.uint8
 
@@ -184,7 +242,12 @@ def test_the_size_of_a_chunk_changes_nothing(paths, monkeypatch, chunk):
 
 def test_a_second_call_decodes_nothing_and_a_change_does(paths, tmp_path, monkeypatch):
     calls, decode = [], images.decode
-    monkeypatch.setattr(images, "decode", lambda path, side: calls.append(path) or decode(path, side))
+
+    def watched(path, *arguments, **options):
+        calls.append(path)
+        return decode(path, *arguments, **options)
+
+    monkeypatch.setattr(images, "decode", watched)
     first, _ = images.read_images(paths, 24, project="essai")
     assert sorted(calls) == sorted(paths)
     again, _ = images.read_images(list(paths), 24, project="essai")
@@ -199,6 +262,8 @@ def test_a_second_call_decodes_nothing_and_a_change_does(paths, tmp_path, monkey
     assert decoded(paths, 12, project="essai") == 7
     assert decoded(paths, 24, project="autre") == 7
     assert decoded(paths[::-1], 24, project="essai") == 7
+    assert decoded(paths, 24, project="essai", crop=True) == 7
+    assert decoded(paths, 24, project="essai", crop=True) == 0
     monkeypatch.setattr(images, "VERSION", images.VERSION + 1)
     assert decoded(paths, 24, project="essai") == 7
     assert decoded(paths, 24, project="essai") == 0
@@ -211,7 +276,7 @@ def test_a_second_call_decodes_nothing_and_a_change_does(paths, tmp_path, monkey
 def test_problems_are_remembered(paths, monkeypatch):
     paths[4].write_bytes(b"")
     first = images.read_images(paths, 24, project="essai")[1]
-    monkeypatch.setattr(images, "decode", lambda *a: pytest.fail("decoded again"))
+    monkeypatch.setattr(images, "decode", lambda *a, **options: pytest.fail("decoded again"))
     assert images.read_images(paths, 24, project="essai")[1] == first == {paths[4]: "fichier vide"}
 
 
@@ -224,7 +289,7 @@ def test_nothing_readable_and_nothing_at_all(work, tmp_path):
 
 
 def test_an_interrupted_run_leaves_nothing(paths, monkeypatch):
-    def interrupted(path, side):
+    def interrupted(path, side, **options):
         if path == paths[5]:
             raise KeyboardInterrupt
         return noise()
@@ -243,7 +308,7 @@ def test_memory_does_not_grow_with_the_number_of_images(paths, monkeypatch):
     class Watched(np.ndarray):  # a plain array can't be put into a weak set
         __hash__ = object.__hash__
 
-    def decode(path, side):
+    def decode(path, side, **options):
         array = np.zeros((side, side, 3), np.uint8).view(Watched)
         alive.add(array)
         peak[0] = max(peak[0], len(alive))
