@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageColor, ImageFilter
 
-VERSION = 1  # another number has the sample drawn again
+VERSION = 2  # another number has the sample drawn again
 
 Scene = Callable[[np.ndarray, np.ndarray], "_Sheet"]
 
@@ -228,8 +228,8 @@ _HAND = 0.12  # contrast of the finest marks
 
 
 def paint(painter: Painter, rng: np.random.Generator) -> Image.Image:
-    """Paints a work: RGB, the shorter side 200 to 300 pixels."""
-    short = int(rng.integers(200, 301))
+    """Paints a work: RGB, the shorter side 200 to 280 pixels."""
+    short = int(rng.integers(200, 281))
     compose, low, high = _SCENES[painter.scene]
     ratio = math.exp(rng.uniform(math.log(low), math.log(high)))
     width, height = (round(short * ratio), short) if ratio > 1 else (short, round(short / ratio))
@@ -260,7 +260,7 @@ def _mixed(palettes: tuple[str, ...], rng: np.random.Generator) -> np.ndarray:
     one, other = np.array([[ImageColor.getrgb(colour) for colour in palette] for palette in chosen]) / 255
     colours = one + rng.uniform(0, 0.45) * (other - one)
     grey = colours.mean(axis=1, keepdims=True)
-    colours = grey + (colours - grey) * rng.uniform(0.6, 1.25)
+    colours = grey + (colours - grey) * rng.uniform(0.75, 1.3)
     colours = colours * rng.uniform(0.93, 1.07, 3) + rng.normal(0, 0.025, colours.shape)
     return (np.clip(colours, 0.02, 1) ** rng.uniform(0.8, 1.25)).astype(np.float32)
 
