@@ -122,7 +122,7 @@ def pixels(data: Data, side: int = SIDE) -> np.ndarray:
 def low_pixels(data: Data, rows: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns the low-quality copies of works, as `pixels` does, and a mask (n,) of those rows that have one."""
     paths = data.works["low"].iloc[rows]
-    present = paths.notna().to_numpy()
+    present = paths.notna().to_numpy().copy()
     images, unreadable = read_images(tuple(paths[present]), side, project=PROJECT, crop=True)
     present[present] = [path not in unreadable for path in paths[present]]
     return images, present

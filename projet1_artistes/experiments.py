@@ -63,11 +63,18 @@ def qualities(data: Data, rows: np.ndarray) -> tuple[dict[str, np.ndarray], np.n
 
     Returns:
         quality -> uint8, shape (m, side, side, 3); and the m rows, a part of `rows`.
+
+    Raises:
+        UserError: of the works of some part, none has a low-quality copy.
     """
     high = pixels(data)
     side = high.shape[1]
     low, present = low_pixels(data, rows, side)
     kept = rows[present]
+    if not all(np.isin(kept, data.rows(part)).any() for part in set(data.works["part"].iloc[rows])):
+        raise UserError(
+            f"{data.location.folder} n'a pas de copies en basse qualité (resized/resized) : il n'y a rien à comparer."
+        )
     half = pixels(data, side // 2)[kept]
     reduced = np.stack([np.asarray(Image.fromarray(im).resize((side, side), Image.Resampling.LANCZOS)) for im in half])
     return {HIGH: high[kept], LOW: low, REDUCED: reduced}, kept
@@ -90,10 +97,6 @@ def compare_qualities(data: Data, config: Config, *, seeds: Sequence[int] = (0,)
     """
     learnt, read = data.rows(TRAINING), data.rows(part)
     images, kept = qualities(data, np.concatenate([learnt, read]))
-    if not np.isin(kept, read).any() or not np.isin(kept, learnt).any():
-        raise UserError(
-            f"{data.location.folder} n'a pas de copies en basse qualité (resized/resized) : il n'y a rien à comparer."
-        )
     known, asked = np.flatnonzero(np.isin(kept, learnt)), np.flatnonzero(np.isin(kept, read))
     found = []
     for quality, shown in images.items():
@@ -354,7 +357,7 @@ def advise(artists: pd.DataFrame, varied: pd.DataFrame, *, floor: float = FLOOR)
     """Returns from how many training works on an artist is recognised at least a share `floor` of the time.
 
     Args:
-        artists: one row an artist, with `apprentissage` and `test` (works) and `rappel`.
+        artists: one row an artist, with `apprises` and `testées` (works) and `rappel`.
         varied: `summary` of `vary_works`.
         floor: recall, 0..1.
 
@@ -364,15 +367,15 @@ def advise(artists: pd.DataFrame, varied: pd.DataFrame, *, floor: float = FLOOR)
     """
     from sklearn.isotonic import IsotonicRegression
 
-    tested = artists[artists["test"] > 0].sort_values("apprentissage")
-    fit = IsotonicRegression().fit(tested["apprentissage"], tested["rappel"], sample_weight=tested["test"])
-    reached = tested["apprentissage"][fit.predict(tested["apprentissage"]) >= floor]
+    tested = artists[artists["testées"] > 0].sort_values("apprises")
+    fit = IsotonicRegression().fit(tested["apprises"], tested["rappel"], sample_weight=tested["testées"])
+    reached = tested["apprises"][fit.predict(tested["apprises"]) >= floor]
     kept = [float(number) for number, row in varied.iterrows() if row["recall"] >= floor]
     return {
         "plancher": floor,
         "entre_artistes": float(reached.min()) if len(reached) else np.nan,
         "par_retrait": min(kept, default=np.nan),
-        "sous": int((tested["apprentissage"] < reached.min()).sum()) if len(reached) else len(tested),
+        "sous": int((tested["apprises"] < reached.min()).sum()) if len(reached) else len(tested),
     }
 
 

@@ -92,7 +92,7 @@ class Profile:
 _TINY = Config(width=8, train_side=32, side=32, images_seen=32, epochs=2, batch_size=16)
 _QUICK = Config(width=24, mixed=0, images_seen=16_000, epochs=10, batch_size=32)
 PROFILES = {
-    "essai": Profile(_TINY, _TINY, (0, 100), (5, 20), 2, 20),
+    "essai": Profile(_TINY, dataclasses.replace(_TINY, kind=PLAIN, epochs=1), (0, 100), (5, 20), 2, 20),
     "rapide": Profile(
         _QUICK,
         dataclasses.replace(_QUICK, train_side=48, side=64, images_seen=6_000, epochs=4),
