@@ -398,8 +398,8 @@ def describe_confusions(probabilities: np.ndarray, labels: np.ndarray, data: Dat
     if not errors["erreurs"]:
         return told
     return (
-        f"{told} Artistes rangés par genre. Sur {errors['erreurs']} erreurs, {percent(errors['meme_genre'])} restent "
-        f"dans le genre de l'œuvre ; au hasard, {percent(errors['hasard'])}."
+        f"{told} Artistes rangés par genre ; erreurs : {errors['erreurs']}, dont {percent(errors['meme_genre'])} dans "
+        f"le genre de l'œuvre ({percent(errors['hasard'])} au hasard)."
     )
 
 
@@ -455,9 +455,9 @@ def describe_f1_against_works(table: pd.DataFrame) -> str:
     tested = _tested(table)
     linked = tested["apprises"].corr(tested["F1"], method="spearman")
     named = tested.loc[_outstanding(tested)]
-    told = " ; ".join(f"{r.artiste}, {r.apprises} œuvres, {number(r.F1, 2)}" for r in named.itertuples())
+    told = " ; ".join(f"{r.artiste}, {number(r.F1, 2)} pour {r.apprises}" for r in named.itertuples())
     return (
-        f"Nuage de {len(tested)} artistes : F1 selon le nombre d'œuvres d'apprentissage (corrélation des rangs : "
+        f"F1 selon le nombre d'œuvres d'apprentissage, un point par artiste ({len(tested)} ; corrélation des rangs : "
         f"{number(linked, 2)}). {told}."
     )
 
