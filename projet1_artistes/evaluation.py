@@ -360,7 +360,7 @@ def calibration(probabilities: np.ndarray, labels: np.ndarray, *, bins: int = BI
 
 
 def calibration_error(table: pd.DataFrame) -> float:
-    """Returns the expected calibration error of `calibration`: the mean gap (Guo et al., ICML 2017, equation 3)."""
+    """Returns the mean gap of `calibration`, its expected error (Guo et al., ICML 2017, with bins of equal width)."""
     return float(np.average((table["exactitude"] - table["confiance"]).abs(), weights=table["réponses"]))
 
 
