@@ -65,7 +65,7 @@ def transform(image: np.ndarray, side: int, random: np.random.Generator, setting
     if settings.flip and random.random() < 0.5:
         shown = shown[:, ::-1]
     if settings.light:
-        gain, shift = 1 + random.uniform(-1, 1, 2) * settings.light
+        gain, shift = (1 + random.uniform(-1, 1, 2) * settings.light).astype(np.float32)
         mean = shown.mean(axis=(0, 1), keepdims=True)
         shown = np.clip((shown - mean) * gain + mean * shift, 0, 255)
     return shown
