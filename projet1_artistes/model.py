@@ -203,7 +203,7 @@ def optimizer(config: Config) -> keras.optimizers.Optimizer:
     """Returns AdamW: the rate rises over a twentieth of the training, then falls along a cosine."""
     warm = max(1, config.steps // 20)
     schedule = keras.optimizers.schedules.CosineDecay(
-        1e-5, config.steps - warm, alpha=0.01, warmup_target=config.learning_rate, warmup_steps=warm
+        1e-5, max(1, config.steps - warm), alpha=0.01, warmup_target=config.learning_rate, warmup_steps=warm
     )
     adamw = keras.optimizers.AdamW(schedule, weight_decay=config.decay)
     adamw.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])

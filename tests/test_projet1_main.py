@@ -1,0 +1,79 @@
+"""The command that makes the reference of project 1, run whole on a handful of works that pass for real ones."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from commun import results
+from projet1_artistes import __main__, dataset, evaluation, model
+
+
+@pytest.fixture
+def gallery(tmp_path, monkeypatch):
+    """Two painters of ten works, in both qualities: one paints in red, the other in blue."""
+    root = tmp_path / "données" / dataset.NAME
+    for number, (painter, colour) in enumerate({"Ana_Rouge": (200, 60, 60), "Bé_Bleu": (60, 60, 200)}.items()):
+        for k in range(10):
+            noise = np.random.default_rng([number, k]).integers(-40, 40, (16, 16, 3))
+            pixels = np.clip(noise + colour, 0, 255).astype(np.uint8)
+            for folder, side in ((f"images/images/{painter}", 128), ("resized/resized", 64)):
+                path = root / folder / f"{painter}_{k + 1}.jpg"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC).save(path, quality=95)
+    (root / "artists.csv").write_text("id,name,paintings\n0,Ana Rouge,10\n1,Bé Bleu,12\n", encoding="utf-8")
+    monkeypatch.setenv("PROJETS_DATA", str(root.parent))
+    monkeypatch.setenv("PROJETS_TRAVAIL", str(tmp_path / "travail"))
+    reference = tmp_path / "reference"
+    for module in (__main__, model):
+        monkeypatch.setattr(module, "REFERENCE", reference)
+    monkeypatch.setattr(model.load_reference, "__defaults__", (reference,))
+    monkeypatch.setattr(model.save_reference, "__defaults__", (reference,))
+    tiny = dataclasses.replace(model.profile("essai").short, images_seen=16, epochs=1)
+    full = model.Profile(tiny, tiny, (0, 20), (2, 4), 2, 10)
+    monkeypatch.setitem(model.PROFILES, "complet", full)
+    return reference
+
+
+def test_the_command_makes_the_whole_reference_and_adds_to_it(gallery):
+    small = ["--cote", "16", "--cote-appris", "16", "--largeur", "4", "--graines-courtes", "0"]
+    assert __main__.main(["--graines", "0", "--sans-test", "--experiences", "seuil", *small]) == 0
+    assert not (gallery / "metrics.json").exists()
+    assert len(pd.read_csv(gallery / "experiences.csv")) == 2
+
+    assert __main__.main(["--graines", "0", "1", *small]) == 0
+    content = results.read_metrics(gallery / "metrics.json")
+    assert {*evaluation.LABELS, "high_minus_low_quality_accuracy", "small_artists_recall_gain"} == set(
+        content["metrics"]
+    )
+    for name in evaluation.LABELS:
+        assert len(content["metrics"][name]["per_seed"]) == 2
+    table = pd.read_csv(gallery / "experiences.csv")
+    assert set(table["experience"]) == {
+        "seuil",
+        "œuvres par artiste",
+        "traitements, petits artistes",
+        "traitements, tous",
+        "qualité",
+    }
+    assert len(pd.read_csv(gallery / "journal.csv")) == 1
+    assert (gallery / "LICENCE.md").is_file()
+
+    before = json.loads((gallery / "metrics.json").read_text(encoding="utf-8"))["metrics"]
+    assert __main__.main(["--graines", "0", "--experiences", *small]) == 0
+    after = results.read_metrics(gallery / "metrics.json")["metrics"]
+    assert after["high_minus_low_quality_accuracy"] == before["high_minus_low_quality_accuracy"]
+    assert after["test_accuracy"]["value"] == pytest.approx(before["test_accuracy"]["value"])
+    assert len(pd.read_csv(gallery / "journal.csv")) == 2
+
+
+def test_without_real_paintings_nothing_is_made(gallery, monkeypatch, capsys):
+    location = dataclasses.replace(dataset.load().location, is_real=False)
+    fake = dataclasses.replace(dataset.load(), location=location)
+    monkeypatch.setattr(dataset, "load", lambda: fake)
+    assert __main__.main([]) == 2
+    assert "PROJETS_DATA" in capsys.readouterr().err
+    assert not gallery.exists()
