@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
+import mmap
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -37,7 +39,8 @@ SPLIT_SEED = 2026
 # Near-duplicates: hashes that differ by so many bits of 63 at most, and details that are correlated so much at least.
 # Seen on the real works: those of one artist that are the same work are above .5, works of two artists below .4.
 NEAR_BITS, NEAR_CORRELATION = 14, 0.5
-CHUNK = 1024  # works compared at once with all the others
+CHUNK = 64  # works in memory at once
+COMPARED = 4_000_000  # pairs of works compared at once
 
 COLUMNS = ["path", "low", "artist", "width", "height"]
 
@@ -140,8 +143,10 @@ def key(name: str) -> str:
 
     "Albrecht Dürer", "Albrecht_Durer" and "Albrecht_DuΓòá├¬rer" (UTF-8 read as cp437, twice) have the same key.
     """
-    plain = unicodedata.normalize("NFD", repair(name))
-    plain = "".join(c for c in plain if not unicodedata.combining(c))
+    plain = name
+    if not name.isascii():
+        plain = unicodedata.normalize("NFD", repair(name))
+        plain = "".join(c for c in plain if not unicodedata.combining(c))
     return " ".join(re.split(r"[\W_]+", plain.casefold())).strip()
 
 
@@ -188,9 +193,11 @@ def index(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, list[tuple[Path, st
         else:
             problems.append((path, "fichier hors d'un dossier d'artiste : laissé de côté"))
     low = _low_copies(folder / "resized" / "resized")
+    files = {identity: _listed(folders[identity]) for identity in sorted(folders)}
+    sizes = _sizes([path for paths in files.values() for path in paths if path.suffix.lower() in SUFFIXES])
     rows, artists = [], []
-    for identity in sorted(folders):
-        found = _works(folders[identity], problems)
+    for identity, paths in files.items():
+        found = _works(paths, sizes, problems)
         if not found:
             problems.append((folders[identity][0], "aucune œuvre dans ce dossier : artiste laissé de côté"))
             continue
@@ -225,23 +232,42 @@ def read_artists(path: Path, problems: list[tuple[Path, str]]) -> dict[str, dict
     return {key(row["name"]): row for row in described.to_dict("records")}
 
 
-def _works(folders: Sequence[Path], problems: list) -> dict[str, dict]:
+def _listed(folders: Sequence[Path]) -> list[Path]:
+    return [path for folder in folders for path in sorted(folder.glob("[!.]*"), key=_natural)]
+
+
+def _sizes(paths: Sequence[Path]) -> dict[Path, tuple[int, int] | str]:
+    """Reads the headers of images: width and height, or a French reason; saved, and found again by a later call."""
+    states = [path.stat() if path.exists() else None for path in paths]  # a broken link does not exist
+    states = [(str(path), s and (s.st_size, s.st_mtime_ns)) for path, s in zip(paths, states, strict=True)]
+    saved = working_folder("entetes", PROJECT) / f"{hashlib.sha256(repr(states).encode()).hexdigest()[:16]}.json"
+    if not saved.is_file():
+        with atomic_file(saved) as temporary:
+            temporary.write_text(json.dumps([_size(path) for path in paths], ensure_ascii=False), encoding="utf-8")
+    found = json.loads(saved.read_text(encoding="utf-8"))
+    return {p: known if isinstance(known, str) else tuple(known) for p, known in zip(paths, found, strict=True)}
+
+
+def _size(path: Path) -> tuple[int, int] | str:
+    try:
+        return size(path)
+    except ValueError as error:
+        return str(error)
+
+
+def _works(paths: Sequence[Path], sizes: Mapping[Path, tuple | str], problems: list) -> dict[str, dict]:
     """Returns the works of one artist: key of the file's name -> path, width, height."""
     found: dict[str, dict] = {}
-    for folder in folders:
-        for path in sorted(folder.glob("[!.]*"), key=_natural):
-            if path.is_dir():
-                problems.append((path, "dossier inattendu : laissé de côté"))
-            elif path.suffix.lower() not in SUFFIXES:
-                problems.append((path, "n'est pas un fichier d'image : laissé de côté"))
-            elif key(path.stem) in found:
-                problems.append((path, f"même œuvre que {found[key(path.stem)]['path'].name} : laissée de côté"))
-            else:
-                try:
-                    width, height = size(path)
-                    found[key(path.stem)] = {"path": path, "width": width, "height": height}
-                except ValueError as error:
-                    problems.append((path, f"{error} : laissé de côté"))
+    for path in paths:
+        if path not in sizes or path.is_dir():
+            what = "dossier inattendu" if path.is_dir() else "n'est pas un fichier d'image"
+            problems.append((path, f"{what} : laissé de côté"))
+        elif (identity := key(path.stem)) in found:
+            problems.append((path, f"même œuvre que {found[identity]['path'].name} : laissée de côté"))
+        elif isinstance(sizes[path], str):
+            problems.append((path, f"{sizes[path]} : laissé de côté"))
+        else:
+            found[identity] = dict(zip(("path", "width", "height"), (path, *sizes[path]), strict=True))
     return found
 
 
@@ -277,10 +303,10 @@ def perceptual_hash(images: np.ndarray) -> np.ndarray:
     if side % 32:
         raise ValueError(f"the side of the images must be a multiple of 32, not {side}")
     hashes = np.empty((count, 63), bool)
-    for start in range(0, count, 256):
-        small = _grey(images[start : start + 256], 32)
+    for start in range(0, count, CHUNK):
+        small = _grey(_read(images, slice(start, start + CHUNK)), 32)
         low = fft.dctn(small, axes=(1, 2))[:, :8, :8].reshape(len(small), 64)[:, 1:]
-        hashes[start : start + 256] = low > np.median(low, axis=1, keepdims=True)
+        hashes[start : start + CHUNK] = low > np.median(low, axis=1, keepdims=True)
     return hashes
 
 
@@ -293,9 +319,13 @@ def near_duplicates(images: np.ndarray) -> np.ndarray:
     Returns:
         int64, shape (m, 2), each pair once, smaller index first.
     """
-    pairs, fine = close_pairs(perceptual_hash(images), distance=NEAR_BITS), details(images)
-    correlation = np.einsum("ij,ij->i", fine[pairs[:, 0]], fine[pairs[:, 1]])
-    return pairs[correlation >= NEAR_CORRELATION]
+    pairs = close_pairs(perceptual_hash(images), distance=NEAR_BITS)
+    same = np.zeros(len(pairs), bool)
+    for start in range(0, len(pairs), CHUNK):
+        some = pairs[start : start + CHUNK]
+        first, second = (details(_read(images, column)) for column in some.T)
+        same[start : start + CHUNK] = np.einsum("ij,ij->i", first, second) >= NEAR_CORRELATION
+    return pairs[same]
 
 
 def details(images: np.ndarray) -> np.ndarray:
@@ -309,12 +339,17 @@ def details(images: np.ndarray) -> np.ndarray:
     Returns:
         float32, shape (n, 1024), each row of mean 0 and norm 1.
     """
-    fine = np.empty((len(images), 32 * 32), np.float32)
-    for start in range(0, len(images), 256):
-        small = _grey(images[start : start + 256], 32)
-        fine[start : start + 256] = (small - ndimage.uniform_filter(small, (1, 7, 7))).reshape(len(small), -1)
+    small = _grey(images, 32)
+    fine = (small - ndimage.uniform_filter(small, (1, 7, 7))).reshape(len(small), -1)
     fine -= fine.mean(axis=1, keepdims=True)
     return fine / np.maximum(np.linalg.norm(fine, axis=1, keepdims=True), 1e-6)
+
+
+def _read(images: np.ndarray, rows: slice | np.ndarray) -> np.ndarray:
+    """Copies rows of an array; those of a file through a map of their own, whose pages leave the memory with it."""
+    if isinstance(images, np.memmap) and isinstance(images.base, mmap.mmap):
+        images = np.memmap(images.filename, images.dtype, "r", images.offset, images.shape)
+    return np.array(images[rows])
 
 
 def _grey(images: np.ndarray, side: int) -> np.ndarray:
@@ -331,8 +366,9 @@ def close_pairs(hashes: np.ndarray, *, distance: int) -> np.ndarray:
     """
     signs = np.where(hashes, np.float32(1), np.float32(-1))
     found = [np.empty((0, 2), np.int64)]
-    for start in range(0, len(signs), CHUNK):
-        agreement = signs[start : start + CHUNK] @ signs.T  # bits - 2 x distance
+    step = max(1, COMPARED // max(1, len(signs)))
+    for start in range(0, len(signs), step):
+        agreement = signs[start : start + step] @ signs.T  # bits - 2 x distance
         first, second = np.nonzero(agreement >= hashes.shape[1] - 2 * distance)
         found.append(np.stack([first + start, second], axis=1)[first + start < second])
     return np.concatenate(found)

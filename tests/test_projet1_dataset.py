@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import unicodedata
 from collections.abc import Mapping
@@ -198,10 +199,13 @@ def test_files_that_are_no_works_are_listed(root):
     whole = (folder / "Bo_Gris/Bo_Gris_3.jpg").read_bytes()
     (folder / "Ada_Bleu/Ada_Bleu_7.jpg").write_bytes(whole[: len(whole) // 2])
     (folder / "Vide").mkdir()
+    with contextlib.suppress(OSError):  # Windows may refuse links
+        (folder / "Ada_Bleu/Ada_Bleu_8.jpg").symlink_to(folder / "nulle_part.jpg")
     data = opened(root)
     assert data.artists["works"].tolist() == [4, 3]
     assert data.names == ["Ada Bleu", "Bo Gris"]
     found = dict(zip(data.problems["file"].str.removeprefix("images/images/"), data.problems["what"], strict=True))
+    assert "absent" in found.pop("Ada_Bleu/Ada_Bleu_8.jpg", "absent")
     assert set(found) == {
         "perdu.jpg",
         "Vide",
@@ -295,6 +299,23 @@ def test_no_low_quality_at_all(root):
     assert dataset.low_pixels(data, np.arange(0), 16)[1].shape == (0,)
 
 
+def test_a_file_that_changes_is_read_again(root):
+    collection(root, {"Ada_Bleu": 3})
+    assert opened(root).works["width"].tolist() == [48, 48, 48]
+    save(root / "images/images/Ada_Bleu/Ada_Bleu_2.jpg", picture(9, (70, 40)))
+    assert opened(root).works["width"].tolist() == [48, 70, 48]
+
+
+def test_a_part_of_a_file_of_pixels_is_that_part(data):
+    pixels = dataset.pixels(data)
+    assert isinstance(pixels, np.memmap)
+    hashes, fine = dataset.perceptual_hash(np.array(pixels)), dataset.details(np.array(pixels))
+    for rows in (slice(None), slice(3, 9), slice(20, None, -2)):
+        np.testing.assert_array_equal(dataset.perceptual_hash(pixels[rows]), hashes[rows])
+        np.testing.assert_allclose(dataset.details(pixels[rows]), fine[rows], atol=1e-6)
+    np.testing.assert_array_equal(dataset.near_duplicates(pixels), dataset.near_duplicates(np.array(pixels)))
+
+
 # --- Near-duplicates -------------------------------------------------------------------------------------------------
 
 
@@ -356,10 +377,10 @@ def test_details_are_correlations():
     assert np.abs(fine @ fine.T - np.eye(6)).max() < 0.5
 
 
-@pytest.mark.parametrize("chunk", [1, 3, 1000])
+@pytest.mark.parametrize("compared", [1, 60, 1000])
 @pytest.mark.parametrize("distance", [0, 5, 20, 63])
-def test_close_pairs_are_those_of_a_double_loop(monkeypatch, chunk, distance):
-    monkeypatch.setattr(dataset, "CHUNK", chunk)
+def test_close_pairs_are_those_of_a_double_loop(monkeypatch, compared, distance):
+    monkeypatch.setattr(dataset, "COMPARED", compared)
     random = np.random.default_rng(distance)
     base = random.random((6, 63)) < 0.5
     hashes = base[random.integers(0, 6, 20)] ^ (random.random((20, 63)) < 0.08)
@@ -544,6 +565,7 @@ def test_the_split_is_saved_and_found_again(root, monkeypatch):
     assert saved["part"].tolist() == first.works["part"].tolist()
     with monkeypatch.context() as patch:
         patch.setattr(dataset, "near_duplicates", lambda images: pytest.fail("computed again"))
+        patch.setattr(dataset, "size", lambda path: pytest.fail("read again"))
         pd.testing.assert_frame_equal(opened(root).works, first.works)
     save(root / "images/images/Bo_Gris/Bo_Gris_7.jpg", picture(77))
     more = opened(root)
