@@ -116,6 +116,29 @@ def comparison(
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
+def reading_advice(location: Location, reference: Mapping[str, Any] | None, *, project: str, differs: str) -> str:
+    """Says in French how to read `comparison`: real against synthetic, and what the reference is.
+
+    Args:
+        location: where the data of this run came from.
+        reference: content of `metrics.json`, or None.
+        project: whose command makes the reference.
+        differs: what else may differ in published results, in French.
+    """
+    if reference is None:
+        return f"La référence sur données réelles n'est pas encore faite : `python -m {project}` la produit."
+    made = f"La référence : {reference['split']} ; {reference['hardware']}."
+    if location.is_real:
+        return (
+            "Les trois colonnes portent sur le même jeu de données. Le budget d'entraînement, le nombre d'images de "
+            f"test et, pour les résultats publiés, {differs} peuvent différer. {made}"
+        )
+    return (
+        "Cette exécution porte sur l'**échantillon synthétique**, la référence et les résultats publiés sur les "
+        f"données réelles : les colonnes ne se comparent pas. {made}"
+    )
+
+
 def _cell(entry: Mapping | None) -> str:
     if entry is None:
         return "–"

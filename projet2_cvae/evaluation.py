@@ -591,18 +591,7 @@ def plot_least_convincing(images: np.ndarray, labels: np.ndarray, real: Real, in
 
 def reading_advice(location, reference: dict | None) -> str:
     """Says in French how to read the final table: real against synthetic, and what the reference is."""
-    if reference is None:
-        return "La référence sur données réelles n'est pas encore faite : `python -m projet2_cvae` la produit."
-    made = f"La référence : {reference['split']} ; {reference['hardware']}."
-    if location.is_real:
-        return (
-            "Les trois colonnes portent sur le même jeu de données. Le budget d'entraînement, le nombre d'images de "
-            f"test et, pour les résultats publiés, le classifieur peuvent différer. {made}"
-        )
-    return (
-        "Cette exécution porte sur l'**échantillon synthétique**, la référence et les résultats publiés sur les "
-        f"données réelles : les colonnes ne se comparent pas. {made}"
-    )
+    return results.reading_advice(location, reference, project=PROJECT, differs="le classifieur")
 
 
 def sharpness(images: np.ndarray) -> np.ndarray:
