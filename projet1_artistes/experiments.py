@@ -16,6 +16,7 @@ from PIL import Image
 
 from commun import UserError, figures, results
 from projet1_artistes import model
+from projet1_artistes.augmentation import Transforms
 from projet1_artistes.dataset import TEST, TRAINING, VALIDATION, Data, folds, low_pixels, pixels
 from projet1_artistes.model import Config
 
@@ -30,6 +31,8 @@ TREATMENTS = {
 }
 HIGH, LOW, REDUCED = "haute qualité", "basse qualité", "haute qualité réduite"
 MEASURES = {"accuracy": "exactitude", "recall": "exactitude équilibrée", "f1": "macro-F1"}
+# Qualities are compared at 128 px, for smaller pictures would hide the difference; crops keep up to full resolution.
+FULL_SIZE = {"train_side": 64, "side": 128, "transforms": Transforms(area=0.25)}
 ANSWERS = ["variant", "seed", "row", "label", "predicted", "group"]
 
 
@@ -85,7 +88,7 @@ def compare_qualities(data: Data, config: Config, *, seeds: Sequence[int] = (0,)
 
     Args:
         data: the paintings.
-        config: the network and its training; `seed` is replaced.
+        config: the network and its training; `seed` and what `FULL_SIZE` says are replaced.
         seeds: of the trainings.
         part: what is read.
 
@@ -101,7 +104,7 @@ def compare_qualities(data: Data, config: Config, *, seeds: Sequence[int] = (0,)
     found = []
     for quality, shown in images.items():
         for seed in seeds:
-            predicted = _predicted(data, shown, dataclasses.replace(config, seed=seed), known, asked, kept)
+            predicted = _predicted(data, shown, dataclasses.replace(config, seed=seed, **FULL_SIZE), known, asked, kept)
             found.append(_answers(data, quality, seed, kept[asked], predicted))
     return pd.concat(found, ignore_index=True)
 

@@ -90,17 +90,19 @@ class Profile:
 
 
 _TINY = Config(width=8, train_side=32, side=32, images_seen=32, epochs=2, batch_size=16)
-_QUICK = Config(width=24, mixed=0, images_seen=16_000, epochs=10, batch_size=32)
+_QUICK = Config(
+    width=24,
+    mixed=0,
+    transforms=Transforms(area=0.25),
+    learning_rate=4e-3,
+    images_seen=10_000,
+    epochs=10,
+    batch_size=32,
+)
+_BRIEF = dataclasses.replace(_QUICK, width=16, images_seen=2_400, epochs=2, batch_size=16)
 PROFILES = {
     "essai": Profile(_TINY, dataclasses.replace(_TINY, kind=PLAIN, epochs=1), (0, 100), (5, 20), 2, 20),
-    "rapide": Profile(
-        _QUICK,
-        dataclasses.replace(_QUICK, train_side=48, side=64, images_seen=6_000, epochs=4),
-        (0, 50, 100),
-        (5, 15, 40),
-        3,
-        200,
-    ),
+    "rapide": Profile(_QUICK, _BRIEF, (0, 100), (5, 40), 2, 200),
     "complet": Profile(
         Config(images_seen=340_000, epochs=34),
         Config(width=24, train_side=48, side=64, mixed=0, images_seen=40_000, epochs=4),
