@@ -105,7 +105,9 @@ PROFILES = {
     "rapide": Profile(_QUICK, _BRIEF, (0, 100), (5, 40), 2, 200),
     "complet": Profile(
         Config(images_seen=340_000, epochs=34),
-        Config(width=24, train_side=48, side=64, mixed=0, images_seen=40_000, epochs=4),
+        Config(
+            width=24, train_side=48, side=64, mixed=0, learning_rate=3e-3, batch_size=32, images_seen=24_000, epochs=4
+        ),
         (0, 50, 100, 200),
         (10, 40, 160),
         5,
