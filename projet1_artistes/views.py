@@ -120,7 +120,9 @@ def problems_by_reason(data: Data) -> pd.DataFrame:
     """Returns what is wrong with the files, by kind of problem: constat, fichiers (number), exemple."""
     what = data.problems["what"].str.replace(r"^même œuvre que .* : ", "même œuvre qu'un autre fichier : ", regex=True)
     grouped = data.problems["file"].groupby(what)
-    rows = [(reason, len(files), dataset.repair(files.iloc[0])) for reason, files in grouped]
+    rows = [
+        (reason, len(files), dataset.repair(files.iloc[0]).removeprefix("images/images/")) for reason, files in grouped
+    ]
     table = pd.DataFrame(rows, columns=["constat", "fichiers", "exemple"])
     return table.sort_values("fichiers", ascending=False, kind="stable", ignore_index=True)
 
@@ -171,13 +173,19 @@ def _ratios(data: Data) -> np.ndarray:
 
 
 def duplicate_groups(data: Data) -> list[np.ndarray]:
-    """Returns the rows of each group of near-duplicates: those of several artists first, then the largest."""
+    """Returns the rows of each group of near-duplicates: those of several artists first, then the most alike."""
     members = pd.Series(np.arange(len(data.works))).groupby(data.groups).indices
-    groups = [rows for rows in members.values() if len(rows) > 1]
-    return sorted(groups, key=lambda rows: (-len(set(data.labels[rows])), -len(rows), rows[0]))
+    groups, pixels = [rows for rows in members.values() if len(rows) > 1], dataset.pixels(data)
+    return sorted(groups, key=lambda rows: (len(set(data.labels[rows])) == 1, -_likeness(pixels[rows])))
 
 
-def plot_duplicates(data: Data, groups: Sequence[np.ndarray], *, columns: int = 8, most: int = 4) -> Figure:
+def _likeness(images: np.ndarray) -> float:
+    """Returns the correlation of the two images, among uint8 (n, side, side, 3), whose details are most alike."""
+    fine = dataset.details(images)
+    return float((fine @ fine.T)[np.triu_indices(len(fine), 1)].max())
+
+
+def plot_duplicates(data: Data, groups: Sequence[np.ndarray], *, columns: int = 8, most: int = 2) -> Figure:
     """Draws groups of near-duplicates one after the other, a number and a name under each work.
 
     Args:
@@ -192,7 +200,7 @@ def plot_duplicates(data: Data, groups: Sequence[np.ndarray], *, columns: int = 
     return figures.plot_grid(dataset.pixels(data)[[row for _, row in shown]], captions, columns=columns)
 
 
-def describe_duplicates(data: Data, groups: Sequence[np.ndarray], *, most: int = 4) -> str:
+def describe_duplicates(data: Data, groups: Sequence[np.ndarray], *, most: int = 2) -> str:
     """Says in French what `plot_duplicates` draws."""
     listed = (
         f"{place} ({len(rows)} œuvres), {', '.join(_title(data, row) for row in rows[:most])}"
@@ -227,7 +235,7 @@ def _title(data: Data, row: int) -> str:
 def split_counts(data: Data) -> pd.DataFrame:
     """Counts the works of each artist in each part: index class id, a column a part, in the order of `PARTS`."""
     table = pd.crosstab(data.labels, data.works["part"].to_numpy())
-    return table.reindex(index=data.artists.index, columns=list(PARTS), fill_value=0)
+    return table.reindex(index=data.artists.index, columns=list(PARTS), fill_value=0).rename_axis(columns=None)
 
 
 def split_table(data: Data) -> pd.DataFrame:
