@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageColor, ImageFilter
 
-VERSION = 2  # another number has the sample drawn again
+VERSION = 3  # another number has the sample drawn again
 
 Scene = Callable[[np.ndarray, np.ndarray], "_Sheet"]
 
@@ -486,14 +486,15 @@ def _wood(rng: np.random.Generator, width: float, height: float) -> Scene:
 
 def _face(rng: np.random.Generator, width: float, height: float) -> Scene:
     """A sitter with closed eyes, half in the light."""
-    middle, level = width * rng.uniform(0.44, 0.56), height * rng.uniform(0.38, 0.44)
-    half, tall, turn = rng.uniform(0.17, 0.21), rng.uniform(0.27, 0.32), rng.uniform(-0.3, 0.3)
-    side, hair, long = rng.choice((-1, 1)), rng.uniform(0.04, 0.36), rng.uniform(0.85, 1.5)
-    wall, folds, back, cloth = _waves(rng, 0.7), _waves(rng, 2), rng.uniform(0.2, 0.65), rng.uniform(0.25, 1)
+    middle, level = width * rng.uniform(0.3, 0.7), height * rng.uniform(0.32, 0.52)
+    half, turn = rng.uniform(0.12, 0.25), rng.uniform(-0.4, 0.4)
+    tall = half * rng.uniform(1.4, 1.7)
+    side, hair, long = rng.choice((-1, 1)), rng.uniform(0.04, 0.6), rng.uniform(0.6, 1.8)
+    wall, folds, back, cloth = _waves(rng, 0.7), _waves(rng, 2), rng.uniform(0.08, 0.85), rng.uniform(0.1, 1)
 
     def scene(x, y):
         u, v = (x - middle) / half, (y - level) / tall
-        sheet = _Sheet(back + 0.12 * wall(x, y) - 0.25 * side * (x - middle), 0.9 + 0.4 * wall(x, y), 0.2 * cloth)
+        sheet = _Sheet(back + 0.22 * wall(x, y) - 0.25 * side * (x - middle), 0.9 + 0.4 * wall(x, y), 0.2 * cloth)
         around = np.arctan2(u / half, -v / tall)
         sheet.put((u / 1.32) ** 2 + ((v + 0.12) / 1.18) ** 2 < 1, hair + 0.1 * np.cos(14 * np.hypot(u, v)), around)
         sheet.put((np.abs(u) < 1.3) & (v > 0) & (v < long), hair + 0.1 * np.cos(14 * u), math.pi / 2 - 0.2 * u)
