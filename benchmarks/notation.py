@@ -40,7 +40,7 @@ def halved(x: np.ndarray) -> np.ndarray:
 def error_map(task: str, images: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
     """Returns what `Pretext.error_map` does, in NumPy."""
     if task == "colorization":
-        return np.linalg.norm(images[..., 1:] - rebuilt, axis=-1, keepdims=True)
+        return images[..., 1:] - rebuilt
     x, y, total = images[..., 0], rebuilt[..., 0], 0.0
     for scale in range(4):
         if scale:
@@ -48,7 +48,7 @@ def error_map(task: str, images: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
         gx, gy = gradient(x), gradient(y)
         different = 1 - (2 * gx * gy + 0.01) / (gx**2 + gy**2 + 0.01)
         total = total + different.repeat(2**scale, axis=1).repeat(2**scale, axis=2)
-    return np.stack([total / 4, np.linalg.norm(images - rebuilt, axis=-1)], axis=-1)
+    return np.concatenate([total[..., None] / 4, images - rebuilt], axis=-1)
 
 
 def usual(detector: evaluation.Detector, images: np.ndarray, *, batch: int) -> dict[str, np.ndarray]:
@@ -71,10 +71,11 @@ def usual(detector: evaluation.Detector, images: np.ndarray, *, batch: int) -> d
 
 def fused(detector: evaluation.Detector, maps: dict[str, np.ndarray]) -> np.ndarray:
     """Returns the scores that error maps come to: the same code for both ways."""
-    merged = {
-        task: evaluation.merge(detector.calibrations[task].normalise(evaluation.smooth(m))) for task, m in maps.items()
+    distances = {
+        task: evaluation.smooth(detector.calibrations[task].distances(evaluation.smooth(errors)))
+        for task, errors in maps.items()
     }
-    return evaluation.image_scores(evaluation.fuse(merged))
+    return evaluation.image_scores(evaluation.fuse(distances))
 
 
 def main() -> None:
@@ -87,12 +88,13 @@ def main() -> None:
     images = dataset.read(dataset.load("bottle").train.head(options.images), side)[1]
     budget = evaluation.Profile(side, 1, 1, 1, False, False, 1, 1, 1)
     (group,) = evaluation.groups([dataset.load("bottle")], budget)
-    models = {task: model.build(c) for task, c in evaluation.configurations(group, budget).items()}
+    configs = evaluation.configurations(group, budget)
+    scorers = {task: model.Scorer(model.build(config)) for task, config in configs.items()}
     flat = {
-        task: evaluation.Calibration(*(np.full((side, side, len(m.pretext.channels)), v, "float32") for v in (0, 1)))
-        for task, m in models.items()
+        task: evaluation.calibrate(np.zeros((2, side, side, len(s.model.pretext.channels)), "float32"), aligned=True)
+        for task, s in scorers.items()
     }
-    detector = evaluation.Detector(group.datas[0].category, 0, models, flat, {})
+    detector = evaluation.Detector(group.datas[0].category, 0, scorers, flat, {})
     ways = {
         "un masque à la fois, image par image": lambda: np.concatenate([
             fused(detector, usual(detector, image[None], batch=1)) for image in images

@@ -28,8 +28,9 @@ LICENCE = """# Licence
 Les poids et les statistiques de ce dossier viennent d'un entraînement sur des images de MVTec AD (P. Bergmann,
 M. Fauser, D. Sattlegger, C. Steger, « MVTec AD », CVPR 2019), sous licence
 [CC BY-NC-SA 4.0](https://creativecommons.org/licenses/by-nc-sa/4.0/deed.fr). Ils sont distribués sous cette même
-licence : **usage non commercial**. Aucune image du jeu de données n'est ici ; `mean` et `std`, dans les fichiers .npz,
-sont des statistiques d'erreurs de reconstruction, non des images.
+licence : **usage non commercial**. Aucune image du jeu de données n'est ici ; `mean` et `whitening`, dans les fichiers
+.npz, sont des statistiques d'erreurs de reconstruction (moyenne, inverse du facteur de Cholesky de la covariance), non
+des images.
 """
 
 

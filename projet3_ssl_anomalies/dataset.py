@@ -623,16 +623,16 @@ def describe_contact_sheet(data: Data, *, columns: int = 6, types: int = 8) -> s
 def _contact_rows(data: Data, columns: int, types: int) -> list[tuple[str, pd.DataFrame, np.ndarray]]:
     """Returns the rows of the contact sheet: folder of the type, table and images, at most `columns` of each."""
     train, images = read(data.train)
-    chosen_rows = _spread(np.arange(len(train)), columns)
+    chosen_rows = spread(np.arange(len(train)), columns)
     rows = [("good", train.iloc[chosen_rows], images[chosen_rows])]
     test, images = read(data.test)
     for name in test["defect"][test["is_defect"]].value_counts().index[:types]:
-        chosen_rows = _spread(np.flatnonzero(test["defect"] == name), columns)
+        chosen_rows = spread(np.flatnonzero(test["defect"] == name), columns)
         rows.append((name, test.iloc[chosen_rows], images[chosen_rows]))
     return rows
 
 
-def _spread(rows: np.ndarray, count: int) -> np.ndarray:
+def spread(rows: np.ndarray, count: int) -> np.ndarray:
     """Returns at most `count` rows, evenly spread."""
     return rows[np.unique(np.linspace(0, len(rows) - 1, count).round().astype(int))]
 

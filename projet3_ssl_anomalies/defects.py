@@ -38,6 +38,10 @@ class Defective:
     kinds: np.ndarray
     sources: np.ndarray
 
+    def take(self, rows: np.ndarray) -> Defective:
+        """Returns the images at these indices, or where a boolean is True."""
+        return Defective(**{name: array[rows] for name, array in vars(self).items()})
+
 
 def paint(good: np.ndarray, *, each: int = 1, seed: int = 0) -> Defective:
     """Paints a defect of each kind on copies of each good image.
@@ -73,8 +77,11 @@ def _visible(image: np.ndarray, others: np.ndarray, kind: str, random: np.random
 
 
 def _blob(side: int, random: np.random.Generator) -> np.ndarray:
-    """Draws a rounded spot of 4 to 20 % of the side, somewhere in the picture, bool of shape (side, side)."""
-    radius = side * random.uniform(0.02, 0.1)
+    """Draws a rounded spot of 4 to 40 % of the side, somewhere in the picture, bool of shape (side, side).
+
+    As many are under 13 % as above: real defects range from a pinhole to a missing part.
+    """
+    radius = side * np.exp(random.uniform(np.log(0.02), np.log(0.2)))
     centre = random.uniform(0.12, 0.88, 2) * side
     y, x = np.mgrid[:side, :side]
     y, x = y - centre[0], x - centre[1]

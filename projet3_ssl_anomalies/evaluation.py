@@ -44,18 +44,17 @@ class Choices:
     """The constants of scoring. All were chosen on synthetic defects: see `ablation`.
 
     Attributes:
-        blur: standard deviation of the Gaussian that smooths error maps, in pixels of a 256-pixel image.
+        blur: standard deviation of the Gaussian that smooths errors, then their distances, in pixels of a 256-pixel
+            image.
         pool: share of the pixels, the most abnormal, whose mean is the score of the image.
-        shrink: how many images' worth of global statistics is added to those of each pixel.
-        contours: weight of the contours in a task's map, beside 1 for the colours.
+        shrink: how many images' worth of the global variances is added to the covariance of each pixel.
         weights: weight of each task in the fusion; 1 for a task that is not named.
     """
 
-    blur: float = 3.0
+    blur: float = 2.0
     pool: float = 0.001
     shrink: float = 2.0
-    contours: float = 1.0
-    weights: Mapping[str, float] = dataclasses.field(default_factory=lambda: {"inpainting": 2.0})
+    weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 CHOICES = Choices()
@@ -63,67 +62,87 @@ CHOICES = Choices()
 
 # --- Normalisation ---------------------------------------------------------------------------------------------------
 
+FLOOR = 1e-8  # variance that errors have at least: (0.005 units of CIELAB)^2
+
 
 @dataclasses.dataclass(frozen=True)
 class Calibration:
-    """What errors are on good parts: `mean` and `std` of each pixel, float32 of shape (side, side, channels)."""
+    """What errors are on good parts.
+
+    Attributes:
+        mean: of each pixel, float32 of shape (side, side, channels).
+        whitening: inverse of the Cholesky factor of the covariance of each pixel, float32 of shape (side, side,
+            channels, channels): it turns usual errors into independent ones of variance 1.
+    """
 
     mean: np.ndarray
-    std: np.ndarray
+    whitening: np.ndarray
 
-    def normalise(self, maps: np.ndarray) -> np.ndarray:
-        """Returns maps (n, side, side, channels) in standard deviations above the mean of good parts."""
-        return (maps - self.mean) / self.std
+    def distances(self, errors: np.ndarray) -> np.ndarray:
+        """Returns how unusual errors (..., side, side, channels) are, (..., side, side): about 1 on a good part.
+
+        It is the Mahalanobis distance over the square root of the number of channels.
+        """
+        white = np.einsum("hwij,...hwj->...hwi", self.whitening, errors - self.mean, optimize=True)
+        return np.sqrt(np.mean(np.square(white), axis=-1))
 
 
-def calibrate(maps: np.ndarray, *, aligned: bool, choices: Choices = CHOICES) -> Calibration:
-    """Returns the statistics of error maps of good parts, (n, side, side, channels).
+def calibrate(errors: np.ndarray, *, aligned: bool, choices: Choices = CHOICES) -> Calibration:
+    """Returns the statistics of blurred errors of good parts, (n, side, side, channels).
 
-    Those of each pixel, for aligned parts, are shrunk towards those of all pixels, then smoothed: n is small. Otherwise
-    a pixel has no meaning of its own, and all of them get the global statistics.
+    Each pixel has its own, for aligned parts; its covariance is shrunk towards the global variances, for n is small.
+    Otherwise a pixel has no meaning of its own, and all of them get the global mean and variances. The global
+    correlations are left out: those between surfaces of several colours say nothing of any of them.
     """
-    total, squares = maps.sum(axis=0, dtype="float64"), np.square(maps, dtype="float64").sum(axis=0)
-    return _statistics(total, squares, len(maps), aligned, choices)
-
-
-def left_out(maps: np.ndarray, *, aligned: bool, choices: Choices = CHOICES) -> np.ndarray:
-    """Returns maps (n, ...), n at least 2, each normalised by the statistics of the n - 1 others.
-
-    Otherwise each would weigh in its own mean, and good parts would look better than they are.
-    """
-    total, squares = maps.sum(axis=0, dtype="float64"), np.square(maps, dtype="float64").sum(axis=0)
-    return np.stack([
-        _statistics(total - m, squares - np.square(m, dtype="float64"), len(maps) - 1, aligned, choices).normalise(m)
-        for m in maps
-    ])
-
-
-def _statistics(total: np.ndarray, squares: np.ndarray, n: int, aligned: bool, choices: Choices) -> Calibration:
-    global_mean = total.mean(axis=(0, 1)) / n
-    global_variance = squares.mean(axis=(0, 1)) / n - global_mean**2
+    n, (means, squares) = len(errors), _moments(errors)
     if not aligned:
-        mean, variance = np.broadcast_to(global_mean, total.shape), np.broadcast_to(global_variance, total.shape)
-    else:
-        own = total / n
-        share = n / (n + choices.shrink)
-        mean = share * own + (1 - share) * global_mean
-        variance = share * np.maximum(squares / n - own**2, 0) + (1 - share) * global_variance
-        sigma = choices.blur * len(total) / SIDE / 2
-        mean, variance = (ndimage.gaussian_filter(a, (sigma, sigma, 0)) for a in (mean, variance))
-    return Calibration(mean.astype("float32"), np.sqrt(np.maximum(variance, 1e-12)).astype("float32"))
+        return _alike(means.mean(axis=0), squares.mean(axis=0), errors.shape[1:])
+    mean = errors.mean(axis=0, dtype="float64")
+    scatter = np.einsum("nhwi,nhwj->hwij", errors - mean, errors - mean, optimize=True)
+    everywhere = np.diag(squares.mean(axis=0) - means.mean(axis=0) ** 2)
+    return _calibration(mean, (scatter + choices.shrink * everywhere) / (n + choices.shrink))
+
+
+def left_out(errors: np.ndarray, *, aligned: bool, choices: Choices = CHOICES) -> np.ndarray:
+    """Returns the distances of errors (n, ...), n at least 2, each by the statistics of the n - 1 others: (n, h, w).
+
+    Otherwise each would weigh in its own mean, and good parts would look better than they are. For aligned parts, the
+    distance to the others is known from the one to all (Sherman and Morrison, 1950), the global variances being those
+    of all of them.
+    """
+    n, shape = len(errors), errors.shape[1:]
+    if not aligned:
+        moments = _moments(errors)
+        sums = [moment.sum(axis=0) for moment in moments]
+        others = ([(total - m[row]) / (n - 1) for total, m in zip(sums, moments, strict=True)] for row in range(n))
+        return np.stack([_alike(*o, shape).distances(error) for o, error in zip(others, errors, strict=True)])
+    found = calibrate(errors, aligned=True, choices=choices).distances(errors).astype("float64")
+    weight, ratio = n + choices.shrink, n / (n - 1)
+    part = shape[-1] * found**2 / weight
+    return (found * ratio * np.sqrt((1 - 1 / weight) / np.maximum(1 - ratio * part, 1e-6))).astype("float32")
+
+
+def _moments(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the mean of each channel of each image, and that of its squares, both of shape (n, channels)."""
+    return errors.mean(axis=(1, 2), dtype="float64"), np.square(errors, dtype="float64").mean(axis=(1, 2))
+
+
+def _alike(mean: np.ndarray, square: np.ndarray, shape: tuple[int, ...]) -> Calibration:
+    """Returns the calibration where all pixels have the same statistics, given for each channel."""
+    return _calibration(np.broadcast_to(mean, shape), np.diag(square - mean**2))
+
+
+def _calibration(mean: np.ndarray, covariance: np.ndarray) -> Calibration:
+    """Returns the calibration of a mean (side, side, channels) and of a covariance, of each pixel or of all of them."""
+    whitening = np.linalg.inv(np.linalg.cholesky(covariance + FLOOR * np.eye(mean.shape[-1])))
+    whitening = np.broadcast_to(whitening, (*mean.shape, mean.shape[-1]))
+    return Calibration(mean.astype("float32"), whitening.astype("float32"))
 
 
 def smooth(maps: np.ndarray, choices: Choices = CHOICES) -> np.ndarray:
-    """Returns error maps (n, side, side, channels) blurred as `choices` says."""
+    """Returns maps (n, side, side) or (n, side, side, channels) blurred as `choices` says."""
     sigma = choices.blur * maps.shape[1] / SIDE
-    return np.stack([ndimage.gaussian_filter(m, (sigma, sigma, 0)) for m in maps])
-
-
-def merge(maps: np.ndarray, choices: Choices = CHOICES) -> np.ndarray:
-    """Returns the map of a task, (n, side, side): the weighted mean of its normalised channels, colours last."""
-    weights = np.full(maps.shape[-1], choices.contours, "float32")
-    weights[-1] = 1
-    return maps @ (weights / weights.sum())
+    return np.stack([ndimage.gaussian_filter(m, (sigma, sigma, 0)[: m.ndim]) for m in maps])
 
 
 def fuse(maps: Mapping[str, np.ndarray], choices: Choices = CHOICES) -> np.ndarray:
@@ -191,7 +210,7 @@ class Group:
 
     Attributes:
         datas: the categories, all real or all synthetic.
-        good: their good training images, one category after another.
+        good: their good training images, one category after another; `good.kinds` are indices in `datas`.
     """
 
     datas: tuple[Data, ...]
@@ -199,7 +218,7 @@ class Group:
 
     @property
     def owner(self) -> np.ndarray:
-        """Index in `datas` of the category of each image, shape (n,)."""
+        """Index in `datas` of the category of each image, shape (n,); notebook 02 reads it."""
         return self.good.kinds
 
     @property
@@ -291,7 +310,7 @@ def unseen(group: Group, budget: Profile, *, seed: int = 0, title: str = "") -> 
         seed: of the folds and of the trainings.
         title: shown with the progress; nothing is shown if empty.
     """
-    fold = folds(group.owner, budget.folds, seed=seed)
+    fold = folds(group.good.kinds, budget.folds, seed=seed)
     rows = np.concatenate([np.flatnonzero(fold == f) for f in range(budget.folds)])
     painted = _painted(group, rows, budget.painted, seed)
     good, defective, seconds = {}, {}, 0.0
@@ -304,15 +323,15 @@ def unseen(group: Group, budget: Profile, *, seed: int = 0, title: str = "") -> 
             run = model.train(config, group.good.take(fold != f))
             seconds += run.metrics["seconds"]
             scorer = Scorer(run.model)
-            good_maps.append(_maps(scorer, group.good.images[fold == f], group.owner[fold == f]))
+            good_maps.append(_maps(scorer, group.good.images[fold == f], group.good.kinds[fold == f]))
             mine = fold[rows][painted.sources] == f
-            defective_maps.append(_maps(scorer, painted.images[mine], group.owner[rows][painted.sources[mine]]))
+            defective_maps.append(_maps(scorer, painted.images[mine], group.good.kinds[rows][painted.sources[mine]]))
         good[task] = np.concatenate(good_maps)
         order = np.argsort(fold[rows][painted.sources], kind="stable")  # of the painted images, fold after fold
         defective[task] = np.concatenate(defective_maps)[np.argsort(order)]
     if slot:
         slot.text(f"{title} : {len(rows)} bonnes pièces jugées par des modèles qui ne les ont pas vues.")
-    return Unseen(good, group.owner[rows], defective, painted, seconds)
+    return Unseen(good, group.good.kinds[rows], defective, painted, seconds)
 
 
 def _maps(scorer: Scorer, images: np.ndarray, kinds: np.ndarray) -> np.ndarray:
@@ -327,8 +346,8 @@ def _painted(group: Group, rows: np.ndarray, count: int, seed: int) -> defects.D
     """Paints defects on `count` held-out images of each category."""
     parts = []
     for category in range(len(group.datas)):
-        mine = np.flatnonzero(group.owner[rows] == category)
-        chosen = mine[np.unique(np.linspace(0, len(mine) - 1, count).round().astype(int))]  # spread over the folds
+        mine = np.flatnonzero(group.good.kinds[rows] == category)
+        chosen = dataset.spread(mine, count)  # over the folds
         part = defects.paint(group.good.images[rows[chosen]], seed=seed)
         parts.append(dataclasses.replace(part, sources=chosen[part.sources]))
     fields = (field.name for field in dataclasses.fields(defects.Defective))
@@ -345,7 +364,7 @@ class Detector:
     Attributes:
         category: what it judges.
         kind: index of the category in the models.
-        models: task -> trained model.
+        scorers: task -> scorer of the trained model; categories that share models share them too.
         calibrations: task -> statistics of good parts.
         good_scores: task, and `FUSED` -> scores of good parts by models that did not see them, shape (n,).
         choices: constants of scoring.
@@ -354,11 +373,16 @@ class Detector:
 
     category: Category
     kind: int
-    models: dict[str, model.Reconstructor]
+    scorers: dict[str, Scorer]
     calibrations: dict[str, Calibration]
     good_scores: dict[str, np.ndarray]
     choices: Choices = CHOICES
     seconds: float = 0.0
+
+    @property
+    def models(self) -> dict[str, model.Reconstructor]:
+        """The trained models: task -> model."""
+        return {task: scorer.model for task, scorer in self.scorers.items()}
 
     @property
     def side(self) -> int:
@@ -368,9 +392,9 @@ class Detector:
     def maps(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Returns the normalised maps of uint8 images (n, side, side, 3): task, `FUSED` -> float32 (n, side, side)."""
         maps = {}
-        for task, trained in self.models.items():
-            errors = smooth(model.error_maps(_scorer(trained), images, self.kind), self.choices)
-            maps[task] = merge(self.calibrations[task].normalise(errors), self.choices)
+        for task, scorer in self.scorers.items():
+            errors = smooth(model.error_maps(scorer, images, self.kind), self.choices)
+            maps[task] = smooth(self.calibrations[task].distances(errors), self.choices)
         return {**maps, FUSED: fuse(maps, self.choices)}
 
     def threshold(self, rate: float = FALSE_ALARMS, *, task: str = FUSED) -> float:
@@ -380,13 +404,6 @@ class Detector:
             UserError: the good parts are too few for such a rate.
         """
         return metrics.false_alarm_threshold(self.good_scores[task], rate)
-
-
-def _scorer(trained: model.Reconstructor) -> Scorer:
-    """Returns the scorer of a model, made once: compiling it takes a second."""
-    if not hasattr(trained, "scorer"):
-        object.__setattr__(trained, "scorer", Scorer(trained))
-    return trained.scorer
 
 
 def final_runs(group: Group, budget: Profile, *, seed: int = 0, title: str = "") -> dict[str, training.Run]:
@@ -399,7 +416,9 @@ def final_runs(group: Group, budget: Profile, *, seed: int = 0, title: str = "")
 
 def watched(group: Group) -> Good:
     """Returns the first good image of each category of a group."""
-    return group.good.take(np.array([np.flatnonzero(group.owner == index)[0] for index in range(len(group.datas))]))
+    return group.good.take(
+        np.array([np.flatnonzero(group.good.kinds == index)[0] for index in range(len(group.datas))])
+    )
 
 
 def detectors(
@@ -416,7 +435,7 @@ def detectors(
         title: shown with the progress; nothing is shown if empty.
     """
     runs = final_runs(group, budget, seed=seed, title=title)
-    models = {task: run.model for task, run in runs.items()}
+    scorers = {task: Scorer(run.model) for task, run in runs.items()}
     seconds = held.seconds + sum(run.metrics["seconds"] for run in runs.values())
     found = []
     for index, data in enumerate(group.datas):
@@ -424,7 +443,7 @@ def detectors(
         aligned = data.category.aligned
         calibrations = {t: calibrate(maps, aligned=aligned, choices=choices) for t, maps in errors.items()}
         scores = _good_scores(errors, aligned, choices)
-        found.append(Detector(data.category, index, models, calibrations, scores, choices, seconds))
+        found.append(Detector(data.category, index, scorers, calibrations, scores, choices, seconds))
     return found
 
 
@@ -432,27 +451,33 @@ def steps(group: Group, held: Unseen, *, task: str = "inpainting", choices: Choi
     """Returns what leads from an image to its map: a synthetic defect of the first category of a group.
 
     Returns:
-        French name -> picture: uint8 (side, side, 3) for the image, then float32 (side, side): the error in colour of
-        `task` once blurred, its mean and its standard deviation on good parts, the normalised error, and the fusion.
+        French name -> picture: uint8 (side, side, 3) for the image, then float32 (side, side): the size of the errors
+        of `task` in colour once blurred, the mean of this size on good parts and its standard deviation, the normalised
+        error (the distance), and the fusion.
     """
     mine = held.owner == 0
     ours = np.flatnonzero(mine[held.painted.sources])
     row = max(ours, key=lambda index: held.painted.kinds[index] == "recoloured")
     maps, shown = {}, {}
     for name, errors in held.good.items():
-        calibration = calibrate(smooth(errors[mine], choices), aligned=group.datas[0].category.aligned, choices=choices)
+        good = smooth(errors[mine], choices)
         error = smooth(held.defective[name][row : row + 1], choices)
-        normalised = calibration.normalise(error)
-        maps[name] = merge(normalised, choices)
+        calibration = calibrate(good, aligned=group.datas[0].category.aligned, choices=choices)
+        maps[name] = smooth(calibration.distances(error), choices)
         if name == task:
-            shown = {"erreur": error, "moyenne": calibration.mean[None], "écart-type": calibration.std[None]}
-            shown = {title: array[0, ..., -1] for title, array in (shown | {"erreur normalisée": normalised}).items()}
+            sizes = np.linalg.norm(good[..., -3:], axis=-1)
+            shown = {"erreur": np.linalg.norm(error[0, ..., -3:], axis=-1)}
+            shown |= {
+                "moyenne": sizes.mean(axis=0),
+                "écart-type": sizes.std(axis=0),
+                "erreur normalisée": maps[name][0],
+            }
     return {"image": held.painted.images[row], **shown, "fusion": fuse(maps, choices)[0]}
 
 
 def _good_scores(errors: Mapping[str, np.ndarray], aligned: bool, choices: Choices) -> dict[str, np.ndarray]:
-    """Returns the scores of good parts, each normalised by the others, from smoothed error maps."""
-    maps = {t: merge(left_out(m, aligned=aligned, choices=choices), choices) for t, m in errors.items()}
+    """Returns the scores of good parts, each judged by the others, from smoothed errors."""
+    maps = {t: smooth(left_out(m, aligned=aligned, choices=choices), choices) for t, m in errors.items()}
     return {name: image_scores(m, choices) for name, m in {**maps, FUSED: fuse(maps, choices)}.items()}
 
 
@@ -522,7 +547,7 @@ def score_table(
     left = [f"{row.file} : {row.what}" for row in problems.itertuples()]
     if limit and len(table) > limit:
         left.append(f"{len(table) - limit} images sur {len(table)}, pour tenir dans le budget du profil")
-        table = table.iloc[np.linspace(0, len(table) - 1, limit).round().astype(int)]
+        table = table.iloc[dataset.spread(np.arange(len(table)), limit)]
     asked = list(table["path"])
     table, images = dataset.read(table, detector.side)
     kept = set(table["path"])
@@ -654,15 +679,13 @@ def variants() -> Iterator[tuple[str, str, Choices]]:
     """Yields what the ablation compares: the constant, its value as shown, and the choices, all else being equal."""
     replace = dataclasses.replace
     yield "réglages retenus", "", CHOICES
-    for blur in (0, 2, 3, 4, 6, 8, 12):
+    for blur in (0, 1, 2, 3, 4, 6):
         yield "flou (pixels)", f"{blur}", replace(CHOICES, blur=blur)
     for pool in (0.0001, 0.001, 0.003, 0.01, 0.05, 1):
         yield "part des pixels du score (%)", f"{100 * pool:g}".replace(".", ","), replace(CHOICES, pool=pool)
-    for shrink in (0, 2, 5, 20, 1e9):
-        value = f"{shrink:g}" if shrink < 1e9 else "∞"
-        yield "statistiques globales ajoutées (images)", value, replace(CHOICES, shrink=shrink)
-    for contours in (0, 0.5, 1, 2):
-        yield "poids des contours", f"{contours:g}".replace(".", ","), replace(CHOICES, contours=contours)
+    for shrink in (0.5, 2, 5, 20, 1e9):
+        value = f"{shrink:g}".replace(".", ",") if shrink < 1e9 else "∞"
+        yield "variance globale ajoutée (images)", value, replace(CHOICES, shrink=shrink)
     title = "poids des tâches (C / R / M)"
     for weights in _FUSIONS:
         label = " / ".join(f"{w:g}".replace(".", ",") for w in weights)
@@ -671,43 +694,63 @@ def variants() -> Iterator[tuple[str, str, Choices]]:
             yield title, label, replace(CHOICES, weights=chosen)
 
 
-_FUSIONS = ((1, 1, 1), (1, 2, 1), (1, 1, 0.5), (1, 2, 0.5), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 1, 1))
+_FUSIONS = ((1, 1, 1), (1, 2, 1), (1, 1, 2), (2, 1, 1), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 1, 1), (1, 0, 1))
 
 
 def ablation(group: Group, held: Unseen) -> pd.DataFrame:
     """Measures choices on synthetic defects painted on good images that the models did not see.
 
     Returns:
-        One row per category and variant: categorie, source, constante, valeur, `image` (image AUROC), one column per
-        kind of defect, `pixel` (pixel AUROC) and `pro` (AU-PRO).
+        One row per category and variant: categorie, source, constante, valeur, and `on_synthetic`.
     """
     rows = []
     for index, data in enumerate(group.datas):
         mine = held.owner == index
         ours = mine[held.painted.sources]
+        painted = held.painted.take(ours)
+        good, bad = (
+            {t: m[kept] for t, m in maps.items()} for maps, kept in ((held.good, mine), (held.defective, ours))
+        )
+        judged = {}  # the maps of good and bad images depend on the blur and the shrinkage alone
         for constant, value, choices in variants():
+            key = (choices.blur, choices.shrink)
+            if key not in judged:
+                pairs = {t: judge(good[t], bad[t], aligned=data.category.aligned, choices=choices) for t in good}
+                judged[key] = tuple({t: pair[i] for t, pair in pairs.items()} for i in (0, 1))
+            good_maps, maps = (fuse(m, choices) for m in judged[key])
             row = {"categorie": data.category.name, "source": data.source, "constante": constant, "valeur": value}
-            rows.append(row | _on_synthetic(data.category, held, mine, ours, choices))
+            rows.append(row | on_synthetic(good_maps, maps, painted, choices=choices))
     return pd.DataFrame(rows)
 
 
-def _on_synthetic(category: Category, held: Unseen, mine, ours, choices: Choices) -> dict[str, float]:
-    maps, good = {}, {}
-    for task, errors in held.good.items():
-        errors = smooth(errors[mine], choices)
-        calibration = calibrate(errors, aligned=category.aligned, choices=choices)
-        good[task] = merge(left_out(errors, aligned=category.aligned, choices=choices), choices)
-        maps[task] = merge(calibration.normalise(smooth(held.defective[task][ours], choices)), choices)
-    good_scores, scores = (image_scores(fuse(m, choices), choices) for m in (good, maps))
-    painted, kinds = held.painted.masks[ours], held.painted.kinds[ours]
-    row = {"image": _auroc(good_scores, scores)}
-    row |= {title: _auroc(good_scores, scores[kinds == kind]) for kind, title in defects.KINDS.items()}
-    fused = fuse(maps, choices)
-    return row | {"pixel": metrics.pixel_auroc(fused, painted), "pro": metrics.au_pro(fused, painted)}
+def judge(
+    good: np.ndarray, bad: np.ndarray, *, aligned: bool, choices: Choices = CHOICES
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the maps of good images, each judged by the others, and of bad ones, from the errors of a task."""
+    good, bad = smooth(good, choices), smooth(bad, choices)
+    found = calibrate(good, aligned=aligned, choices=choices).distances(bad)
+    return smooth(left_out(good, aligned=aligned, choices=choices), choices), smooth(found, choices)
 
 
-def _auroc(good: np.ndarray, bad: np.ndarray) -> float:
-    if not len(bad):
+def on_synthetic(
+    good: np.ndarray, maps: np.ndarray, painted: defects.Defective, *, choices: Choices = CHOICES
+) -> dict[str, float]:
+    """Measures maps of good images and of painted ones, (n, side, side).
+
+    Returns:
+        `image` (image AUROC), one value per kind of defect, `pixel` (pixel AUROC) and `pro` (AU-PRO), these two at the
+        side of the masks.
+    """
+    good_scores, scores = image_scores(good, choices), image_scores(maps, choices)
+    row = {"image": auroc(good_scores, scores)}
+    row |= {title: auroc(good_scores, scores[painted.kinds == kind]) for kind, title in defects.KINDS.items()}
+    large = enlarge(maps, painted.masks.shape[1])
+    return row | {"pixel": metrics.pixel_auroc(large, painted.masks), "pro": metrics.au_pro(large, painted.masks)}
+
+
+def auroc(good: np.ndarray, bad: np.ndarray) -> float:
+    """Returns the image AUROC of scores, or NaN where it is not defined."""
+    if not len(good) or not len(bad):
         return math.nan
     return metrics.image_auroc(np.concatenate([good, bad]), np.repeat([False, True], [len(good), len(bad)]))
 
@@ -715,11 +758,14 @@ def _auroc(good: np.ndarray, bad: np.ndarray) -> float:
 # --- Reference -------------------------------------------------------------------------------------------------------
 
 
+STATISTICS = [field.name for field in dataclasses.fields(Calibration)]
+
+
 def save_detector(detector: Detector, folder: Path) -> None:
     """Writes a detector: weights and statistics as 16-bit floats, the rest in `detecteur.json`."""
     for task, trained in detector.models.items():
-        statistics = dataclasses.asdict(detector.calibrations[task])
-        light = {name: array.astype("float16") for name, array in statistics.items()}
+        calibration = detector.calibrations[task]
+        light = {name: _light(getattr(calibration, name)) for name in STATISTICS}
         training.save_weights(folder / task, trained, trained.config, **light)
     content = {
         "category": dataclasses.asdict(detector.category),
@@ -729,6 +775,12 @@ def save_detector(detector: Detector, folder: Path) -> None:
         "good_scores": {name: [round(float(s), 4) for s in scores] for name, scores in detector.good_scores.items()},
     }
     results.write_json(folder / "detecteur.json", content)
+
+
+def _light(array: np.ndarray) -> np.ndarray:
+    """Returns an array as 16-bit floats rounded to 6 significant bits, within 1 %: compressed, they take less room."""
+    bits = array.astype("float16").view("uint16")
+    return ((bits + 16) & 0xFFE0).astype("uint16").view("float16")
 
 
 def load_detector(category: str, folder: Path | None = None) -> Detector:
@@ -752,11 +804,12 @@ def load_detector(category: str, folder: Path | None = None) -> Detector:
         choices, seconds = Choices(**content["choices"]), float(content["seconds"])
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} est illisible ({type(error).__name__}). Reprenez-le du dépôt.") from error
-    models, calibrations = {}, {}
+    scorers, calibrations = {}, {}
     for task in scores:
         if task != FUSED:
-            models[task], arrays = training.load_weights(
+            trained, arrays = training.load_weights(
                 path.parent / task, lambda c: model.build(Config(**c)), project=model.PROJECT
             )
-            calibrations[task] = Calibration(*(arrays[name].astype("float32") for name in ("mean", "std")))
-    return Detector(judged, kind, models, calibrations, scores, choices, seconds)
+            scorers[task] = Scorer(trained)
+            calibrations[task] = Calibration(*(arrays[name].astype("float32") for name in STATISTICS))
+    return Detector(judged, kind, scorers, calibrations, scores, choices, seconds)

@@ -13,6 +13,7 @@ channels that may slightly exceed it. A Euclidean distance is then a colour diff
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
@@ -22,12 +23,12 @@ import pandas as pd
 
 from commun import UserError, training  # first: it chooses the default backend of Keras
 from commun.datasets import atomic_file, working_folder
+from projet3_ssl_anomalies.dataset import PROJECT
 
 import keras  # isort: skip
 from keras import layers, ops  # isort: skip
 
 VERSION = 1
-PROJECT = "projet3_ssl_anomalies"
 SCALE = 50.0  # CIELAB units in one unit of our images
 BANK = 8  # draws of the sets of hidden pixels among which training chooses
 
@@ -187,7 +188,7 @@ def structural_difference(first, second, *, window: int = 8):
 PRETEXTS: dict[str, type[Pretext]] = {}
 
 
-class Pretext:
+class Pretext(abc.ABC):
     """A pretext task: which pixels to guess, and four verbs.
 
     A new task is a new class; its name registers it, and everything else (training, scoring, fusion, notebooks) finds
@@ -209,11 +210,11 @@ class Pretext:
     Attributes:
         name: key of the task, in English; the class is registered under it.
         title: its French name.
-        channels: French names of the channels of its error map.
+        channels: French names of the channels of its error map; the contours first, if any, then the colours.
     """
 
     name = title = ""
-    channels: tuple[str, ...] = ("contours", "couleur")
+    channels: tuple[str, ...] = ("contours", "L*", "a*", "b*")
 
     def __init_subclass__(cls) -> None:
         """Registers the task."""
@@ -230,6 +231,7 @@ class Pretext:
         """
         return np.ones((1, 1, self.config.side, self.config.side), bool)
 
+    @abc.abstractmethod
     def corrupt(self, images, base, hidden):
         """Returns what the network receives of images (n, side, side, 3).
 
@@ -238,11 +240,10 @@ class Pretext:
             base: mean good part of the category of each, same shape.
             hidden: bool of shape (n, side, side).
         """
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def network(self) -> keras.Model:
         """Returns the network, from what `corrupt` gives to the whole image; one of its layers is named "code"."""
-        raise NotImplementedError
 
     def loss(self, images, output, hidden):
         """Returns the mean loss: quadratic on the hidden pixels, structural on the whole image."""
@@ -254,19 +255,27 @@ class Pretext:
         return loss
 
     def error_map(self, images, rebuilt):
-        """Returns how much each pixel differs, shape (n, side, side, len(channels)): in contours, and in colour."""
-        return ops.concatenate([gradient_difference(images, rebuilt), colour_difference(images, rebuilt)], axis=-1)
+        """Returns how each pixel differs, shape (n, side, side, len(channels)).
+
+        Contours: how much, in 0..1. Colours: what the image has more than what was guessed, with its sign, for a guess
+        that is always too dark at some place is no anomaly: `evaluation.calibrate` subtracts what is usual.
+        """
+        return ops.concatenate([gradient_difference(images, rebuilt), images - rebuilt], axis=-1)
 
     def picture(self, images: np.ndarray, rebuilt: np.ndarray) -> np.ndarray:
         """Returns the image that an output stands for, to be shown."""
         return rebuilt
+
+    def view(self, images: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+        """Returns what the task lets see of uint8 images (n, side, side, 3), `hidden` (side, side) being grey."""
+        return np.where(hidden[..., None], np.uint8(128), images)
 
 
 class Colorization(Pretext):
     """Guesses the two chroma channels from the lightness (Zhang, Isola and Efros, ECCV 2016)."""
 
     name, title = "colorization", "colorisation"
-    channels = ("couleur",)
+    channels = ("a*", "b*")
 
     def corrupt(self, images, base, hidden):
         """Returns the lightness and the base, (n, side, side, 4)."""
@@ -281,12 +290,17 @@ class Colorization(Pretext):
         return ops.mean(colour_difference(images[..., 1:], output))
 
     def error_map(self, images, rebuilt):
-        """Returns the colour difference at equal lightness, (n, side, side, 1)."""
-        return colour_difference(images[..., 1:], rebuilt)
+        """Returns the difference of the two chroma channels, (n, side, side, 2)."""
+        return images[..., 1:] - rebuilt
 
     def picture(self, images, rebuilt):
         """Returns the lightness of the image with the colours of the output."""
         return np.concatenate([images[..., :1], rebuilt], axis=-1)
+
+    def view(self, images, hidden):
+        """Returns the lightness alone."""
+        lightness = to_lab(images)[..., :1]
+        return to_rgb(np.concatenate([lightness, np.zeros_like(lightness), np.zeros_like(lightness)], axis=-1))
 
 
 class Inpainting(Pretext):
@@ -664,11 +678,8 @@ def _padded(images: np.ndarray, batch: int) -> np.ndarray:
 
 
 def hidden_view(model: Reconstructor, images: np.ndarray) -> np.ndarray:
-    """Returns what the first member of the first set lets see of uint8 images, the rest being grey; uint8 too."""
-    lab = to_lab(images)
-    if isinstance(model.pretext, Colorization):
-        return to_rgb(np.concatenate([lab[..., :1], np.zeros_like(lab[..., 1:])], axis=-1))
-    return np.where(model.sets[0, 0][None, ..., None], np.uint8(128), images)
+    """Returns what the first member of the first set lets see of uint8 images (n, side, side, 3); uint8 too."""
+    return model.pretext.view(images, model.sets[0, 0])
 
 
 def rebuilt(model: Reconstructor, images: np.ndarray, kinds: np.ndarray, *, whole: bool = True) -> np.ndarray:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from commun import results
 from commun.figures import NBSP, number
-from projet3_ssl_anomalies import evaluation, metrics
+from projet3_ssl_anomalies import evaluation
 from projet3_ssl_anomalies.dataset import Data, defect_title
 from projet3_ssl_anomalies.evaluation import FUSED, TITLES, Scores
 from projet3_ssl_anomalies.model import PRETEXTS
@@ -147,12 +147,11 @@ def scores_by_task(scores: Scores) -> dict[str, np.ndarray]:
 def image_aurocs(scores: Scores, rows: np.ndarray | slice = slice(None)) -> dict[str, float]:
     """Returns the image AUROC of the fusion and of each task, on these rows."""
     is_defect = scores.table["is_defect"].to_numpy(bool)
-    return {name: auroc(values[rows], is_defect[rows]) for name, values in scores_by_task(scores).items()}
-
-
-def auroc(scores: np.ndarray, is_defect: np.ndarray) -> float:
-    """Returns the image AUROC, or NaN where it is not defined."""
-    return metrics.image_auroc(scores, is_defect) if is_defect.any() and not is_defect.all() else float("nan")
+    is_defect = is_defect[rows]
+    return {
+        name: evaluation.auroc(values[rows][~is_defect], values[rows][is_defect])
+        for name, values in scores_by_task(scores).items()
+    }
 
 
 def _with_interval(entry: Mapping[str, Any] | None) -> str:

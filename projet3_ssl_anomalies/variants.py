@@ -6,14 +6,13 @@ defects. These are painted once, at 256 pixels, so that every resolution is aske
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
-from projet3_ssl_anomalies import dataset, defects, evaluation, metrics, model
+from projet3_ssl_anomalies import dataset, defects, evaluation, model
 from projet3_ssl_anomalies.dataset import SIDE, Data
 from projet3_ssl_anomalies.model import Config, Good
 
@@ -86,16 +85,7 @@ def _shrunk(images: np.ndarray, side: int) -> np.ndarray:
 def _measure(
     trained, good: np.ndarray, shrunk: np.ndarray, fakes: defects.Defective, aligned: bool
 ) -> dict[str, float]:
-    scorer = model.Scorer(trained)
-    errors, bad = (evaluation.smooth(model.error_maps(scorer, images)) for images in (good, shrunk))
-    calibration = evaluation.calibrate(errors, aligned=aligned)
-    good_scores = evaluation.image_scores(evaluation.merge(evaluation.left_out(errors, aligned=aligned)))
-    maps = evaluation.merge(calibration.normalise(bad))
-    scores = evaluation.image_scores(maps)
-    labels = np.repeat([False, True], [len(good_scores), len(scores)])
-    large = evaluation.enlarge(maps)
-    return {
-        "image": metrics.image_auroc(np.concatenate([good_scores, scores]), labels) if len(scores) else math.nan,
-        "pixel": metrics.pixel_auroc(large, fakes.masks),
-        "pro": metrics.au_pro(large, fakes.masks),
-    }
+    scorer = model.Scorer(trained)  # a new one: its sets may have changed
+    errors, bad = (model.error_maps(scorer, images) for images in (good, shrunk))
+    found = evaluation.on_synthetic(*evaluation.judge(errors, bad, aligned=aligned), fakes)
+    return {name: found[name] for name in ("image", "pixel", "pro")}

@@ -19,9 +19,9 @@ from commun import figures
 from commun.figures import MARKERS, PALETTE, number
 from projet3_ssl_anomalies import metrics, model
 from projet3_ssl_anomalies.dataset import OUTLINE, SIDE, defect_title
-from projet3_ssl_anomalies.evaluation import FUSED, TITLES, Detector, Scores
+from projet3_ssl_anomalies.evaluation import FUSED, TITLES, Detector, Scores, auroc
 from projet3_ssl_anomalies.model import SCALE, Reconstructor, to_lab
-from projet3_ssl_anomalies.tables import MEASURES, ablation_table, auroc, image_aurocs, rows_by_type, scores_by_task
+from projet3_ssl_anomalies.tables import MEASURES, ablation_table, image_aurocs, rows_by_type, scores_by_task
 
 CONTOUR = "#ff2fd6"  # of the map at the threshold; the true outline has the colour of the contact sheets
 COLOURS = (PALETTE[2], *PALETTE[:2], *PALETTE[3:])  # of the fusion, then of each task
@@ -135,7 +135,8 @@ def code_separation(train_codes: np.ndarray, test_codes: np.ndarray, is_defect: 
 
     known = NearestNeighbors(n_neighbors=min(5, len(train_codes))).fit(_standardised(train_codes, train_codes))
     distances, _ = known.kneighbors(_standardised(test_codes, train_codes))
-    return auroc(distances.mean(axis=1), is_defect)
+    score = distances.mean(axis=1)
+    return auroc(score[~is_defect], score[is_defect])
 
 
 def _standardised(codes: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -321,7 +322,7 @@ def plot_gallery(scores: Scores, detector: Detector, rows: np.ndarray, *, thresh
         if found.max() > threshold:
             drawn.contour(place, place, found, levels=[threshold], colors=CONTOUR, linewidths=1.5, linestyles="--")
     bar = figure.colorbar(axes[0, 2].images[0], ax=axes, extend="max", shrink=min(1, 3 / len(rows)), aspect=25)
-    bar.set_label("écarts-types au-dessus\ndes bonnes pièces")
+    bar.set_label("écart aux bonnes pièces,\nen écarts-types")
     bar.ax.axhline(threshold, color=CONTOUR, ls="--", lw=2)
     return figure
 
@@ -404,7 +405,7 @@ def plot_steps(steps: Mapping[str, np.ndarray]) -> Figure:
 def describe_steps(steps: Mapping[str, np.ndarray]) -> str:
     """Says in French what `plot_steps` draws."""
     return (
-        "Une bonne pièce portant une tache recolorée, puis les cartes de son erreur, de la moyenne et de l'écart-type "
+        "Une bonne pièce portant un faux défaut, puis les cartes de son erreur, de la moyenne et de l'écart-type "
         "de l'erreur des bonnes pièces, de l'erreur normalisée et de la fusion. Au plus fort, l'erreur vaut "
         f"{number(steps['erreur'].max())} ; normalisée, {number(steps['erreur normalisée'].max(), 1)} écarts-types ; "
         f"fusionnée, {number(steps['fusion'].max(), 1)}."

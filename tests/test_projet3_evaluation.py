@@ -99,62 +99,90 @@ def folder(datas: tuple[Data, Data], tmp_path: Path) -> Path:
 # --- Normalisation ---------------------------------------------------------------------------------------------------
 
 
+def _mahalanobis(errors: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """By the definition, pixel after pixel; `mean` (h, w, c) and `covariance` (h, w, c, c) are those of each."""
+    found = np.empty(errors.shape[:3])
+    for n, y, x in np.ndindex(*found.shape):
+        gap = errors[n, y, x] - mean[y, x]
+        found[n, y, x] = np.sqrt(gap @ np.linalg.inv(covariance[y, x]) @ gap / len(gap))
+    return found
+
+
 def test_without_alignment_all_pixels_share_the_global_statistics() -> None:
-    maps = _maps(7)
-    found = evaluation.calibrate(maps, aligned=False)
-    assert found.mean.shape == found.std.shape == (16, 16, 2) and found.mean.dtype == np.float32
-    np.testing.assert_allclose(found.mean, np.broadcast_to(maps.mean(axis=(0, 1, 2)), (16, 16, 2)), rtol=1e-4)
-    np.testing.assert_allclose(found.std, np.broadcast_to(maps.std(axis=(0, 1, 2)), (16, 16, 2)), rtol=1e-4)
-    normal = found.normalise(maps)
-    np.testing.assert_allclose(normal.mean(axis=(0, 1, 2)), 0, atol=1e-4)
-    np.testing.assert_allclose(normal.std(axis=(0, 1, 2)), 1, rtol=1e-4)
+    errors = _maps(7)
+    found = evaluation.calibrate(errors, aligned=False)
+    assert found.mean.shape == (16, 16, 2) and found.mean.dtype == np.float32
+    np.testing.assert_allclose(found.mean, np.broadcast_to(errors.mean(axis=(0, 1, 2)), (16, 16, 2)), rtol=1e-4)
+    assert (found.whitening == found.whitening[0, 0]).all() and found.whitening.shape == (16, 16, 2, 2)
+    np.testing.assert_allclose(found.whitening[0, 0], np.diag(1 / errors.std(axis=(0, 1, 2))), rtol=1e-4)
+    assert np.square(found.distances(errors)).mean() == pytest.approx(1, rel=1e-4)
 
 
-@pytest.mark.parametrize("shrink", [0.0, 3.0, 1e9])
-def test_statistics_of_aligned_pixels_are_shrunk_towards_the_global_ones(shrink: float) -> None:
-    maps = _maps(7).astype("float64")
-    choices = dataclasses.replace(SHARP, shrink=shrink)
-    found = evaluation.calibrate(maps.astype("float32"), aligned=True, choices=choices)
-    mean = (7 * maps.mean(axis=0) + shrink * maps.mean(axis=(0, 1, 2))) / (7 + shrink)
-    variance = (7 * maps.var(axis=0) + shrink * maps.var(axis=(0, 1, 2))) / (7 + shrink)
+@pytest.mark.parametrize("shrink", [1e-3, 3.0, 1e9])
+def test_covariances_of_aligned_pixels_are_shrunk_towards_the_global_variances(shrink: float) -> None:
+    errors, choices = _maps(7), dataclasses.replace(SHARP, shrink=shrink)
+    errors[..., 1] += 0.8 * errors[..., 0]  # channels that go together
+    found = evaluation.calibrate(errors, aligned=True, choices=choices)
+    mean, gaps = errors.mean(axis=0), errors - errors.mean(axis=0)
+    scatter = (gaps[..., None] * gaps[..., None, :]).sum(axis=0)
+    covariance = (scatter + shrink * np.diag(errors.var(axis=(0, 1, 2)))) / (7 + shrink)
     np.testing.assert_allclose(found.mean, mean, rtol=1e-4)
-    np.testing.assert_allclose(found.std, np.sqrt(variance), rtol=1e-3)
-    other = evaluation.calibrate(maps.astype("float32"), aligned=False, choices=choices)
-    assert np.allclose(found.mean, other.mean, rtol=1e-4) == (shrink > 1e6)
+    other = _maps(2, seed=1)
+    np.testing.assert_allclose(found.distances(other), _mahalanobis(other, mean, covariance), rtol=2e-3)
 
 
-def test_statistics_of_aligned_pixels_are_smoothed() -> None:
-    maps = _maps(7, side=64)
-    sharp, soft = (evaluation.calibrate(maps, aligned=True, choices=Choices(blur=b)) for b in (0, 30))
-    np.testing.assert_allclose(soft.mean.mean(axis=(0, 1)), sharp.mean.mean(axis=(0, 1)), rtol=1e-4)
-    assert (soft.mean.std(axis=(0, 1)) < 0.5 * sharp.mean.std(axis=(0, 1))).all()
-    assert (np.ptp(soft.std, axis=(0, 1)) < 0.5 * np.ptp(sharp.std, axis=(0, 1))).all()
+def test_an_error_is_unusual_by_its_direction_too() -> None:
+    """Channels that always go together: one that goes alone is further than both together."""
+    random = np.random.default_rng(0)
+    common = random.normal(size=(40, 8, 8, 1))
+    errors = (common + 0.1 * random.normal(size=(40, 8, 8, 2))).astype("float32")
+    found = evaluation.calibrate(errors, aligned=True, choices=SHARP)
+    together, alone = (np.broadcast_to(np.float32(gap), (1, 8, 8, 2)) for gap in ([1, 1], [1, -1]))
+    assert (found.distances(alone) > 3 * found.distances(together)).all()
 
 
 @pytest.mark.parametrize("aligned", [True, False])
 def test_errors_that_do_not_vary_are_no_infinite_anomaly(aligned: bool) -> None:
-    maps = np.full((4, 16, 16, 1), 0.25, "float32")
-    calibration = evaluation.calibrate(maps, aligned=aligned)
-    np.testing.assert_allclose(calibration.normalise(maps), 0, atol=0.1)
-    assert (calibration.normalise(maps + 0.1) > 100).all() and np.isfinite(calibration.normalise(maps + 0.1)).all()
+    errors = np.full((4, 16, 16, 1), 0.25, "float32")
+    calibration = evaluation.calibrate(errors, aligned=aligned)
+    np.testing.assert_allclose(calibration.distances(errors), 0, atol=0.1)
+    others = calibration.distances(errors + 0.1)
+    assert (others > 100).all() and np.isfinite(others).all()
 
 
-@pytest.mark.parametrize("aligned", [True, False])
-@pytest.mark.parametrize("count", [2, 6])
-def test_left_out_normalises_each_map_by_the_others(aligned: bool, count: int) -> None:
-    maps = _maps(count)
-    found = evaluation.left_out(maps, aligned=aligned)
-    for row in range(count):
-        others = evaluation.calibrate(np.delete(maps, row, axis=0), aligned=aligned)
-        np.testing.assert_allclose(found[row], others.normalise(maps[row]), rtol=1e-2, atol=1e-3)
-    gap = np.abs(found - evaluation.calibrate(maps, aligned=aligned).normalise(maps)).max()
-    assert gap > 1e-2  # with itself, each would look better
+@pytest.mark.parametrize(
+    ("aligned", "count", "gap"), [(False, 2, 1e-3), (False, 6, 1e-3), (True, 6, 0.2), (True, 40, 0.02)]
+)
+def test_left_out_judges_each_error_by_the_others(aligned: bool, count: int, gap: float) -> None:
+    """To `gap`: the variances of all the pixels, to which those of each are shrunk, keep the image itself."""
+    errors = _maps(count)
+    found = evaluation.left_out(errors, aligned=aligned)
+    expected = np.stack([
+        evaluation.calibrate(np.delete(errors, row, axis=0), aligned=aligned).distances(errors[row])
+        for row in range(count)
+    ])
+    np.testing.assert_allclose(found, expected, rtol=gap)
+    assert found.mean() > evaluation.calibrate(errors, aligned=aligned).distances(errors).mean()
+
+
+@pytest.mark.parametrize("count", [2, 12])
+def test_left_out_is_exact_where_nothing_is_shared_between_pixels(count: int) -> None:
+    errors, choices = _maps(count, channels=1), dataclasses.replace(SHARP, shrink=0.0)
+    found = evaluation.left_out(errors, aligned=True, choices=choices)
+    assert np.isfinite(found).all()
+    if count > 2:  # of two, the other has no variance
+        others = (
+            evaluation.calibrate(np.delete(errors, row, axis=0), aligned=True, choices=choices) for row in range(count)
+        )
+        expected = [other.distances(error) for other, error in zip(others, errors, strict=True)]
+        np.testing.assert_allclose(found, expected, rtol=1e-2)
 
 
 def test_smoothing_spreads_without_adding() -> None:
     maps = _maps(3, side=32)
     found = evaluation.smooth(maps)
     assert found.shape == maps.shape and found.dtype == np.float32
+    np.testing.assert_allclose(evaluation.smooth(maps[..., 0]), found[..., 0], rtol=1e-5)
     np.testing.assert_allclose(found.mean(axis=(1, 2)), maps.mean(axis=(1, 2)), rtol=1e-4)
     assert (found.std(axis=(1, 2)) < maps.std(axis=(1, 2))).all()
     np.testing.assert_allclose(evaluation.smooth(maps, SHARP), maps)
@@ -170,16 +198,6 @@ def test_blur_is_in_pixels_of_a_256_pixel_image(side: int) -> None:
 
 
 # --- Fusion and scores -----------------------------------------------------------------------------------------------
-
-
-def test_channels_are_merged_by_weight_colours_last() -> None:
-    maps = _maps(3)
-    contours, colours = maps[..., 0], maps[..., 1]
-    for weight in (0.0, 1.0, 3.0):
-        found = evaluation.merge(maps, Choices(contours=weight))
-        assert found.dtype == np.float32
-        np.testing.assert_allclose(found, (weight * contours + colours) / (weight + 1), rtol=1e-5)
-        np.testing.assert_allclose(evaluation.merge(maps[..., 1:], Choices(contours=weight)), colours, rtol=1e-5)
 
 
 def test_tasks_are_fused_by_weight_one_by_default() -> None:
@@ -240,7 +258,7 @@ def mixed(datas: tuple[Data, Data]) -> tuple[Data, ...]:
 def test_real_and_synthetic_images_are_never_mixed(mixed: tuple[Data, ...]) -> None:
     shared = evaluation.groups(mixed, BUDGET)
     assert [[data.location.is_real for data in group.datas] for group in shared] == [[True, True], [False]]
-    assert [group.owner.tolist() for group in shared] == [[0] * 11 + [1] * 14, [0] * 11]
+    assert [group.good.kinds.tolist() for group in shared] == [[0] * 11 + [1] * 14, [0] * 11]
     alone = evaluation.groups(mixed, dataclasses.replace(BUDGET, shared=False))
     assert [group.datas for group in alone] == [(data,) for data in mixed]
     assert shared[1].title == "disque" and shared[0].title != shared[1].title
@@ -249,7 +267,7 @@ def test_real_and_synthetic_images_are_never_mixed(mixed: tuple[Data, ...]) -> N
 def test_a_group_holds_the_good_images_of_its_categories(datas: tuple[Data, Data]) -> None:
     (group,) = evaluation.groups(datas, BUDGET)
     for index, data in enumerate(datas):
-        mine = group.good.take(group.owner == index)
+        mine = group.good.take(group.good.kinds == index)
         np.testing.assert_array_equal(mine.images, dataset.read(data.train, SMALL)[1])
         assert mine.turns.tolist() == [data.category.varies] * len(data.train)
     assert evaluation.watched(group).kinds.tolist() == [0, 1]
@@ -321,12 +339,12 @@ def test_errors_are_those_of_models_that_did_not_learn_the_image(
     group = _group(datas)
     held = evaluation.unseen(group, dataclasses.replace(BUDGET, folds=folds, painted=painted))
     assert len(memories) == folds * len(PRETEXTS) and held.seconds == 2 * len(memories)
-    fold = evaluation.folds(group.owner, folds)
+    fold = evaluation.folds(group.good.kinds, folds)
     known = {image[..., 0].astype("float32").tobytes(): row for row, image in enumerate(group.good.images)}
     for task in PRETEXTS:
         rows = [known[np.ascontiguousarray(m[..., 0]).tobytes()] for m in held.good[task]]
         assert sorted(rows) == np.flatnonzero(fold >= 0).tolist()
-        assert held.owner.tolist() == group.owner[rows].tolist() == held.good[task][:, 0, 0, 1].tolist()
+        assert held.owner.tolist() == group.good.kinds[rows].tolist() == held.good[task][:, 0, 0, 1].tolist()
         np.testing.assert_array_equal(held.defective[task][..., 0], held.painted.images[..., 0])
         for maps, mask, source in zip(held.defective[task], held.painted.masks, held.painted.sources, strict=True):
             below = held.good[task][source]
@@ -395,8 +413,8 @@ def test_the_example_of_the_documentation_is_a_task_like_another(tasks: list[str
     assert tasks == ["colorization", "sharpening"] and PRETEXTS["sharpening"].__name__ == "Sharpening"
     for maps in (learnt.held.good, learnt.held.defective):
         assert {task: m.shape[1:] for task, m in maps.items()} == {
-            "colorization": (SMALL, SMALL, 1),
-            "sharpening": (SMALL, SMALL, 2),
+            "colorization": (SMALL, SMALL, 2),
+            "sharpening": (SMALL, SMALL, 4),
         }
     for detector in learnt.detectors:
         assert list(detector.models) == list(detector.calibrations) == tasks
@@ -412,8 +430,8 @@ def test_the_progress_of_a_new_task_has_its_title(
 
 
 def test_errors_of_a_fold_are_those_of_its_model(tasks: list[str], learnt: Learnt) -> None:
-    group, rows = learnt.group, np.flatnonzero(evaluation.folds(learnt.group.owner, 1) == 0)
-    assert learnt.held.owner.tolist() == group.owner[rows].tolist() == [0] * 3 + [1] * 3
+    group, rows = learnt.group, np.flatnonzero(evaluation.folds(learnt.group.good.kinds, 1) == 0)
+    assert learnt.held.owner.tolist() == group.good.kinds[rows].tolist() == [0] * 3 + [1] * 3
     config = evaluation.configurations(group, BUDGET)["colorization"]
     run = modelling.train(config, group.good.take(np.delete(np.arange(len(group.good)), rows)))
     assert not run.fresh
@@ -435,9 +453,9 @@ def test_detectors_know_their_category(learnt: Learnt) -> None:
         assert np.ptp(second.calibrations[task].mean, axis=(0, 1)).max() == 0
     good = evaluation.smooth(learnt.held.good["colorization"][3:])
     expected = [
-        evaluation.calibrate(np.delete(good, row, axis=0), aligned=False).normalise(m) for row, m in enumerate(good)
+        evaluation.calibrate(np.delete(good, row, axis=0), aligned=False).distances(m) for row, m in enumerate(good)
     ]
-    scores = evaluation.image_scores(evaluation.merge(np.stack(expected)))
+    scores = evaluation.image_scores(evaluation.smooth(np.stack(expected)))
     np.testing.assert_allclose(second.good_scores["colorization"], scores, rtol=1e-2)
 
 
@@ -623,7 +641,9 @@ def _painted_maps(datas: tuple[Data, Data]) -> tuple[Group, Unseen]:
     sources, owner = np.repeat([1, 5], 4), np.repeat([0, 1], 4)
     good = {task: _maps(8, channels=len(made.channels), seed=s) for s, (task, made) in enumerate(PRETEXTS.items())}
     bad = {task: maps[sources] + 30 * masks[..., None] for task, maps in good.items()}
-    return Group(datas, None), Unseen(good, owner, bad, defects.Defective(None, masks, kinds, sources), 0.0)
+    return Group(datas, None), Unseen(
+        good, owner, bad, defects.Defective(np.zeros((8, 16, 16, 3)), masks, kinds, sources), 0.0
+    )
 
 
 def test_ablation_measures_each_variant_on_each_category(datas: tuple[Data, Data]) -> None:
@@ -647,9 +667,8 @@ def test_ablation_of_a_kind_that_could_not_be_painted_is_unknown(
     monkeypatch.setattr(evaluation, "variants", lambda: iter([("réglages retenus", "", CHOICES)]))
     group, held = _painted_maps(datas)
     kept = held.painted.kinds != "blurred"
-    painted = defects.Defective(None, held.painted.masks[kept], held.painted.kinds[kept], held.painted.sources[kept])
     bad = {task: maps[kept] for task, maps in held.defective.items()}
-    table = evaluation.ablation(group, dataclasses.replace(held, painted=painted, defective=bad))
+    table = evaluation.ablation(group, dataclasses.replace(held, painted=held.painted.take(kept), defective=bad))
     assert len(table) == 2 and table["flouté"].isna().all() and table.drop(columns="flouté").notna().all(axis=None)
 
 

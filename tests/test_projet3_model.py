@@ -333,7 +333,8 @@ def test_colorization_errs_in_colour_only() -> None:
     pretext, images = modelling.Colorization(_config(task="colorization")), to_lab(_parts(2))
     output = images[..., 1:] + np.float32([0.3, 0.4])
     assert float(np.asarray(pretext.loss(images, output, None))) == pytest.approx(0.5, rel=1e-4)
-    np.testing.assert_allclose(np.asarray(pretext.error_map(images, output)), 0.5, rtol=1e-4)
+    expected = np.broadcast_to(np.float32([-0.3, -0.4]), output.shape)  # with their sign
+    np.testing.assert_allclose(np.asarray(pretext.error_map(images, output)), expected, rtol=1e-4)
     shown = pretext.picture(images, output)
     np.testing.assert_array_equal(shown[..., :1], images[..., :1])
     np.testing.assert_array_equal(shown[..., 1:], output)
@@ -346,7 +347,7 @@ def test_error_maps_have_the_channels_that_the_task_names(task: str) -> None:
     for output, none in ((perfect, True), (perfect[:, ::-1], False)):
         found = np.asarray(pretext.error_map(images, output))
         assert found.shape == (2, SIDE, SIDE, len(pretext.channels))
-        assert (found.max(axis=(0, 1, 2)) < 1e-3).all() == none
+        assert (np.abs(found).max(axis=(0, 1, 2)) < 1e-3).all() == none
 
 
 # --- Rebuilding and scoring ------------------------------------------------------------------------------------------

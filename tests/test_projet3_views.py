@@ -62,7 +62,7 @@ def detector() -> Detector:
     models = {task: model.build(Config(task=task, side=SIDE, width=2, kinds=3)) for task in TASKS[:2]}
     for trained in models.values():  # the three categories differ
         trained.base.assign(np.random.default_rng(0).normal(0, 0.3, trained.base.shape))
-    return Detector(CATEGORIES["bottle"], 2, models, {}, {})
+    return Detector(CATEGORIES["bottle"], 2, {task: model.Scorer(m) for task, m in models.items()}, {}, {})
 
 
 def delta_e(first: np.ndarray, second: np.ndarray) -> float:
@@ -412,5 +412,5 @@ def test_the_ablation_is_drawn_by_constant() -> None:
         assert band.get_x() < place < band.get_x() + band.get_width()
     text = views.describe_ablation(table, source="échantillon")
     blur = means[means["constante"] == "flou (pixels)"]["AUROC image"]
-    assert f"flou (pixels), de {figures.number(blur.min(), 3)} (0) à {figures.number(blur.max(), 3)} (12)" in text
+    assert f"flou (pixels), de {figures.number(blur.min(), 3)} (0) à {figures.number(blur.max(), 3)} (6)" in text
     assert f"valeur retenue : {evaluation.CHOICES.blur:g}" in text and "échantillon" in text
