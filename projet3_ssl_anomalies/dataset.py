@@ -634,7 +634,7 @@ def _contact_rows(data: Data, columns: int, types: int) -> list[tuple[str, pd.Da
 
 def spread(rows: np.ndarray, count: int) -> np.ndarray:
     """Returns at most `count` rows, evenly spread."""
-    return rows[np.unique(np.linspace(0, len(rows) - 1, count).round().astype(int))]
+    return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)]
 
 
 def plot_mask_areas(table: pd.DataFrame) -> Figure:

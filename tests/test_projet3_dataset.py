@@ -542,3 +542,14 @@ def test_real_categories(name: str, twins: int, work: Path, monkeypatch: pytest.
     assert (len(data.train), (~bad).sum(), bad.sum()) == data.category.official or "officiel" in data.notes[0]
     np.testing.assert_array_equal(dataset.masks(data.test, 64).any(axis=(1, 2)), bad)
     assert len(dataset.near_duplicates(data)) <= twins  # one toothbrush of our copy was taken twice
+
+
+@pytest.mark.parametrize(("total", "count"), [(10, 4), (10, 10), (3, 8), (5, 1), (1, 3), (0, 4)])
+def test_rows_are_spread_from_the_first_to_the_last(total: int, count: int) -> None:
+    rows = 100 + np.arange(total)
+    found = dataset.spread(rows, count)
+    assert len(found) == min(total, count) and set(found) <= set(rows)
+    gaps = np.diff(found)
+    assert (gaps > 0).all() and (len(gaps) == 0 or gaps.max() - gaps.min() <= 1)
+    if min(total, count) > 1:
+        assert found[0] == rows[0] and found[-1] == rows[-1]

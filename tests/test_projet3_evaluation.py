@@ -661,6 +661,27 @@ def test_ablation_measures_each_variant_on_each_category(datas: tuple[Data, Data
     np.testing.assert_allclose(table["image"], table[kinds].mean(axis=1))  # as many of each kind
 
 
+def test_each_variant_is_measured_with_its_own_choices(datas: tuple[Data, Data]) -> None:
+    group, held = _painted_maps(datas)
+    faint = {t: m[held.painted.sources] + 2 * held.painted.masks[..., None] for t, m in held.good.items()}
+    held = dataclasses.replace(held, defective=faint)
+    table = evaluation.ablation(group, held)
+    mine = held.owner == 1
+    ours, changed = mine[held.painted.sources], set()
+    for (_, _, choices), row in zip(
+        evaluation.variants(), table[table["categorie"] == "palet"].itertuples(), strict=True
+    ):
+        pairs = {
+            t: evaluation.judge(held.good[t][mine], held.defective[t][ours], aligned=False, choices=choices)
+            for t in held.good
+        }
+        maps = (evaluation.fuse({t: pair[i] for t, pair in pairs.items()}, choices) for i in (0, 1))
+        expected = evaluation.on_synthetic(*maps, held.painted.take(ours), choices=choices)
+        assert (row.image, row.pixel, row.pro) == pytest.approx([expected[name] for name in ("image", "pixel", "pro")])
+        changed.add(round(row.pro, 6))
+    assert len(changed) > 5
+
+
 def test_ablation_of_a_kind_that_could_not_be_painted_is_unknown(
     datas: tuple[Data, Data], monkeypatch: pytest.MonkeyPatch
 ) -> None:
