@@ -107,12 +107,10 @@ def main() -> None:
                 ours.train_on_batch(*batch)
         step = 5 * sum(len(batch[0]) for batch in still) / (time.perf_counter() - start)
     ratios = [a / b for a, b in pairs]
-    print(
-        f"Matériel : {results.hardware()} ; largeur {options.largeur}, lots de {config.batch_size}, {config.train_side} px"
-    )
-    print(
-        f"Données  : {data.location.title}, {'réelles' if data.location.is_real else 'échantillon'}, {len(rows)} œuvres"
-    )
+    settings = f"largeur {options.largeur}, lots de {config.batch_size}, {config.train_side} px"
+    source = "réelles" if data.location.is_real else "échantillon"
+    print(f"Matériel : {results.hardware()} ; {settings}")
+    print(f"Données  : {data.location.title}, {source}, {len(rows)} œuvres")
     print(f"Le nôtre : {statistics.median(a for a, _ in pairs):.0f} images/s (médiane de {options.tours})")
     print(f"Tutoriel : {statistics.median(b for _, b in pairs):.0f} images/s")
     print(f"Rapport  : {statistics.median(ratios):.2f} (de {min(ratios):.2f} à {max(ratios):.2f})")
