@@ -1,4 +1,4 @@
-"""Drawings of the residual network and of its training."""
+"""Drawings of the networks and of their training."""
 
 from __future__ import annotations
 
@@ -8,37 +8,46 @@ from matplotlib.figure import Figure
 
 from commun import figures
 from commun.figures import MARKERS, PALETTE, number, percent
-from projet1_artistes.model import STAGES, Config
+from projet1_artistes.model import PLAIN, STAGES, Config
 
 
 def stages(config: Config, classes: int) -> list[tuple[str, str]]:
-    """Returns the boxes of the residual network's drawing, in order: what each is, and the shape of what leaves it."""
-    side = config.side
+    """Returns the boxes of a network's drawing, in order: what each is, and the shape of what leaves it.
+
+    The network is the residual one or the plain one, and sees whole works (`Config.side`).
+    """
+    side, width = config.side, config.width // 2
     found = [("œuvre", f"{side}×{side}×3")]
-    side = -(-side // 2)
-    found.append(("convolution\n3×3, pas 2", f"{side}×{side}×{config.width // 2}"))
-    for stage in range(STAGES):
-        side = side if stage == 0 else -(-side // 2)
-        name = f"{config.blocks} bloc{'s' if config.blocks > 1 else ''}\nrésiduel{'s' if config.blocks > 1 else ''}"
-        found.append((f"étage {stage + 1}\n{name}", f"{side}×{side}×{config.width * 2**stage}"))
-    features = config.width * 2 ** (STAGES - 1)
-    return [*found, ("moyenne\nglobale", str(features)), ("dense", f"{classes} scores")]
+    if config.kind == PLAIN:
+        for _ in range(3):
+            side //= 2
+            found.append(("convolution\n3×3, puis\nmaximum 2×2", f"{side}×{side}×{width}"))
+            width *= 2
+        width //= 2
+    else:
+        side = -(-side // 2)
+        found.append(("convolution\n3×3, pas 2", f"{side}×{side}×{width}"))
+        blocks = "1 bloc\nrésiduel" if config.blocks == 1 else f"{config.blocks} blocs\nrésiduels"
+        for stage in range(STAGES):
+            side = -(-side // 2) if stage else side
+            width *= 2
+            found.append((f"étage {stage + 1}\n{blocks}", f"{side}×{side}×{width}"))
+    return [*found, ("moyenne\nglobale", str(width)), ("dense", f"{classes} scores")]
 
 
 def plot_stages(network, config: Config) -> Figure:
-    """Draws a residual network as a row of boxes, as high as the maps are wide; each says its shape."""
+    """Draws a network as a row of boxes, as high as the maps are wide; each says its shape."""
     boxes = stages(config, network.output_shape[-1])
     figure, axes = figures.new_figure(3.3)
     sides = [int(shape.split("×")[0]) if "×" in shape else 1 for _, shape in boxes]
     axes.set(xlim=(-0.6, len(boxes) - 0.4), ylim=(-1.15, 1.1))
-    axes.set_title(f"Le réseau résiduel : {number(network.count_params())} poids")
+    axes.set_title(f"{_title(config)} : {number(network.count_params())} poids")
     axes.axis("off")
     for x, ((name, shape), side) in enumerate(zip(boxes, sides, strict=True)):
         half = 0.12 + 0.85 * side / max(sides)
-        colour = "#d5dadf" if "conv" not in name and "étage" not in name and name != "dense" else PALETTE[0]
-        axes.add_patch(
-            mpl.patches.Rectangle((x - 0.24, -0.1 - half / 2), 0.48, half, facecolor=colour, edgecolor="#333")
-        )
+        colour = "#d5dadf" if name.startswith(("œuvre", "moyenne")) else PALETTE[0]
+        box = mpl.patches.Rectangle((x - 0.24, -0.1 - half / 2), 0.48, half, facecolor=colour, edgecolor="#333")
+        axes.add_patch(box)
         axes.text(x, 0.62, name, ha="center", va="center", fontsize=11)
         axes.text(x, -0.85, shape, ha="center", va="center", fontsize=11)
         if x + 1 < len(boxes):
@@ -49,7 +58,11 @@ def plot_stages(network, config: Config) -> Figure:
 def describe_stages(network, config: Config) -> str:
     """Says in French what `plot_stages` draws."""
     boxes = (f"{name} ({shape})".replace("\n", " ") for name, shape in stages(config, network.output_shape[-1]))
-    return f"Schéma du réseau résiduel, {number(network.count_params())} poids : {', puis '.join(boxes)}."
+    return f"Schéma. {_title(config)}, {number(network.count_params())} poids : {', puis '.join(boxes)}."
+
+
+def _title(config: Config) -> str:
+    return "Le réseau simple" if config.kind == PLAIN else "Le réseau résiduel"
 
 
 def plot_accuracy(history: pd.DataFrame) -> Figure:

@@ -215,13 +215,14 @@ def test_colour_alone_recognises_colours():
 # --- Drawings --------------------------------------------------------------------------------------------------------
 
 
-def test_the_drawing_tells_the_shapes_of_the_network():
-    config = dataclasses.replace(TINY, side=48, width=6, blocks=2)
+@pytest.mark.parametrize("kind", [RESIDUAL, PLAIN])
+def test_the_drawing_tells_the_shapes_of_the_network(kind):
+    config = dataclasses.replace(TINY, kind=kind, side=48, width=6, blocks=2)
     network = model.build(config, 7)
     boxes = diagrams.stages(config, 7)
     maps = keras.Model(network.input, network.get_layer("cartes").output)(np.zeros((1, 48, 48, 3), np.float32))
     assert boxes[-3][1] == f"{maps.shape[1]}×{maps.shape[2]}×{maps.shape[3]}"
-    assert "2 blocs" in boxes[2][0]
+    assert ("2 blocs" in boxes[2][0]) == (kind == RESIDUAL)
     alt = diagrams.describe_stages(network, config)
     assert "7 scores" in alt
     texts = [text.get_text() for text in diagrams.plot_stages(network, config).axes[0].texts]
