@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 
@@ -39,6 +39,16 @@ _ARGPARSE = {
 def french_argparse() -> None:
     """Makes argparse, whose texts have no French translation in Python's distribution, speak French."""
     argparse._ = lambda text: _ARGPARSE.get(text, text)
+
+
+def exit_code(work: Callable[[], object]) -> int:
+    """Does the work of a command and returns its exit code: 0, or 2 after a mistake of the user, told in a sentence."""
+    try:
+        work()
+    except UserError as error:
+        print(f"Erreur : {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from commun import UserError, french_argparse, results, training
+from commun import UserError, exit_code, french_argparse, results, training
 from projet1_artistes import dataset, evaluation, experiments, model
 from projet1_artistes.dataset import TEST, TRAINING, VALIDATION, Data
 from projet1_artistes.model import REFERENCE, Classifier, Config
@@ -36,18 +36,7 @@ les mêmes conditions. Aucune image du jeu de données n'est ici.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Trains the network for each seed, runs the experiments, reads the test part and writes `reference/`."""
     options = _parse(arguments)
-    try:
-        data = dataset.load()
-        if not data.location.is_real:
-            raise UserError(
-                "La référence se fait sur les données réelles : indiquez où elles sont avec PROJETS_DATA "
-                "(data/README.md dit comment les obtenir)."
-            )
-        _make(options, data)
-    except UserError as error:
-        print(f"Erreur : {error}", file=sys.stderr)
-        return 2
-    return 0
+    return exit_code(lambda: _run(options))
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -74,6 +63,16 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--experiences", nargs="*", choices=EXPERIMENTS, default=EXPERIMENTS, help=text)
     parser.add_argument("--sans-test", action="store_true", help="entraîne, sans lire la part de test")
     return parser.parse_args(arguments)
+
+
+def _run(options: argparse.Namespace) -> None:
+    data = dataset.load()
+    if not data.location.is_real:
+        raise UserError(
+            "La référence se fait sur les données réelles : indiquez où elles sont avec PROJETS_DATA "
+            "(data/README.md dit comment les obtenir)."
+        )
+    _make(options, data)
 
 
 def _make(options: argparse.Namespace, data: Data) -> None:

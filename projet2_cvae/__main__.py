@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from commun import UserError, french_argparse, results, training
+from commun import UserError, exit_code, french_argparse, results, training
 from projet2_cvae import dataset, evaluation, judge, model, selection
 
 LICENCE = """# Licence
@@ -30,18 +30,7 @@ d'apprentissage.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the study, the final, the three seeds and the measures, and writes `reference/`."""
     options = _parse(arguments)
-    try:
-        data = dataset.load()
-        if not data.location.is_real:
-            raise UserError(
-                "La référence se fait sur les données réelles : indiquez où elles sont avec PROJETS_DATA, ou "
-                "téléchargez-les (python -m atelier donnees telecharger fashion_mnist)."
-            )
-        _make(options, data)
-    except UserError as error:
-        print(f"Erreur : {error}", file=sys.stderr)
-        return 2
-    return 0
+    return exit_code(lambda: _run(options))
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -63,6 +52,16 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--graines", type=int, nargs="+", default=[0, 1, 2], help=text)
     parser.add_argument("--sans-test", action="store_true", help="s'arrête avant de lire la part de test")
     return parser.parse_args(arguments)
+
+
+def _run(options: argparse.Namespace) -> None:
+    data = dataset.load()
+    if not data.location.is_real:
+        raise UserError(
+            "La référence se fait sur les données réelles : indiquez où elles sont avec PROJETS_DATA, ou "
+            "téléchargez-les (python -m atelier donnees telecharger fashion_mnist)."
+        )
+    _make(options, data)
 
 
 def _make(options: argparse.Namespace, data: dataset.Data) -> None:

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from commun import UserError, french_argparse, results, training
+from commun import UserError, exit_code, french_argparse, results, training
 from projet3_ssl_anomalies import dataset, evaluation, model
 
 JOURNAL = ("image_auroc", "pixel_auroc", "au_pro")
@@ -37,21 +37,7 @@ des images.
 def main(arguments: Sequence[str] | None = None) -> int:
     """Trains the detectors, writes them and the ablation, then reads the test parts, once."""
     options = _parse(arguments)
-    try:
-        datas = [dataset.load(category.name) for category in dataset.chosen(options.categories)]
-        if synthetic := [data.category.name for data in datas if not data.location.is_real]:
-            raise UserError(
-                f"La référence se fait sur les données réelles, et {', '.join(synthetic)} n'en a pas ici : indiquez où "
-                "elles sont avec PROJETS_DATA, ou téléchargez-les (python -m atelier donnees telecharger mvtec_ad)."
-            )
-        for data in datas:
-            _train(data, options)
-            if not options.sans_test:
-                _measure(data)
-    except UserError as error:
-        print(f"Erreur : {error}", file=sys.stderr)
-        return 2
-    return 0
+    return exit_code(lambda: _run(options))
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -72,6 +58,19 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.add_argument(name, type=int, default=default, help=f"{text} ({default} par défaut)")
     parser.add_argument("--sans-test", action="store_true", help="s'arrête avant de lire la part de test")
     return parser.parse_args(arguments)
+
+
+def _run(options: argparse.Namespace) -> None:
+    datas = [dataset.load(category.name) for category in dataset.chosen(options.categories)]
+    if synthetic := [data.category.name for data in datas if not data.location.is_real]:
+        raise UserError(
+            f"La référence se fait sur les données réelles, et {', '.join(synthetic)} n'en a pas ici : indiquez où "
+            "elles sont avec PROJETS_DATA, ou téléchargez-les (python -m atelier donnees telecharger mvtec_ad)."
+        )
+    for data in datas:
+        _train(data, options)
+        if not options.sans_test:
+            _measure(data)
 
 
 def _train(data: dataset.Data, options: argparse.Namespace) -> None:
