@@ -23,6 +23,7 @@ class Transforms:
 
     Attributes:
         area: least share of the picture that a crop keeps, 0..1; 1 keeps it all.
+        most: largest share, 0..1. A quarter of a picture of 128 px, shown at 64, keeps all its details.
         ratio: largest ratio of the sides of a crop before it is made square again, at least 1.
         tilt: largest rotation, in degrees; half of the works stay upright.
         light: largest change of brightness and of contrast, as a share.
@@ -30,6 +31,7 @@ class Transforms:
     """
 
     area: float = 0.35
+    most: float = 1.0
     ratio: float = 1.2
     tilt: float = 7.0
     light: float = 0.1
@@ -52,7 +54,7 @@ def transform(image: np.ndarray, side: int, random: np.random.Generator, setting
         float32 in 0..255, shape (side, side, 3).
     """
     height, width = image.shape[:2]
-    share = random.uniform(settings.area, 1) ** 0.5
+    share = random.uniform(settings.area, settings.most) ** 0.5
     ratio = math.exp(random.uniform(-1, 1) * math.log(settings.ratio) / 2)
     w, h = width * min(1, share * ratio), height * min(1, share / ratio)
     angle = math.radians(random.uniform(-settings.tilt, settings.tilt)) * (random.random() < 0.5)

@@ -436,8 +436,8 @@ def plot_f1_against_works(table: pd.DataFrame) -> Figure:
     placed: list[tuple[int, float]] = []
     for row in tested.loc[_outstanding(tested)].sort_values("apprises").itertuples(index=False):
         works, f1 = row.apprises, row.F1
-        crowded = any(works < 3 * other and abs(f1 - height) < 0.06 for other, height in placed)
-        offset = (6, -11 if crowded else 4)
+        crowded = sum(works < 3 * other and abs(f1 - height) < 0.06 for other, height in placed)
+        offset = (6, 4 - 15 * crowded)
         axes.annotate(row.artiste, (works, f1), offset, textcoords="offset points", fontsize=10)
         placed.append((works, f1))
     axes.set(xscale="log", ylim=(-0.08, 1.08), xlabel="œuvres d'apprentissage (échelle logarithmique)", ylabel="F1")

@@ -31,8 +31,8 @@ TREATMENTS = {
 }
 HIGH, LOW, REDUCED = "haute qualité", "basse qualité", "haute qualité réduite"
 MEASURES = {"accuracy": "exactitude", "recall": "exactitude équilibrée", "f1": "macro-F1"}
-# Qualities are compared at 128 px, for smaller pictures would hide the difference; crops keep up to full resolution.
-FULL_SIZE = {"train_side": 64, "side": 128, "transforms": Transforms(area=0.25)}
+# Qualities are compared at 128 px, for smaller pictures would hide the difference; crops keep the same resolution.
+FULL_SIZE = {"train_side": 64, "side": 128, "transforms": Transforms(area=0.2, most=0.3)}
 ANSWERS = ["variant", "seed", "row", "label", "predicted", "group"]
 
 

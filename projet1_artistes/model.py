@@ -93,13 +93,14 @@ _TINY = Config(width=8, train_side=32, side=32, images_seen=32, epochs=2, batch_
 _QUICK = Config(
     width=24,
     mixed=0,
-    transforms=Transforms(area=0.25),
+    transforms=Transforms(area=0.2, most=0.3),
+    side=128,
     learning_rate=4e-3,
-    images_seen=10_000,
-    epochs=10,
+    images_seen=8_000,
+    epochs=8,
     batch_size=32,
 )
-_BRIEF = dataclasses.replace(_QUICK, width=16, images_seen=2_400, epochs=2, batch_size=16)
+_BRIEF = dataclasses.replace(_QUICK, width=16, images_seen=3_000, epochs=2, batch_size=16)
 PROFILES = {
     "essai": Profile(_TINY, dataclasses.replace(_TINY, kind=PLAIN, epochs=1), (0, 100), (5, 20), 2, 20),
     "rapide": Profile(_QUICK, _BRIEF, (0, 100), (5, 40), 2, 200),
