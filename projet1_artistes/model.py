@@ -71,6 +71,7 @@ class Profile:
     Attributes:
         config: the network that is judged.
         short: that of the experiments, each of which trains several.
+        quality: that of the comparison of qualities, which needs to see fine strokes.
         thresholds: values of `Config.threshold` that are compared.
         kept: numbers of works that are kept of the artists who have most.
         folds: parts into which training and validation are cut to compare treatments.
@@ -79,6 +80,7 @@ class Profile:
 
     config: Config
     short: Config
+    quality: Config
     thresholds: tuple[int, ...]
     kept: tuple[int, ...]
     folds: int
@@ -90,6 +92,7 @@ class Profile:
 
 
 _TINY = Config(width=8, train_side=32, side=32, images_seen=32, epochs=2, batch_size=16)
+_TRIAL = dataclasses.replace(_TINY, kind=PLAIN, epochs=1)
 _QUICK = Config(
     width=24,
     mixed=0,
@@ -101,14 +104,17 @@ _QUICK = Config(
     batch_size=32,
 )
 _BRIEF = dataclasses.replace(_QUICK, width=16, images_seen=3_000, epochs=2, batch_size=16)
+_LONGER = dataclasses.replace(_BRIEF, images_seen=8_000, batch_size=32)
+_SHORT = Config(
+    width=24, train_side=48, side=64, mixed=0, learning_rate=3e-3, batch_size=32, images_seen=24_000, epochs=4
+)
 PROFILES = {
-    "essai": Profile(_TINY, dataclasses.replace(_TINY, kind=PLAIN, epochs=1), (0, 100), (5, 20), 2, 20),
-    "rapide": Profile(_QUICK, _BRIEF, (0, 100), (5, 40), 2, 200),
+    "essai": Profile(_TINY, _TRIAL, _TRIAL, (0, 100), (5, 20), 2, 20),
+    "rapide": Profile(_QUICK, _BRIEF, _LONGER, (0, 100), (5, 40), 2, 200),
     "complet": Profile(
         Config(images_seen=340_000, epochs=34),
-        Config(
-            width=24, train_side=48, side=64, mixed=0, learning_rate=3e-3, batch_size=32, images_seen=24_000, epochs=4
-        ),
+        _SHORT,
+        _SHORT,
         (0, 50, 100, 200),
         (10, 40, 160),
         5,

@@ -33,7 +33,7 @@ def gallery(tmp_path, monkeypatch):
     monkeypatch.setattr(model.load_reference, "__defaults__", (reference,))
     monkeypatch.setattr(model.save_reference, "__defaults__", (reference,))
     tiny = dataclasses.replace(model.profile("essai").short, images_seen=16, epochs=1)
-    full = model.Profile(tiny, tiny, (0, 20), (2, 4), 2, 10)
+    full = model.Profile(tiny, tiny, tiny, (0, 20), (2, 4), 2, 10)
     monkeypatch.setitem(model.PROFILES, "complet", full)
     return reference
 
