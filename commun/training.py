@@ -137,20 +137,28 @@ def load_run(folder: Path) -> Run:
     return Run(model, history, metrics, folder, fresh=False)
 
 
-def save_weights(path: Path, model: keras.Model, config: Budget, **arrays: np.ndarray) -> None:
+def save_weights(path: Path, model: keras.Model, config: Budget, *, bits: int = 10, **arrays: np.ndarray) -> None:
     """Writes a model's weights as 16-bit floats, half the size of a `.keras` file, and other arrays as they are.
 
     Args:
         path: without a suffix; `.npz` takes the arrays, `.json` the configuration.
         model: trained.
         config: what builds it again.
+        bits: of the mantissa that are kept, of 10; with fewer, the file compresses better.
         arrays: what goes with the weights.
     """
-    weights = {f"w{i}": np.asarray(w).astype("float16") for i, w in enumerate(model.weights)}
+    weights = {f"w{i}": _rounded(np.asarray(w), bits) for i, w in enumerate(model.weights)}
     with atomic_file(path.with_suffix(".npz")) as temporary:
         np.savez_compressed(temporary, **weights, **arrays)
     with atomic_file(path.with_suffix(".json")) as temporary:
         temporary.write_text(_json(dataclasses.asdict(config)), encoding="utf-8")
+
+
+def _rounded(values: np.ndarray, bits: int) -> np.ndarray:
+    """Returns 16-bit floats rounded to so many bits of mantissa, 0..10."""
+    step = np.uint16(1 << (10 - bits))
+    stored = np.asarray(values, dtype="float16").view("uint16")
+    return ((stored + step // 2) // step * step).view("float16")
 
 
 def load_weights(

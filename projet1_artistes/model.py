@@ -367,7 +367,8 @@ class Classifier:
 
 def save_reference(classifier: Classifier, folder: Path = REFERENCE) -> None:
     """Writes the weights, the configuration and the names of a network."""
-    training.save_weights(folder / "modele", classifier.model, classifier.config, names=np.array(classifier.names))
+    names = np.array(classifier.names)
+    training.save_weights(folder / "modele", classifier.model, classifier.config, bits=8, names=names)
 
 
 def load_reference(folder: Path = REFERENCE) -> Classifier:

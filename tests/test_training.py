@@ -532,3 +532,16 @@ def test_show_history_draws_the_curves_with_their_description(monkeypatch):
     assert (axes.get_title(loc="left"), axes.get_ylabel()) == ("Juge", "perte (nats)")
     assert alt.startswith("Juge : 2 époques")
     assert "1,25\u00a0nats" in alt
+
+
+def test_weights_with_fewer_bits_are_close_and_lighter(tmp_path):
+    network = keras.Sequential([keras.Input((64,)), keras.layers.Dense(200)])
+    config = training.Budget()
+    training.save_weights(tmp_path / "fin", network, config)
+    training.save_weights(tmp_path / "court", network, config, bits=5)
+    found, _ = training.load_weights(tmp_path / "court", lambda entries: keras.models.clone_model(network), project="x")
+    kernel = np.asarray(network.layers[0].kernel)
+    np.testing.assert_allclose(found.layers[0].kernel, kernel, rtol=2**-5.9, atol=1e-6)
+    exact = kernel.astype("float16").astype("float32")
+    assert np.abs(np.asarray(found.layers[0].kernel) - exact).max() > 0
+    assert (tmp_path / "court.npz").stat().st_size < 0.8 * (tmp_path / "fin.npz").stat().st_size
