@@ -163,7 +163,8 @@ def _last_experiments(options: argparse.Namespace, data: Data, short: Config) ->
     seeds, entries = tuple(options.graines_courtes), {}
     if "qualite" in options.experiences:
         answers = experiments.compare_qualities(data, short, seeds=seeds, part=TEST)
-        _keep("qualité", experiments.summary(answers), short, seeds, TEST)
+        trained = dataclasses.replace(short, **experiments.FULL_SIZE)
+        _keep("qualité", experiments.summary(answers), trained, seeds, TEST)
         entries["high_minus_low_quality_accuracy"] = experiments.entry(
             answers, experiments.HIGH, experiments.LOW, measure="accuracy"
         )

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from commun import datasets, figures, results
+from projet1_artistes import dataset as paintings
+from projet1_artistes import evaluation as attribution
+from projet1_artistes import model as attributor
 from projet2_cvae import dataset, evaluation
 from projet3_ssl_anomalies import evaluation as anomalies
 from projet3_ssl_anomalies.model import PRETEXTS
@@ -108,3 +111,33 @@ def test_the_committed_detectors_give_the_committed_figures(monkeypatch, categor
     scores = anomalies.score_folder(folder, category, draws=2)
     for name in ("image_auroc", "pixel_auroc", "au_pro"):
         assert scores.metrics[name]["value"] == pytest.approx(ANOMALIES[f"{category}/fused/{name}"]["value"], abs=1e-3)
+
+
+PAINTERS = json.loads((attributor.REFERENCE / "metrics.json").read_text(encoding="utf-8"))["metrics"]
+
+
+def test_the_reference_of_project_1_names_its_metrics():
+    assert set(attribution.LABELS) <= set(PAINTERS)
+    assert len(attributor.load_reference().names) == 50
+
+
+def test_the_readme_says_how_well_painters_are_recognised():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").replace(figures.NBSP, " ")
+    for name, label in attribution.LABELS.items():
+        row = next(line for line in readme.splitlines() if line.startswith(f"| {label} |"))
+        low, high = PAINTERS[name]["ci95"]
+        expected = f"| {figures.number(PAINTERS[name]['value'])} [{figures.number(low)} ; {figures.number(high)}] |"
+        assert expected in row, name
+
+
+def test_the_committed_network_gives_the_committed_figures(monkeypatch):
+    monkeypatch.setenv("PROJETS_DATA", os.environ.get("PROJETS_DONNEES_REELLES", ""))
+    folder = datasets.find(paintings.NAME)
+    if folder is None:
+        pytest.skip("Best Artworks of All Time n'est pas sur cette machine")
+    data = paintings.open_folder(datasets.Location(folder, True, ""))
+    test = data.rows(paintings.TEST)
+    probabilities = attributor.load_reference().predict(paintings.pixels(data)[test])
+    measured = attribution.evaluate(probabilities, data.labels[test], data.groups[test], draws=2)
+    for name in attribution.LABELS:
+        assert measured[name]["value"] == pytest.approx(PAINTERS[name]["value"], abs=1e-3), name
