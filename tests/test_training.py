@@ -522,6 +522,53 @@ def test_fit_epochs_is_silent_without_a_title_and_speaks_with_one(capsys):
     assert "points" in lines[-1]
 
 
+def test_a_pass_shows_each_example_once_in_order_and_returns_means():
+    seen = []
+
+    class Spy(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.bias = self.add_weight(shape=(), initializer="zeros")
+
+        def call(self, x):
+            return x + self.bias
+
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+            return keras.ops.mean(y_pred - y)
+
+    x, y = np.arange(10, dtype="float32")[:, None], np.zeros((10, 1), "float32")
+    model = Spy()
+    model(x)
+    model.compile(keras.optimizers.SGD(0.0))
+
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, index):
+            seen.append(index)
+            return x[4 * index : 4 * index + 4], y[4 * index : 4 * index + 4]
+
+    logs = training.one_pass(model, x, y, batch_size=4)
+    assert logs["loss"] == pytest.approx(4.5)  # the last batch, smaller, weighs less
+    assert training.one_pass(model, Batches())["loss"] == pytest.approx(4.5)
+    assert sorted(set(seen)) == [0, 1, 2]
+
+
+def test_a_batch_that_cannot_be_made_stops_the_training():
+    class Broken(keras.utils.PyDataset):
+        def __len__(self):
+            return 5
+
+        def __getitem__(self, index):
+            if index == 3:
+                raise UserError("œuvre illisible")
+            return np.zeros((2, 20), "float32"), np.zeros((2, 3), "float32")
+
+    with pytest.raises(UserError, match="œuvre illisible"):
+        training.one_pass(small_model(), Broken())
+
+
 def test_show_history_draws_the_curves_with_their_description(monkeypatch):
     shown = []
     monkeypatch.setattr(figures.Slot, "figure", lambda self, figure, *, alt: shown.append((figure, alt)))
