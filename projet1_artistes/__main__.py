@@ -21,7 +21,7 @@ from projet1_artistes import dataset, evaluation, experiments, model
 from projet1_artistes.dataset import TEST, TRAINING, VALIDATION, Data
 from projet1_artistes.model import REFERENCE, Classifier, Config
 
-EXPERIMENTS = ("traitements", "qualite", "oeuvres", "seuil")
+EXPERIMENTS = ("traitements", "qualite", "oeuvres", "seuil", "tailles")
 JOURNAL = ("test_accuracy", "test_top3", "test_balanced_accuracy", "test_macro_f1")
 
 LICENCE = """# Licence
@@ -55,8 +55,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     }
     for name, (default, text) in options.items():
         parser.add_argument(name, type=int, default=default, help=f"{text} ({default} par défaut)")
-    text = "graines du réseau jugé (0 1 2 par défaut)"
-    parser.add_argument("--graines", type=int, nargs="+", default=[0, 1, 2], help=text)
+    text = "graines du réseau jugé (0 1 2 par défaut) ; aucune : celui de reference/ et ses mesures restent"
+    parser.add_argument("--graines", type=int, nargs="*", default=[0, 1, 2], help=text)
     text = "graines des expériences (0 1 2 par défaut)"
     parser.add_argument("--graines-courtes", type=int, nargs="+", default=[0, 1, 2], help=text)
     text = f"expériences à mener ({' '.join(EXPERIMENTS)} par défaut)"
@@ -101,6 +101,9 @@ def _make(options: argparse.Namespace, data: Data) -> None:
     if "seuil" in options.experiences:
         read = experiments.summary(experiments.vary_threshold(data, short, full.thresholds))
         _keep("seuil", read, short, (short.seed,), VALIDATION)
+    if "tailles" in options.experiences:
+        read = experiments.summary(experiments.vary_side(data, short))
+        _keep("taille", read, short, (short.seed,), VALIDATION)
     if not options.sans_test:
         _measure(options, data, classifiers, short, spent)
 
@@ -118,7 +121,7 @@ def _train(options: argparse.Namespace, data: Data, config: Config) -> tuple[lis
         spent += run.history["seconds"].sum()
         if seed == options.graines[0]:
             run.history.round(4).to_csv(REFERENCE / "historique.csv", index=False)
-    model.save_reference(found[0])
+            model.save_reference(found[0])
     return found, spent
 
 
@@ -129,15 +132,10 @@ def _keep(name: str, read: pd.DataFrame, config: Config, seeds: Sequence[int], p
 def _measure(options, data: Data, classifiers: list[Classifier], short: Config, spent: float) -> None:
     """Reads the test part: for each seed, and for the experiments that end there."""
     start = time.time()
-    rows, images = data.rows(TEST), dataset.pixels(data)
-    labels, groups = data.labels[rows], data.groups[rows]
-    committed = model.load_reference()
-    metrics = evaluation.evaluate(committed.predict(images[rows]), labels, groups)
-    others = [evaluation.evaluate(c.predict(images[rows]), labels, groups, draws=2) for c in classifiers]
-    for name, entry in metrics.items():
-        entry["per_seed"] = [seed[name]["value"] for seed in others]
-    previous = results.read_metrics(REFERENCE / "metrics.json")
-    metrics |= _read_before(previous) | _last_experiments(options, data, short)
+    rows = data.rows(TEST)
+    previous = results.read_metrics(REFERENCE / "metrics.json") or {"metrics": {}}
+    judged = _judge(data, classifiers, rows) if classifiers else {}
+    metrics = previous["metrics"] | judged | _last_experiments(options, data, short)
     content = {
         "dataset": "Best Artworks of All Time (copie de 7 076 œuvres, carrés de 256 px)",
         "split": f"70/15/15 par groupe de quasi-doublons, graine {dataset.SPLIT_SEED} : {len(rows)} œuvres de test ; "
@@ -146,16 +144,23 @@ def _measure(options, data: Data, classifiers: list[Classifier], short: Config, 
         "duration_s": round(spent + time.time() - start),
         "date": datetime.date.today().isoformat(),
         "command": " ".join(["python -m projet1_artistes", *sys.argv[1:]]),
-        "metrics": metrics,
     }
-    results.write_json(REFERENCE / "metrics.json", content)
-    key = training.run_key(dataclasses.asdict(committed.config), data="", version=model.VERSION)
-    results.journal(REFERENCE / "journal.csv", key, {name: metrics[name]["value"] for name in JOURNAL})
+    if not judged:  # the experiments alone: what is said of the network stays
+        content = {name: previous.get(name, value) for name, value in content.items()}
+    results.write_json(REFERENCE / "metrics.json", content | {"metrics": metrics})
+    if judged:
+        key = training.run_key(dataclasses.asdict(classifiers[0].config), data="", version=model.VERSION)
+        results.journal(REFERENCE / "journal.csv", key, {name: metrics[name]["value"] for name in JOURNAL})
 
 
-def _read_before(previous: dict | None) -> dict:
-    kept = ("high_minus_low_quality_accuracy", "small_artists_recall_gain")
-    return {name: entry for name, entry in (previous or {"metrics": {}})["metrics"].items() if name in kept}
+def _judge(data: Data, classifiers: list[Classifier], rows: np.ndarray) -> dict:
+    """Measures the committed network, and that of each seed, on works."""
+    images, labels, groups = dataset.pixels(data)[rows], data.labels[rows], data.groups[rows]
+    metrics = evaluation.evaluate(model.load_reference().predict(images), labels, groups)
+    others = [evaluation.evaluate(c.predict(images), labels, groups, draws=2) for c in classifiers]
+    for name, entry in metrics.items():
+        entry["per_seed"] = [seed[name]["value"] for seed in others]
+    return metrics
 
 
 def _last_experiments(options: argparse.Namespace, data: Data, short: Config) -> dict:

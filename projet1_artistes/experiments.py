@@ -33,6 +33,7 @@ HIGH, LOW, REDUCED = "haute qualité", "basse qualité", "haute qualité réduit
 MEASURES = {"accuracy": "exactitude", "recall": "exactitude équilibrée", "f1": "macro-F1"}
 # Qualities are compared at 128 px, for smaller pictures would hide the difference; crops keep the same resolution.
 FULL_SIZE = {"train_side": 64, "side": 128, "transforms": Transforms(area=0.2, most=0.3)}
+SIDES = (64, 96, 128)  # pixels, of whole works
 ANSWERS = ["variant", "seed", "row", "label", "predicted", "group"]
 
 
@@ -101,10 +102,11 @@ def compare_qualities(data: Data, config: Config, *, seeds: Sequence[int] = (0,)
     learnt, read = data.rows(TRAINING), data.rows(part)
     images, kept = qualities(data, np.concatenate([learnt, read]))
     known, asked = np.flatnonzero(np.isin(kept, learnt)), np.flatnonzero(np.isin(kept, read))
-    found = []
+    config = dataclasses.replace(config, **FULL_SIZE)
+    learner, found = _Learner(data, config), []
     for quality, shown in images.items():
         for seed in seeds:
-            predicted = _predicted(data, shown, dataclasses.replace(config, seed=seed, **FULL_SIZE), known, asked, kept)
+            predicted = learner.predict(shown, dataclasses.replace(config, seed=seed), known, asked, kept)
             found.append(_answers(data, quality, seed, kept[asked], predicted))
     return pd.concat(found, ignore_index=True)
 
@@ -130,13 +132,13 @@ def vary_works(
     learnt, asked = data.rows(TRAINING), data.rows(part)
     rich = np.argsort(-np.bincount(data.labels[learnt], minlength=len(data.artists)), kind="stable")[:count]
     asked = asked[np.isin(data.labels[asked], rich)]
-    images, found = pixels(data), []
+    images, learner, found = pixels(data), _Learner(data, config), []
     for number in kept:
         random = np.random.default_rng([config.seed, number])
         rows = [learnt[~np.isin(data.labels[learnt], rich)]]
         rows += [random.permutation(learnt[data.labels[learnt] == artist])[:number] for artist in rich]
         settings = dataclasses.replace(config, threshold=0)
-        predicted = _predicted(data, images, settings, np.sort(np.concatenate(rows)), asked)
+        predicted = learner.predict(images, settings, np.sort(np.concatenate(rows)), asked)
         found.append(_answers(data, number, config.seed, asked, predicted))
     return pd.concat(found, ignore_index=True)
 
@@ -166,14 +168,14 @@ def treat(
         The answers: variant (the treatment), seed, row, label, predicted, group.
     """
     rows = np.sort(np.concatenate([data.rows(TRAINING), data.rows(VALIDATION)]))
-    images, found = pixels(data), []
+    images, learner, found = pixels(data), _Learner(data, config), []
     for seed in seeds:
         fold = folds(data.labels[rows], data.groups[rows], count, seed=seed)
         for name in names:
             settings = dataclasses.replace(config, seed=seed, **TREATMENTS[name])
             for number in range(count):
                 asked = rows[fold == number]
-                predicted = _predicted(data, images, settings, rows[fold != number], asked)
+                predicted = learner.predict(images, settings, rows[fold != number], asked)
                 found.append(_answers(data, name, seed, asked, predicted))
     return pd.concat(found, ignore_index=True)
 
@@ -181,21 +183,32 @@ def treat(
 def confirm(data: Data, config: Config, names: Sequence[str], *, seeds: Sequence[int] = (0,)) -> pd.DataFrame:
     """Reads the test part once, by networks that learnt from all the rest under each of these treatments."""
     rows, asked = np.sort(np.concatenate([data.rows(TRAINING), data.rows(VALIDATION)])), data.rows(TEST)
-    images, found = pixels(data), []
+    images, learner, found = pixels(data), _Learner(data, config), []
     for seed in seeds:
         for name in names:
             settings = dataclasses.replace(config, seed=seed, **TREATMENTS[name])
-            found.append(_answers(data, name, seed, asked, _predicted(data, images, settings, rows, asked)))
+            found.append(_answers(data, name, seed, asked, learner.predict(images, settings, rows, asked)))
     return pd.concat(found, ignore_index=True)
 
 
 def vary_threshold(data: Data, config: Config, thresholds: Sequence[int]) -> pd.DataFrame:
     """Answers for the validation part by networks trained with each threshold of augmentation (`Config.threshold`)."""
     learnt, asked = data.rows(TRAINING), data.rows(VALIDATION)
-    images, found = pixels(data), []
+    images, learner, found = pixels(data), _Learner(data, config), []
     for threshold in thresholds:
-        predicted = _predicted(data, images, dataclasses.replace(config, threshold=threshold), learnt, asked)
+        predicted = learner.predict(images, dataclasses.replace(config, threshold=threshold), learnt, asked)
         found.append(_answers(data, threshold, config.seed, asked, predicted))
+    return pd.concat(found, ignore_index=True)
+
+
+def vary_side(data: Data, config: Config, sides: Sequence[int] = SIDES) -> pd.DataFrame:
+    """Answers for the validation part by networks that see works at each side; crops cover the same part of a work."""
+    learnt, asked = data.rows(TRAINING), data.rows(VALIDATION)
+    images, found = pixels(data), []
+    for side in sides:
+        settings = dataclasses.replace(config, side=side, train_side=3 * side // 4)
+        predicted = _Learner(data, settings).predict(images, settings, learnt, asked)
+        found.append(_answers(data, side, config.seed, asked, predicted))
     return pd.concat(found, ignore_index=True)
 
 
@@ -206,11 +219,20 @@ def recommended(table: pd.DataFrame, measure: str = "f1") -> int:
     return int(min(table.index[table[measure] >= table.loc[best, measure] - margin / 2]))
 
 
-def _predicted(data: Data, images, config: Config, learnt, asked, kept: np.ndarray | None = None) -> np.ndarray:
-    """Trains on some works and answers for others: predicted class ids; `kept` are the rows of `data` of `images`."""
-    labels = data.labels if kept is None else data.labels[kept]
-    run = model.train(config, images, labels, learnt, classes=len(data.artists))
-    return model.scores(run.model, images, asked, config.side).argmax(axis=1)
+class _Learner:
+    """One network, trained again for each answer: it is compiled once for a whole experiment."""
+
+    def __init__(self, data: Data, config: Config) -> None:
+        self.labels, self.classes = data.labels, len(data.artists)
+        self.network = model.compiled(config, self.classes)
+
+    def predict(self, images, config: Config, learnt, asked, kept: np.ndarray | None = None) -> np.ndarray:
+        """Trains on some works and answers for others: class ids; `kept` are the rows of the data of `images`."""
+        labels = self.labels if kept is None else self.labels[kept]
+        run = model.train(config, images, labels, learnt, classes=self.classes, network=self.network)
+        if run.model is not self.network:  # found again
+            self.network.set_weights(run.model.get_weights())
+        return model.scores(self.network, images, asked, config.side).argmax(axis=1)
 
 
 def _answers(data: Data, variant, seed: int, rows: np.ndarray, predicted: np.ndarray) -> pd.DataFrame:

@@ -230,6 +230,19 @@ def compiled(config: Config, classes: int) -> keras.Model:
     return network
 
 
+def restarted(network: keras.Model, config: Config, classes: int) -> keras.Model:
+    """Gives a network the initial weights of `compiled`, and makes its optimiser forget what it did.
+
+    It must come from `compiled` with the same architecture and schedule. What TensorFlow compiled of it serves again,
+    while it spends seconds on each new network: as long as a short training.
+    """
+    keras.utils.set_random_seed(config.seed)
+    network.set_weights(build(config, classes).get_weights())
+    for variable in network.optimizer.variables:
+        variable.assign(ops.zeros_like(variable))
+    return network
+
+
 def train(
     config: Config,
     images: np.ndarray,
@@ -239,6 +252,7 @@ def train(
     *,
     classes: int,
     title: str = "",
+    network: keras.Model | None = None,
 ) -> training.Run:
     """Trains a network, or finds it again in `travail/`.
 
@@ -250,6 +264,7 @@ def train(
         validation: those on which it is measured after each epoch; none is if None.
         classes: number of artists.
         title: what is being trained, in French; nothing is displayed if empty.
+        network: what to train, by `restarted`; a new one if None. The next training of the same network changes it.
 
     Returns:
         The run; its history has `loss`, `accuracy`, `val_loss` and `val_accuracy` (the first two on transformed works).
@@ -273,14 +288,14 @@ def train(
         )
         return {"x": batches}
 
-    def measure(network: keras.Model) -> dict[str, float]:
-        logits = scores(network, images, validation, config.side)
+    def measure(learner: keras.Model) -> dict[str, float]:
+        logits = scores(learner, images, validation, config.side)
         right = logits.argmax(axis=1) == labels[validation]
         return {"val_loss": cross_entropy(logits, labels[validation]), "val_accuracy": float(right.mean())}
 
-    def fit(network: keras.Model, checkpoints: Path):
+    def fit(learner: keras.Model, checkpoints: Path):
         history = training.fit_epochs(
-            network,
+            learner,
             data,
             epochs=config.epochs,
             seed=config.seed,
@@ -293,7 +308,7 @@ def train(
 
     return training.load_or_train(
         dataclasses.asdict(config) | {"classes": classes},
-        lambda: compiled(config, classes),
+        lambda: compiled(config, classes) if network is None else restarted(network, config, classes),
         fit,
         project=PROJECT,
         data=training.fingerprint(images[rows[:: max(1, len(rows) // 64)]], labels, rows),
@@ -358,7 +373,8 @@ class Classifier:
         return np.einsum("nhwc,cn->nhw", maps, kernel[:, classes])
 
     def _features(self, pictures: np.ndarray) -> np.ndarray:
-        return self._body.predict(pictures, batch_size=64, verbose=0)
+        parts = (pictures[i : i + 64] for i in range(0, len(pictures), 64))
+        return np.concatenate([np.asarray(self._body.predict_on_batch(part)) for part in parts])
 
     @functools.cached_property
     def _body(self) -> keras.Model:

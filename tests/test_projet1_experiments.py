@@ -35,13 +35,14 @@ def trained(monkeypatch, data):
     """Replaces the training by a record of what it was given; the network always names the first artist."""
     calls = []
 
-    def train(config, images, labels, rows, validation=None, *, classes, title=""):
+    def train(config, images, labels, rows, validation=None, *, classes, title="", network=None):
         calls.append((config, np.asarray(images), labels, rows))
-        return type("Run", (), {"model": None})()
+        return type("Run", (), {"model": network})()
 
     def scores(network, images, rows, side):
         return np.tile([[1.0, 0, 0, 0]], (len(rows), 1))
 
+    monkeypatch.setattr(experiments.model, "compiled", lambda config, classes: None)
     monkeypatch.setattr(experiments.model, "train", train)
     monkeypatch.setattr(experiments.model, "scores", scores)
     monkeypatch.setattr(

@@ -54,6 +54,7 @@ def test_the_command_makes_the_whole_reference_and_adds_to_it(gallery):
     table = pd.read_csv(gallery / "experiences.csv")
     assert set(table["experience"]) == {
         "seuil",
+        "taille",
         "œuvres par artiste",
         "traitements, petits artistes",
         "traitements, tous",
@@ -61,6 +62,14 @@ def test_the_command_makes_the_whole_reference_and_adds_to_it(gallery):
     }
     assert len(pd.read_csv(gallery / "journal.csv")) == 1
     assert (gallery / "LICENCE.md").is_file()
+
+    weights = (gallery / "modele.npz").read_bytes()
+    assert __main__.main(["--graines", "--experiences", "qualite", *small]) == 0
+    alone = results.read_metrics(gallery / "metrics.json")
+    assert alone["metrics"] == content["metrics"]  # the experiment, found again, says the same
+    assert (alone["duration_s"], alone["command"]) == (content["duration_s"], content["command"])
+    assert (gallery / "modele.npz").read_bytes() == weights
+    assert len(pd.read_csv(gallery / "journal.csv")) == 1
 
     before = json.loads((gallery / "metrics.json").read_text(encoding="utf-8"))["metrics"]
     assert __main__.main(["--graines", "0", "--experiences", *small]) == 0

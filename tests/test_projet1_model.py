@@ -1,6 +1,7 @@
 """Networks, their training, what is committed of them, and colour alone."""
 
 import dataclasses
+import shutil
 
 import keras
 import numpy as np
@@ -85,6 +86,25 @@ def test_a_network_learns_and_is_found_again(workplace):
     )
     other = model.train(dataclasses.replace(config, seed=1), images, labels, rows, others, classes=3)
     assert other.fresh
+
+
+def test_a_network_trained_again_equals_a_new_one(workplace):
+    """It must forget its weights, its normalisation and what its optimiser had accumulated."""
+    images, labels = works(24)
+    config, other = (dataclasses.replace(TINY, mixed=0.5, seed=seed) for seed in (3, 8))
+    rows, first, second = np.arange(24), np.arange(16), np.arange(8, 24)
+    network = model.compiled(config, 3)
+    model.train(config, images, labels, first, classes=3, network=network)
+    again = model.train(other, images, labels, second, classes=3, network=network)
+    assert again.model is network
+    scores = model.scores(network, images, rows, 16)
+    found = model.train(other, images, labels, second, classes=3)  # what was saved
+    assert not found.fresh
+    np.testing.assert_allclose(model.scores(found.model, images, rows, 16), scores, atol=1e-5)
+    shutil.rmtree(again.folder)
+    new = model.train(other, images, labels, second, classes=3)
+    assert new.fresh
+    np.testing.assert_allclose(model.scores(new.model, images, rows, 16), scores, atol=1e-3)
 
 
 @pytest.mark.parametrize("changes", [{"weighted": True}, {"threshold": 30}, {"mixed": 1.0}, {"transforms": NONE}])
