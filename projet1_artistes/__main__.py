@@ -93,8 +93,9 @@ def _make(options: argparse.Namespace, data: Data) -> None:
     if "traitements" in options.experiences:
         answers = experiments.treat(data, short, count=options.plis, seeds=seeds)
         small = experiments.small_artists(data)
-        _keep("traitements, petits artistes", experiments.summary(answers, classes=small), short, seeds, "hors pli")
-        _keep("traitements, tous", experiments.summary(answers), short, seeds, "hors pli")
+        unseen = experiments.OUT_OF_FOLD
+        _keep("traitements, petits artistes", experiments.summary(answers, classes=small), short, seeds, unseen)
+        _keep("traitements, tous", experiments.summary(answers), short, seeds, unseen)
     if "oeuvres" in options.experiences:
         read = experiments.summary(experiments.vary_works(data, short, full.kept))
         _keep("œuvres par artiste", read, short, (short.seed,), VALIDATION)

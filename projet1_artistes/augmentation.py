@@ -68,8 +68,8 @@ def transform(image: np.ndarray, side: int, random: np.random.Generator, setting
         shown = shown[:, ::-1]
     if settings.light:
         gain, shift = (1 + random.uniform(-1, 1, 2) * settings.light).astype(np.float32)
-        mean = shown.mean(axis=(0, 1), keepdims=True)
-        shown = np.clip((shown - mean) * gain + mean * shift, 0, 255)
+        mean = shown[::4, ::4].mean(axis=(0, 1))  # of one pixel in sixteen: as good, and faster
+        shown = np.clip(shown * gain + mean * (shift - gain), 0, 255)
     return shown
 
 
@@ -81,15 +81,20 @@ def _bounding(width: float, height: float, angle: float) -> tuple[float, float]:
 def _crop(image: Image.Image, box: tuple[float, float, float, float], angle: float, side: int) -> np.ndarray:
     """Returns the rectangle of centre x, y and size w, h, tilted by `angle` (radians), as a square of this side."""
     x, y, w, h = box
-    bounds = (max(0, x - w / 2), max(0, y - h / 2), min(image.width, x + w / 2), min(image.height, y + h / 2))
-    if angle:  # first upright at its own size, so that what follows is antialiased
-        cosine, sine = math.cos(angle), math.sin(angle)
-        corners = [(dx * w / 2, dy * h / 2) for dx, dy in ((-1, -1), (-1, 1), (1, 1), (1, -1))]
-        quad = [c for dx, dy in corners for c in (x + dx * cosine - dy * sine, y + dx * sine + dy * cosine)]
-        size = (max(1, round(w)), max(1, round(h)))
-        image = image.transform(size, Image.Transform.QUAD, quad, Image.Resampling.BICUBIC)
-        bounds = (0, 0, *size)
-    return np.asarray(image.resize((side, side), Image.Resampling.BICUBIC, bounds), np.float32)
+    across, down = _bounding(w, h, angle)
+    left, top = max(0, x - across / 2), max(0, y - down / 2)
+    bounds = (left, top, min(image.width, x + across / 2), min(image.height, y + down / 2))
+    if not angle:
+        return np.asarray(image.resize((side, side), Image.Resampling.BICUBIC, bounds), np.float32)
+    # First what contains it, at the scale of the result: so that what follows is antialiased, and has few pixels.
+    size = (math.ceil(side * across / w), math.ceil(side * down / h))
+    image = image.resize(size, Image.Resampling.BICUBIC, bounds)
+    horizontal, vertical = size[0] / (bounds[2] - left), size[1] / (bounds[3] - top)
+    cosine, sine = math.cos(angle), math.sin(angle)
+    corners = [(dx * w / 2, dy * h / 2) for dx, dy in ((-1, -1), (-1, 1), (1, 1), (1, -1))]
+    turned = [(x + dx * cosine - dy * sine - left, y + dx * sine + dy * cosine - top) for dx, dy in corners]
+    quad = [c for a, b in turned for c in (a * horizontal, b * vertical)]
+    return np.asarray(image.transform((side, side), Image.Transform.QUAD, quad, Image.Resampling.BICUBIC), np.float32)
 
 
 def presented(images: np.ndarray, side: int) -> np.ndarray:

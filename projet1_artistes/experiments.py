@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -33,6 +34,8 @@ HIGH, LOW, REDUCED = "haute qualité", "basse qualité", "haute qualité réduit
 MEASURES = {"accuracy": "exactitude", "recall": "exactitude équilibrée", "f1": "macro-F1"}
 # Qualities are compared at 128 px, for smaller pictures would hide the difference; crops keep the same resolution.
 FULL_SIZE = {"train_side": 64, "side": 128, "transforms": Transforms(area=0.2, most=0.3)}
+KEPT = model.REFERENCE / "experiences.csv"
+OUT_OF_FOLD = "hors pli"
 SIDES = (64, 96, 128)  # pixels, of whole works
 ANSWERS = ["variant", "seed", "row", "label", "predicted", "group"]
 
@@ -449,6 +452,22 @@ def rows_to_keep(experiment: str, read: pd.DataFrame, config: Config, seeds: Seq
     kept.insert(0, "experience", experiment)
     about = {"part": part, "cote": config.train_side, "largeur": config.width, "images": config.images_seen}
     return kept.assign(**about, graines=" ".join(map(str, seeds)), materiel=results.hardware())
+
+
+def reference(
+    experiment: str, measures: Mapping[str, str], *, part: str = VALIDATION, path: Path = KEPT
+) -> pd.DataFrame:
+    """Returns what an experiment gave on the real paintings, as `table` shows it.
+
+    Args:
+        experiment: its name in `reference/experiences.csv`.
+        measures: see `table`.
+        part: what was read.
+        path: the file.
+    """
+    rows = pd.read_csv(path, dtype={"variante": str})
+    rows = rows[(rows["experience"] == experiment) & (rows["part"] == part)]
+    return table(rows.set_index("variante").rename_axis(None), measures)
 
 
 def keep(path, rows: pd.DataFrame) -> None:

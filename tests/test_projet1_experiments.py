@@ -252,3 +252,22 @@ def test_the_majority_and_the_answers_of_classifiers(data):
     assert list(answers) == experiments.ANSWERS
     assert set(answers.loc[answers["variant"] == "y", "predicted"]) == {2}
     assert experiments.majority(data, VALIDATION) == (data.labels[rows] == 0).mean()
+
+
+def test_the_reference_is_shown_as_the_experiment_is(tmp_path):
+    path, read = tmp_path / "experiences.csv", experiments.summary(drawn(), draws=10)
+    experiments.keep(path, experiments.rows_to_keep("seuil", read, CONFIG, (0,), VALIDATION))
+    experiments.keep(path, experiments.rows_to_keep("autre", read, CONFIG, (0,), VALIDATION))
+    experiments.keep(path, experiments.rows_to_keep("seuil", read * 0, CONFIG, (0,), TEST))
+    shown = experiments.reference("seuil", experiments.MEASURES, path=path)
+    pd.testing.assert_frame_equal(shown, experiments.table(read.round(4), experiments.MEASURES), check_names=False)
+    assert experiments.reference("absente", experiments.MEASURES, path=path).empty
+
+
+def test_every_size_covers_the_same_part_of_a_work(trained, data):
+    answers = experiments.vary_side(data, CONFIG, (32, 64))
+    assert [(config.train_side, config.side) for config, *_ in trained] == [(24, 32), (48, 64)]
+    assert list(answers["variant"].unique()) == [32, 64]
+    assert set(answers["row"]) == set(data.rows(VALIDATION))
+    for _, _, _, rows in trained:
+        assert set(rows) == set(data.rows(TRAINING))
