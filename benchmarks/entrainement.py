@@ -109,7 +109,7 @@ def main() -> None:
     def ours_pass(epoch: int) -> None:
         chosen = training.epoch_indices(config, len(labels), epoch=epoch)
         data = {"x": [images[chosen], labels[chosen]], "batch_size": config.batch_size}
-        ours.fit(**data, shuffle=False, verbose=0)
+        training.one_pass(ours, **data)
 
     def tutorial_pass(epoch: int) -> None:
         tutorial.fit(floats, one_hot, epochs=1, batch_size=config.batch_size, verbose=0)

@@ -72,7 +72,10 @@ def usual(detector: evaluation.Detector, images: np.ndarray, *, batch: int) -> d
 def fused(detector: evaluation.Detector, maps: dict[str, np.ndarray]) -> np.ndarray:
     """Returns the scores that error maps come to: the same code for both ways."""
     distances = {
-        task: evaluation.smooth(detector.calibrations[task].distances(evaluation.smooth(errors)))
+        task: evaluation.smooth(
+            detector.calibrations[task].distances(evaluation.smooth(errors, detector.choices.blur)),
+            detector.choices.spread,
+        )
         for task, errors in maps.items()
     }
     return evaluation.image_scores(evaluation.fuse(distances))

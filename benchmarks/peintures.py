@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from commun import results
+from commun import results, training
 from projet1_artistes import augmentation, dataset, model
 from projet1_artistes.model import Config
 
@@ -90,7 +90,7 @@ def main() -> None:
             return len(rows) / (time.perf_counter() - start)
 
         def ours_pass(turn: int) -> None:
-            ours.fit(batches(turn), shuffle=False, verbose=0)
+            training.one_pass(ours, batches(turn))
 
         ours_pass(0)  # compiles
         theirs.fit(files, verbose=0)

@@ -22,7 +22,6 @@ from projet1_artistes.dataset import TEST, TRAINING, VALIDATION, Data
 from projet1_artistes.model import REFERENCE, Classifier, Config
 
 EXPERIMENTS = ("traitements", "qualite", "oeuvres", "seuil", "tailles")
-JOURNAL = ("test_accuracy", "test_top3", "test_balanced_accuracy", "test_macro_f1")
 
 LICENCE = """# Licence
 
@@ -136,7 +135,7 @@ def _measure(options, data: Data, classifiers: list[Classifier], short: Config, 
     rows = data.rows(TEST)
     previous = results.read_metrics(REFERENCE / "metrics.json") or {"metrics": {}}
     judged = _judge(data, classifiers, rows) if classifiers else {}
-    metrics = previous["metrics"] | judged | _last_experiments(options, data, short)
+    read = judged | _last_experiments(options, data, short)
     content = {
         "dataset": "Best Artworks of All Time (copie de 7 076 œuvres, carrés de 256 px)",
         "split": f"70/15/15 par groupe de quasi-doublons, graine {dataset.SPLIT_SEED} : {len(rows)} œuvres de test ; "
@@ -148,10 +147,11 @@ def _measure(options, data: Data, classifiers: list[Classifier], short: Config, 
     }
     if not judged:  # the experiments alone: what is said of the network stays
         content = {name: previous.get(name, value) for name, value in content.items()}
-    results.write_json(REFERENCE / "metrics.json", content | {"metrics": metrics})
-    if judged:
-        key = training.run_key(dataclasses.asdict(classifiers[0].config), data="", version=model.VERSION)
-        results.journal(REFERENCE / "journal.csv", key, {name: metrics[name]["value"] for name in JOURNAL})
+    results.write_json(REFERENCE / "metrics.json", content | {"metrics": previous["metrics"] | read})
+    if read:
+        config = classifiers[0].config if classifiers else short
+        key = training.run_key(dataclasses.asdict(config), data="", version=model.VERSION)
+        results.journal(REFERENCE / "journal.csv", key, {name: entry["value"] for name, entry in read.items()})
 
 
 def _judge(data: Data, classifiers: list[Classifier], rows: np.ndarray) -> dict:

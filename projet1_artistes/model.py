@@ -239,7 +239,7 @@ def restarted(network: keras.Model, config: Config, classes: int) -> keras.Model
     keras.utils.set_random_seed(config.seed)
     network.set_weights(build(config, classes).get_weights())
     for variable in network.optimizer.variables:
-        variable.assign(ops.zeros_like(variable))
+        variable.assign(ops.zeros(variable.shape, variable.dtype))
     return network
 
 

@@ -281,7 +281,7 @@ def build(config: Config) -> CVAE:
     keras.utils.set_random_seed(config.seed)
     model = CVAE(config)
     model([np.zeros((1, SIDE, SIDE, 1), "uint8"), np.zeros(1, "uint8")])
-    model.compile(training.adam(config), steps_per_execution=8)  # eight steps for one return to Python
+    model.compile(training.adam(config))
     return model
 
 

@@ -1,7 +1,7 @@
 """Synthetic defects, painted on good images: what every scoring constant is chosen on, so that no test image is.
 
-Four kinds, after Li et al. (CutPaste, CVPR 2021) and Zavrtanik et al. (DRAEM, ICCV 2021): a piece of picture pasted
-elsewhere, a scratch, a blurred spot, a recoloured spot.
+Five kinds, after Li et al. (CutPaste, CVPR 2021) and Zavrtanik et al. (DRAEM, ICCV 2021): a piece of picture pasted
+elsewhere, pieces scattered over a zone, a scratch, a blurred spot, a recoloured spot.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from commun import UserError, figures
 from projet3_ssl_anomalies.dataset import OUTLINE
 from projet3_ssl_anomalies.model import SCALE, to_lab, to_rgb
 
-KINDS = {"pasted": "collé", "scratched": "rayé", "blurred": "flouté", "recoloured": "recoloré"}
+KINDS = {"pasted": "collé", "scattered": "émietté", "scratched": "rayé", "blurred": "flouté", "recoloured": "recoloré"}
 VISIBLE = 5.0  # mean CIELAB difference, inside its mask, under which a defect is drawn again
 ATTEMPTS = 30
 
@@ -100,6 +100,14 @@ def _pasted(image, others, random):
     return np.roll(donor, tuple(offset), axis=(0, 1)), mask
 
 
+def _scattered(image, others, random):
+    """Half of a zone, in pieces, comes from elsewhere. The mask is the zone: so would one who annotates outline it."""
+    changed, mask = _pasted(image, others, random)
+    relief = ndimage.gaussian_filter(random.normal(size=mask.shape), len(image) / 60)
+    pieces = relief > np.median(relief[mask])
+    return np.where(pieces[..., None], changed, image), mask
+
+
 def _scratched(image, others, random):
     side, zoom = len(image), 4
     canvas = Image.new("L", (side * zoom, side * zoom))
@@ -128,7 +136,13 @@ def _recoloured(image, others, random):
     return np.clip(image + shift, 0, 255).astype("uint8"), _blob(len(image), random)
 
 
-_DRAWERS = {"pasted": _pasted, "scratched": _scratched, "blurred": _blurred, "recoloured": _recoloured}
+_DRAWERS = {
+    "pasted": _pasted,
+    "scattered": _scattered,
+    "scratched": _scratched,
+    "blurred": _blurred,
+    "recoloured": _recoloured,
+}
 
 
 def plot_painted(good: np.ndarray, painted: Defective) -> Figure:
@@ -142,7 +156,7 @@ def plot_painted(good: np.ndarray, painted: Defective) -> Figure:
             row = rows[0] if len(rows) else None
             shown.append(np.full_like(image, 255) if row is None else outlined(painted.images[row], painted.masks[row]))
             captions.append(f"{title} : rien de visible" if row is None else title)
-    return figures.plot_grid(shown, captions, columns=len(KINDS) + 1, title="Quatre sortes de faux défauts")
+    return figures.plot_grid(shown, captions, columns=len(KINDS) + 1, title="Cinq sortes de faux défauts")
 
 
 def describe_painted(painted: Defective) -> str:

@@ -44,14 +44,15 @@ class Choices:
     """The constants of scoring. All were chosen on synthetic defects: see `ablation`.
 
     Attributes:
-        blur: standard deviation of the Gaussian that smooths errors, then their distances, in pixels of a 256-pixel
-            image.
+        blur: standard deviation of the Gaussian that smooths errors, in pixels of a 256-pixel image.
+        spread: the same, for their distances: a defect is larger than the pixels that betray it.
         pool: share of the pixels, the most abnormal, whose mean is the score of the image.
         shrink: how many images' worth of the global variances is added to the covariance of each pixel.
         weights: weight of each task in the fusion; 1 for a task that is not named.
     """
 
     blur: float = 2.0
+    spread: float = 4.0
     pool: float = 0.001
     shrink: float = 2.0
     weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
@@ -139,9 +140,9 @@ def _calibration(mean: np.ndarray, covariance: np.ndarray) -> Calibration:
     return Calibration(mean.astype("float32"), whitening.astype("float32"))
 
 
-def smooth(maps: np.ndarray, choices: Choices = CHOICES) -> np.ndarray:
-    """Returns maps (n, side, side) or (n, side, side, channels) blurred as `choices` says."""
-    sigma = choices.blur * maps.shape[1] / SIDE
+def smooth(maps: np.ndarray, blur: float) -> np.ndarray:
+    """Returns maps (n, side, side) or (n, side, side, channels) blurred; `blur` is that of a 256-pixel image."""
+    sigma = blur * maps.shape[1] / SIDE
     return np.stack([ndimage.gaussian_filter(m, (sigma, sigma, 0)[: m.ndim]) for m in maps])
 
 
@@ -393,8 +394,8 @@ class Detector:
         """Returns the normalised maps of uint8 images (n, side, side, 3): task, `FUSED` -> float32 (n, side, side)."""
         maps = {}
         for task, scorer in self.scorers.items():
-            errors = smooth(model.error_maps(scorer, images, self.kind), self.choices)
-            maps[task] = smooth(self.calibrations[task].distances(errors), self.choices)
+            errors = smooth(model.error_maps(scorer, images, self.kind), self.choices.blur)
+            maps[task] = smooth(self.calibrations[task].distances(errors), self.choices.spread)
         return {**maps, FUSED: fuse(maps, self.choices)}
 
     def threshold(self, rate: float = FALSE_ALARMS, *, task: str = FUSED) -> float:
@@ -439,7 +440,7 @@ def detectors(
     seconds = held.seconds + sum(run.metrics["seconds"] for run in runs.values())
     found = []
     for index, data in enumerate(group.datas):
-        errors = {task: smooth(maps[held.owner == index], choices) for task, maps in held.good.items()}
+        errors = {task: smooth(maps[held.owner == index], choices.blur) for task, maps in held.good.items()}
         aligned = data.category.aligned
         calibrations = {t: calibrate(maps, aligned=aligned, choices=choices) for t, maps in errors.items()}
         scores = _good_scores(errors, aligned, choices)
@@ -460,10 +461,10 @@ def steps(group: Group, held: Unseen, *, task: str = "inpainting", choices: Choi
     row = max(ours, key=lambda index: held.painted.kinds[index] == "recoloured")
     maps, shown = {}, {}
     for name, errors in held.good.items():
-        good = smooth(errors[mine], choices)
-        error = smooth(held.defective[name][row : row + 1], choices)
+        good = smooth(errors[mine], choices.blur)
+        error = smooth(held.defective[name][row : row + 1], choices.blur)
         calibration = calibrate(good, aligned=group.datas[0].category.aligned, choices=choices)
-        maps[name] = smooth(calibration.distances(error), choices)
+        maps[name] = smooth(calibration.distances(error), choices.spread)
         if name == task:
             sizes = np.linalg.norm(good[..., -3:], axis=-1)
             shown = {"erreur": np.linalg.norm(error[0, ..., -3:], axis=-1)}
@@ -477,7 +478,7 @@ def steps(group: Group, held: Unseen, *, task: str = "inpainting", choices: Choi
 
 def _good_scores(errors: Mapping[str, np.ndarray], aligned: bool, choices: Choices) -> dict[str, np.ndarray]:
     """Returns the scores of good parts, each judged by the others, from smoothed errors."""
-    maps = {t: smooth(left_out(m, aligned=aligned, choices=choices), choices) for t, m in errors.items()}
+    maps = {t: smooth(left_out(m, aligned=aligned, choices=choices), choices.spread) for t, m in errors.items()}
     return {name: image_scores(m, choices) for name, m in {**maps, FUSED: fuse(maps, choices)}.items()}
 
 
@@ -680,7 +681,9 @@ def variants() -> Iterator[tuple[str, str, Choices]]:
     replace = dataclasses.replace
     yield "réglages retenus", "", CHOICES
     for blur in (0, 1, 2, 3, 4, 6):
-        yield "flou (pixels)", f"{blur}", replace(CHOICES, blur=blur)
+        yield "flou des erreurs (pixels)", f"{blur}", replace(CHOICES, blur=blur)
+    for spread in (0, 1, 2, 3, 4, 6, 8):
+        yield "flou des distances (pixels)", f"{spread}", replace(CHOICES, spread=spread)
     for pool in (0.0001, 0.001, 0.003, 0.01, 0.05, 1):
         yield "part des pixels du score (%)", f"{100 * pool:g}".replace(".", ","), replace(CHOICES, pool=pool)
     for shrink in (0.5, 2, 5, 20, 1e9):
@@ -711,9 +714,9 @@ def ablation(group: Group, held: Unseen) -> pd.DataFrame:
         good, bad = (
             {t: m[kept] for t, m in maps.items()} for maps, kept in ((held.good, mine), (held.defective, ours))
         )
-        judged = {}  # the maps of good and bad images depend on the blur and the shrinkage alone
+        judged = {}  # the maps of good and bad images depend on the blurs and the shrinkage alone
         for constant, value, choices in variants():
-            key = (choices.blur, choices.shrink)
+            key = (choices.blur, choices.spread, choices.shrink)
             if key not in judged:
                 pairs = {t: judge(good[t], bad[t], aligned=data.category.aligned, choices=choices) for t in good}
                 judged[key] = tuple({t: pair[i] for t, pair in pairs.items()} for i in (0, 1))
@@ -727,9 +730,10 @@ def judge(
     good: np.ndarray, bad: np.ndarray, *, aligned: bool, choices: Choices = CHOICES
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns the maps of good images, each judged by the others, and of bad ones, from the errors of a task."""
-    good, bad = smooth(good, choices), smooth(bad, choices)
+    good, bad = smooth(good, choices.blur), smooth(bad, choices.blur)
     found = calibrate(good, aligned=aligned, choices=choices).distances(bad)
-    return smooth(left_out(good, aligned=aligned, choices=choices), choices), smooth(found, choices)
+    left = left_out(good, aligned=aligned, choices=choices)
+    return smooth(left, choices.spread), smooth(found, choices.spread)
 
 
 def on_synthetic(

@@ -69,14 +69,17 @@ def test_the_command_makes_the_whole_reference_and_adds_to_it(gallery):
     assert alone["metrics"] == content["metrics"]  # the experiment, found again, says the same
     assert (alone["duration_s"], alone["command"]) == (content["duration_s"], content["command"])
     assert (gallery / "modele.npz").read_bytes() == weights
-    assert len(pd.read_csv(gallery / "journal.csv")) == 1
+    journal = pd.read_csv(gallery / "journal.csv")
+    assert len(journal) == 2
+    assert journal["test_accuracy"].isna().tolist() == [False, True]  # the second time, the test served the other
+    assert journal["high_minus_low_quality_accuracy"].notna().all()
 
     before = json.loads((gallery / "metrics.json").read_text(encoding="utf-8"))["metrics"]
     assert __main__.main(["--graines", "0", "--experiences", *small]) == 0
     after = results.read_metrics(gallery / "metrics.json")["metrics"]
     assert after["high_minus_low_quality_accuracy"] == before["high_minus_low_quality_accuracy"]
     assert after["test_accuracy"]["value"] == pytest.approx(before["test_accuracy"]["value"])
-    assert len(pd.read_csv(gallery / "journal.csv")) == 2
+    assert len(pd.read_csv(gallery / "journal.csv")) == 3
 
 
 def test_without_real_paintings_nothing_is_made(gallery, monkeypatch, capsys):

@@ -52,6 +52,17 @@ def test_defects_are_visible_and_confined_to_their_mask(side: int, seed: int) ->
         assert distances.mean() >= defects.VISIBLE
 
 
+def test_scattered_pieces_fill_half_of_their_zone() -> None:
+    good = _parts(4, 64)
+    painted = paint(good, each=3)
+    rows = np.flatnonzero(painted.kinds == "scattered")
+    assert len(rows) == 12
+    changed = [
+        (painted.images[row] != good[painted.sources[row]]).any(axis=-1)[painted.masks[row]].mean() for row in rows
+    ]
+    assert 0.35 < np.mean(changed) <= 0.55 and max(changed) <= 0.6
+
+
 def test_defects_depend_on_the_seed_alone() -> None:
     good = _parts(2)
     first, second, other = paint(good), paint(good.copy(), seed=0), paint(good, seed=1)
@@ -142,7 +153,7 @@ def test_figures_show_every_kind_and_say_what_is_missing() -> None:
     figure = defects.plot_painted(good, painted)
     captions = [axis.get_xlabel() for axis in figure.axes if axis.get_xlabel()]
     assert isinstance(figure, Figure) and len(captions) == 2 * (1 + len(KINDS))
-    assert sum("rien de visible" in caption for caption in captions) == 4 + 2
+    assert sum("rien de visible" in caption for caption in captions) == len(KINDS) + 3
     assert "1 rayé" in defects.describe_painted(painted) and "0 flouté" in defects.describe_painted(painted)
 
 

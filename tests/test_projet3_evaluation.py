@@ -33,7 +33,7 @@ BUDGET = dataclasses.replace(
     evaluation.profile("essai"), side=SMALL, images=4, epochs=2, folds=1, shared=True, painted=2, draws=20
 )
 DRAWS = {"draws": 20}
-SHARP = Choices(blur=0.0)
+SHARP = Choices(blur=0.0, spread=0.0)
 NO_PROBLEM = pd.DataFrame({"file": [], "what": []})
 
 
@@ -180,19 +180,19 @@ def test_left_out_is_exact_where_nothing_is_shared_between_pixels(count: int) ->
 
 def test_smoothing_spreads_without_adding() -> None:
     maps = _maps(3, side=32)
-    found = evaluation.smooth(maps)
+    found = evaluation.smooth(maps, 2.0)
     assert found.shape == maps.shape and found.dtype == np.float32
-    np.testing.assert_allclose(evaluation.smooth(maps[..., 0]), found[..., 0], rtol=1e-5)
+    np.testing.assert_allclose(evaluation.smooth(maps[..., 0], 2.0), found[..., 0], rtol=1e-5)
     np.testing.assert_allclose(found.mean(axis=(1, 2)), maps.mean(axis=(1, 2)), rtol=1e-4)
     assert (found.std(axis=(1, 2)) < maps.std(axis=(1, 2))).all()
-    np.testing.assert_allclose(evaluation.smooth(maps, SHARP), maps)
+    np.testing.assert_allclose(evaluation.smooth(maps, 0.0), maps)
 
 
 @pytest.mark.parametrize("side", [64, 128])
 def test_blur_is_in_pixels_of_a_256_pixel_image(side: int) -> None:
     maps = np.zeros((1, side, side, 1), "float32")
     maps[0, side // 2, side // 2] = 1
-    spot = evaluation.smooth(maps, Choices(blur=12.0))[0, ..., 0]
+    spot = evaluation.smooth(maps, 12.0)[0, ..., 0]
     spread = (np.indices(spot.shape)[1] - side // 2) ** 2
     assert (spot * spread).sum() ** 0.5 == pytest.approx(12 * side / 256, rel=0.02)
 
@@ -451,11 +451,11 @@ def test_detectors_know_their_category(learnt: Learnt) -> None:
     for task in first.models:
         assert np.ptp(first.calibrations[task].mean, axis=(0, 1)).min() > 0  # aligned: each pixel has its own
         assert np.ptp(second.calibrations[task].mean, axis=(0, 1)).max() == 0
-    good = evaluation.smooth(learnt.held.good["colorization"][3:])
+    good = evaluation.smooth(learnt.held.good["colorization"][3:], evaluation.CHOICES.blur)
     expected = [
         evaluation.calibrate(np.delete(good, row, axis=0), aligned=False).distances(m) for row, m in enumerate(good)
     ]
-    scores = evaluation.image_scores(evaluation.smooth(np.stack(expected)))
+    scores = evaluation.image_scores(evaluation.smooth(np.stack(expected), evaluation.CHOICES.spread))
     np.testing.assert_allclose(second.good_scores["colorization"], scores, rtol=1e-2)
 
 
@@ -635,14 +635,15 @@ def test_summary_ranks_categories_and_adds_their_counts(datas: tuple[Data, Data]
 
 def _painted_maps(datas: tuple[Data, Data]) -> tuple[Group, Unseen]:
     """Errors of the tasks on eight good images of two categories, and on as many defects that stand out."""
+    count = 2 * len(defects.KINDS)
     kinds = np.array([*defects.KINDS] * 2)
-    masks = np.zeros((8, 16, 16), bool)
+    masks = np.zeros((count, 16, 16), bool)
     masks[:, 4:9, 5:10] = True
-    sources, owner = np.repeat([1, 5], 4), np.repeat([0, 1], 4)
+    sources, owner = np.repeat([1, 5], count // 2), np.repeat([0, 1], 4)
     good = {task: _maps(8, channels=len(made.channels), seed=s) for s, (task, made) in enumerate(PRETEXTS.items())}
     bad = {task: maps[sources] + 30 * masks[..., None] for task, maps in good.items()}
     return Group(datas, None), Unseen(
-        good, owner, bad, defects.Defective(np.zeros((8, 16, 16, 3)), masks, kinds, sources), 0.0
+        good, owner, bad, defects.Defective(np.zeros((count, 16, 16, 3)), masks, kinds, sources), 0.0
     )
 
 

@@ -387,7 +387,7 @@ def test_the_values_retained_are_those_of_the_choices(tmp_path: Path, monkeypatc
     monkeypatch.setattr(evaluation, "CHOICES", Choices(blur=6, pool=0.01, weights={TASKS[1]: 2.0}))
     marked = tables.ablation_table(table)
     kept = marked[marked["retenue"] == "✓"].set_index("constante")["valeur"]
-    assert kept["flou (pixels)"] == "6" and kept["part des pixels du score (%)"] == "1"
+    assert kept["flou des erreurs (pixels)"] == "6" and kept["part des pixels du score (%)"] == "1"
     weights = next(constant for constant in kept.index if constant.startswith("poids des tâches"))
     assert kept[weights] == "1 / 2 / 1" and kept["réglages retenus"] == ""
     table.to_csv(tmp_path / "ablation.csv", index=False)
@@ -411,6 +411,9 @@ def test_the_ablation_is_drawn_by_constant() -> None:
         place = part["retenue"].tolist().index("✓")
         assert band.get_x() < place < band.get_x() + band.get_width()
     text = views.describe_ablation(table, source="échantillon")
-    blur = means[means["constante"] == "flou (pixels)"]["AUROC image"]
-    assert f"flou (pixels), de {figures.number(blur.min(), 3)} (0) à {figures.number(blur.max(), 3)} (6)" in text
+    blur = means[means["constante"] == "flou des erreurs (pixels)"]["AUROC image"]
+    assert (
+        f"flou des erreurs (pixels), de {figures.number(blur.min(), 3)} (0) à {figures.number(blur.max(), 3)} (6)"
+        in text
+    )
     assert f"valeur retenue : {evaluation.CHOICES.blur:g}" in text and "échantillon" in text
