@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
 
     text = "réexécute sur l'échantillon les carnets du dépôt dont la carte ne correspond plus (pour les auteurs)"
     command = commands.add_parser("carnets", help=text, description=text)
+    command.add_argument("projets", nargs="*", metavar="projet", help="projets concernés (tous par défaut)")
     command.add_argument("--tous", action="store_true", help="tous, même à jour")
     command.set_defaults(action=_refresh)
     return parser
@@ -184,7 +185,7 @@ def _check(options: argparse.Namespace) -> int:
 
 def _refresh(options: argparse.Namespace) -> int:
     os.environ["PROJETS_DATA"] = datasets.SAMPLE_ONLY
-    for project in notebooks.projects():
+    for project in options.projets or notebooks.projects():
         for path in notebooks.notebooks(project) if options.tous else notebooks.stale(project):
             target = datasets.working_folder("carnets", project) / path.name
             outcome = notebooks.run(path, target, {})
