@@ -14,8 +14,8 @@ import pandas as pd
 
 from commun import results
 from commun.figures import NBSP, number
-from projet3_ssl_anomalies import evaluation
-from projet3_ssl_anomalies.dataset import Data, defect_title
+from projet3_ssl_anomalies import defects, evaluation
+from projet3_ssl_anomalies.dataset import CATEGORIES, Data, defect_title
 from projet3_ssl_anomalies.evaluation import FUSED, TITLES, Scores
 from projet3_ssl_anomalies.model import PRETEXTS
 
@@ -115,6 +115,19 @@ def ablation_table(table: pd.DataFrame) -> pd.DataFrame:
     pairs, retained = zip(means["constante"], means["valeur"].astype(str), strict=True), _retained()
     means.insert(3, "retenue", ["✓" if pair in retained else "" for pair in pairs])
     return means
+
+
+def kinds_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Returns the image AUROC of each kind of synthetic defect, constants as retained: one row a category.
+
+    Columns: catégorie, source, then the kinds, the hardest first.
+    """
+    kept = table[table["constante"] == "réglages retenus"]
+    kinds = kept[list(defects.KINDS.values())].mean().sort_values().index
+    titles = [CATEGORIES[name].title if name in CATEGORIES else name for name in kept["categorie"]]
+    shown = kept[["source", *kinds]].reset_index(drop=True)
+    shown.insert(0, "catégorie", titles)
+    return shown
 
 
 def _retained() -> set[tuple[str, str]]:

@@ -12,7 +12,7 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from commun import figures
-from projet3_ssl_anomalies import evaluation, model, tables, views
+from projet3_ssl_anomalies import defects, evaluation, model, tables, views
 from projet3_ssl_anomalies.dataset import CATEGORIES
 from projet3_ssl_anomalies.evaluation import FUSED, TITLES, Choices, Detector, Scores
 from projet3_ssl_anomalies.model import PRETEXTS, Config
@@ -417,3 +417,15 @@ def test_the_ablation_is_drawn_by_constant() -> None:
         in text
     )
     assert f"valeur retenue : {evaluation.CHOICES.blur:g}" in text and "échantillon" in text
+
+
+def test_kinds_of_defects_are_ranked_by_how_hard_they_are() -> None:
+    table = ablation({"bottle": "réel", "pièce": "échantillon"})
+    kinds = list(defects.KINDS.values())
+    retained = table["constante"] == "réglages retenus"
+    table.loc[retained, kinds] = [[0.9, 0.8, 0.5, 0.7, 1.0], [0.9, 0.8, 0.7, 0.5, 1.0]]
+    table.loc[retained & (table["categorie"] == "pièce"), kinds[3]] = np.nan  # a kind that could not be painted
+    shown = tables.kinds_table(table)
+    assert shown["catégorie"].tolist() == ["bouteille", "pièce"] and shown["source"].tolist() == ["réel", "échantillon"]
+    assert list(shown)[2:] == [kinds[i] for i in (2, 3, 1, 0, 4)]
+    assert np.isnan(shown[kinds[3]][1]) and shown[kinds[3]][0] == 0.7
