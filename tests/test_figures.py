@@ -262,9 +262,8 @@ from commun import training
 
 class Network:
     variables, optimizer = [], type("Optimizer", (), {"built": True})
-    def fit(self, **options):
-        return type("History", (), {"history": {"loss": [2.5]}})
 
+training.one_pass = lambda model: {"loss": 2.5}
 history = training.fit_epochs(Network(), lambda epoch: {}, epochs=4, seed=0, title="Petit réseau", unit="nats",
                               evaluate=lambda model: {"val_loss": 3.5})
 """
