@@ -321,7 +321,15 @@ def train(
 def scores(
     network: keras.Model, images: np.ndarray, rows: np.ndarray | None, side: int, *, batch: int = 64
 ) -> np.ndarray:
-    """Returns the logits of whole works, float32 of shape (n, classes); `rows` picks some of `images`."""
+    """Returns what a network gives for whole works, float32: logits (n, classes), or feature maps.
+
+    Args:
+        network: takes pictures of any side.
+        images: uint8, shape (m, s, s, 3).
+        rows: the n works among `images`; all if None.
+        side: at which they are shown, in pixels.
+        batch: works at a time.
+    """
     rows = np.arange(len(images)) if rows is None else rows
     found = [
         np.asarray(network.predict_on_batch(augmentation.presented(images[rows[i : i + batch]], side)))
@@ -369,12 +377,8 @@ class Classifier:
             float32, shape (n, h, w), h and w those of the feature maps; positive: for, negative: against.
         """
         kernel = ops.convert_to_numpy(self.model.get_layer("scores").kernel)
-        maps = self._features(augmentation.presented(images, self.config.side))
+        maps = scores(self._body, images, None, self.config.side)
         return np.einsum("nhwc,cn->nhw", maps, kernel[:, classes])
-
-    def _features(self, pictures: np.ndarray) -> np.ndarray:
-        parts = (pictures[i : i + 64] for i in range(0, len(pictures), 64))
-        return np.concatenate([np.asarray(self._body.predict_on_batch(part)) for part in parts])
 
     @functools.cached_property
     def _body(self) -> keras.Model:

@@ -286,7 +286,7 @@ def build(config: Config) -> CVAE:
 
 
 def epoch_data(config: Config, part: Part) -> Callable[[int], dict]:
-    """Returns a function from an epoch to its arguments of `fit`: images and labels, in order of training."""
+    """Returns a function from an epoch to its arguments of `one_pass`: images and labels, in order of training."""
 
     def data(epoch: int) -> dict:
         chosen = training.epoch_indices(config, len(part), epoch=epoch)

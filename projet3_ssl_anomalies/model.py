@@ -577,7 +577,7 @@ def build(config: Config) -> Reconstructor:
 
 
 def epoch_data(config: Config, good: Good) -> Callable[[int], dict]:
-    """Returns a function from an epoch to its arguments of `fit`: images in order of training, shifted and turned."""
+    """Returns a function from an epoch to its arguments of `one_pass`: images in order, shifted and turned."""
     shift = config.shift
     lab = np.pad(to_lab(good.images), ((0, 0), (shift, shift), (shift, shift), (0, 0)), mode="edge")
 
