@@ -7,6 +7,7 @@ row an answer (a work, a variant, a seed, a prediction); `summary` turns them in
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -222,12 +223,18 @@ def recommended(table: pd.DataFrame, measure: str = "f1") -> int:
     return int(min(table.index[table[measure] >= table.loc[best, measure] - margin / 2]))
 
 
+@functools.lru_cache(maxsize=1)
+def _compiled(config: Config, classes: int):
+    """The network that the experiments that follow each other train again and again: it is compiled once."""
+    return model.compiled(config, classes)
+
+
 class _Learner:
-    """One network, trained again for each answer: it is compiled once for a whole experiment."""
+    """One network, trained again for each answer."""
 
     def __init__(self, data: Data, config: Config) -> None:
         self.labels, self.classes = data.labels, len(data.artists)
-        self.network = model.compiled(config, self.classes)
+        self.network = _compiled(dataclasses.replace(config, seed=0, threshold=0, weighted=False), self.classes)
 
     def predict(self, images, config: Config, learnt, asked, kept: np.ndarray | None = None) -> np.ndarray:
         """Trains on some works and answers for others: class ids; `kept` are the rows of the data of `images`."""

@@ -14,11 +14,11 @@ import csv
 import dataclasses
 import io
 import math
-import shutil
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
+import joblib
 import numpy as np
 from PIL import Image, ImageColor, ImageFilter
 
@@ -103,22 +103,21 @@ def draw(folder: Path) -> None:
     Among the works are the oddities of a real collection: see `ODDITIES` and `NEAR_DUPLICATES`.
     """
     _write_table(folder / "artists.csv")
-    resized = folder / "resized" / "resized"
-    resized.mkdir(parents=True)
+    (folder / "resized" / "resized").mkdir(parents=True)
     for painter in PAINTERS:
-        first, *others = folder_names(painter)
-        place = folder / "images" / "images" / first
-        place.mkdir(parents=True)
-        for number in range(1, painter.count + 1):
-            image, data, suffix = _file(painter, number)
-            small = _small(image)
-            (place / f"{first}_{number}{suffix}").write_bytes(data)
-            for name in (first, *others):
-                (resized / f"{name}_{number}.jpg").write_bytes(small)
-        for name in others:
-            (copy := place.with_name(name)).mkdir()
-            for path in place.iterdir():
-                shutil.copyfile(path, copy / path.name.replace(first, name))
+        for name in folder_names(painter):
+            (folder / "images" / "images" / name).mkdir(parents=True)
+    works = ((painter, number) for painter in PAINTERS for number in range(1, painter.count + 1))
+    joblib.Parallel(n_jobs=min(8, joblib.cpu_count()))(joblib.delayed(_write)(folder, *work) for work in works)
+
+
+def _write(folder: Path, painter: Painter, number: int) -> None:
+    """Writes a work and its low-quality copy, in each of the painter's folders."""
+    image, data, suffix = _file(painter, number)
+    small = _small(image)
+    for name in folder_names(painter):
+        (folder / "images" / "images" / name / f"{name}_{number}{suffix}").write_bytes(data)
+        (folder / "resized" / "resized" / f"{name}_{number}.jpg").write_bytes(small)
 
 
 def work(painter: Painter, number: int) -> Image.Image:

@@ -49,6 +49,7 @@ class Choices:
         pool: share of the pixels, the most abnormal, whose mean is the score of the image.
         shrink: how many images' worth of the global variances is added to the covariance of each pixel.
         weights: weight of each task in the fusion; 1 for a task that is not named.
+        geometric: whether the fusion is a geometric mean, high where the tasks agree, rather than an arithmetic one.
     """
 
     blur: float = 2.0
@@ -56,6 +57,7 @@ class Choices:
     pool: float = 0.001
     shrink: float = 2.0
     weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    geometric: bool = False
 
 
 CHOICES = Choices()
@@ -63,6 +65,7 @@ CHOICES = Choices()
 
 # --- Normalisation ---------------------------------------------------------------------------------------------------
 
+TINY = 1e-3  # distance under which all are alike
 FLOOR = 1e-8  # variance that errors have at least: (0.005 units of CIELAB)^2
 
 
@@ -147,9 +150,12 @@ def smooth(maps: np.ndarray, blur: float) -> np.ndarray:
 
 
 def fuse(maps: Mapping[str, np.ndarray], choices: Choices = CHOICES) -> np.ndarray:
-    """Returns the weighted mean of the maps of the tasks, each (n, side, side)."""
+    """Returns the weighted mean of the maps of the tasks, each positive, (n, side, side)."""
     weights = {task: choices.weights.get(task, 1.0) for task in maps}
-    return sum(weights[task] * m for task, m in maps.items()) / sum(weights.values())
+    if choices.geometric:
+        maps = {task: np.log(np.maximum(m, TINY)) for task, m in maps.items()}
+    mean = sum(weights[task] * m for task, m in maps.items()) / sum(weights.values())
+    return np.exp(mean) if choices.geometric else mean
 
 
 def image_scores(maps: np.ndarray, choices: Choices = CHOICES) -> np.ndarray:
@@ -695,6 +701,8 @@ def variants() -> Iterator[tuple[str, str, Choices]]:
         chosen = dict(zip(PRETEXTS, weights, strict=False))
         if any(chosen.values()):
             yield title, label, replace(CHOICES, weights=chosen)
+    for geometric, value in ((False, "arithmétique"), (True, "géométrique")):
+        yield "moyenne des tâches", value, replace(CHOICES, geometric=geometric)
 
 
 _FUSIONS = ((1, 1, 1), (1, 2, 1), (1, 1, 2), (2, 1, 1), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 1, 1), (1, 0, 1))

@@ -18,6 +18,7 @@ import math
 from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
 
+import joblib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 from scipy.ndimage import binary_closing, gaussian_filter
@@ -70,21 +71,27 @@ def draw(folder: Path, *, category: str, seed: int = 0, train: int = 60, good: i
         raise UserError(f"Catégorie inconnue : « {category} ». Catégories de l'échantillon : {', '.join(CATEGORIES)}.")
     autovi = category == "engine_wiring"
     counts = {"train/good": train, "test/good": good, **{f"test/{defect}": bad for defect in DEFECTS[category]}}
-    index = 0
-    for part, count in counts.items():
-        defect = Path(part).name
-        (folder / part).mkdir(parents=True, exist_ok=True)
-        for number in range(count):
-            image, masks = draw_image(category, defect, seed=seed, index=index)
-            stem = f"{number:04d}" if autovi else f"{number:03d}"
-            Image.fromarray(image).save(folder / part / f"{stem}.png", compress_level=2)
-            for place, mask in _mask_files(folder / "ground_truth" / defect, stem, masks, autovi=autovi):
-                place.parent.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(mask).save(place)
-            index += 1
+    parts = [(part, number) for part, count in counts.items() for number in range(count)]
+    joblib.Parallel(n_jobs=min(8, joblib.cpu_count()))(
+        joblib.delayed(_write)(folder, category, part, number, seed=seed, index=index)
+        for index, (part, number) in enumerate(parts)
+    )
     if autovi:
         text = json.dumps(DEFECTS_CONFIG, indent=2)
         (folder / "defects_config.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _write(folder: Path, category: str, part: str, number: int, *, seed: int, index: int) -> None:
+    """Draws a picture, number `number` of a part of the set ("train/good"), and writes it with its masks."""
+    autovi, defect = category == "engine_wiring", Path(part).name
+    image, masks = draw_image(category, defect, seed=seed, index=index)
+    stem = f"{number:04d}" if autovi else f"{number:03d}"
+    path = folder / part / f"{stem}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(path, compress_level=2)
+    for place, mask in _mask_files(folder / "ground_truth" / defect, stem, masks, autovi=autovi):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mask).save(place)
 
 
 def draw_image(

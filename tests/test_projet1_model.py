@@ -110,9 +110,19 @@ def test_a_network_trained_again_equals_a_new_one(workplace):
 @pytest.mark.parametrize("changes", [{"weighted": True}, {"threshold": 30}, {"mixed": 1.0}, {"transforms": NONE}])
 def test_every_setting_trains(workplace, changes):
     images, labels = works(12)
-    run = model.train(dataclasses.replace(TINY, **changes), images, labels, np.arange(12), classes=3)
+    run = model.train(dataclasses.replace(TINY, **changes), images, labels, np.arange(11), classes=3)
     assert np.isfinite(run.history["loss"]).all()
     assert "val_loss" not in run.history
+
+
+def test_weights_change_a_training_only_where_artists_are_not_shown_equally_often(workplace):
+    images, labels = works(12)
+    weighted = dataclasses.replace(TINY, weighted=True)
+    for count, same in ((12, True), (11, False)):
+        rows = np.arange(count)
+        first = model.train(TINY, images, labels, rows, classes=3)
+        second = model.train(weighted, images, labels, rows, classes=3)
+        assert first.fresh and (second.folder == first.folder) == same != second.fresh
 
 
 def test_scores_of_chosen_rows_and_of_none():

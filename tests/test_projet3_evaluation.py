@@ -206,6 +206,9 @@ def test_tasks_are_fused_by_weight_one_by_default() -> None:
     np.testing.assert_allclose(evaluation.fuse(maps), (first + second + third) / 3, rtol=1e-5)
     found = evaluation.fuse(maps, Choices(weights={"b": 0.5, "c": 0, "unknown": 9}))
     np.testing.assert_allclose(found, (first + 0.5 * second) / 1.5, rtol=1e-5)
+    found = evaluation.fuse(maps, Choices(weights={"b": 0.5, "c": 0}, geometric=True))
+    np.testing.assert_allclose(found, (first * second**0.5) ** (1 / 1.5), rtol=1e-4)
+    assert np.isfinite(evaluation.fuse({"a": np.zeros_like(first), "b": second}, Choices(geometric=True))).all()
 
 
 @pytest.mark.parametrize(("pool", "count"), [(1e-9, 1), (0.01, 3), (0.25, 64), (1.0, 256)])
