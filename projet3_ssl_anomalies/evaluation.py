@@ -182,6 +182,7 @@ class Profile:
         painted: held-out images of each category on which synthetic defects are painted, at most.
         scored: test images of a category scored, at most.
         draws: bootstrap draws.
+        choices: constants of scoring.
     """
 
     side: int
@@ -193,12 +194,16 @@ class Profile:
     painted: int
     scored: int
     draws: int
+    choices: Choices = CHOICES
 
 
 PROFILES = {
     "essai": Profile(32, 8, 2, 1, True, True, 1, 12, 20),
     "rapide": Profile(64, 800, 8, 1, True, True, 4, 40, 200),
-    "complet": Profile(128, 4000, 8, 3, False, False, 24, 10_000, 2000),
+    "complet": Profile(
+        *(128, 4000, 8, 3, False, False, 24, 10_000, 2000),
+        choices=dataclasses.replace(CHOICES, weights={"inpainting": 0.5}, geometric=True),
+    ),
 }
 
 
@@ -299,6 +304,7 @@ class Unseen:
         defective: task -> maps of the same images with synthetic defects.
         painted: these images; `painted.sources` are rows of `good`.
         seconds: what the trainings took, whenever they were done.
+        choices: constants with which they will be scored.
     """
 
     good: dict[str, np.ndarray]
@@ -306,6 +312,7 @@ class Unseen:
     defective: dict[str, np.ndarray]
     painted: defects.Defective
     seconds: float
+    choices: Choices = CHOICES
 
 
 def unseen(group: Group, budget: Profile, *, seed: int = 0, title: str = "") -> Unseen:
@@ -338,7 +345,7 @@ def unseen(group: Group, budget: Profile, *, seed: int = 0, title: str = "") -> 
         defective[task] = np.concatenate(defective_maps)[np.argsort(order)]
     if slot:
         slot.text(f"{title} : {len(rows)} bonnes pièces jugées par des modèles qui ne les ont pas vues.")
-    return Unseen(good, group.good.kinds[rows], defective, painted, seconds)
+    return Unseen(good, group.good.kinds[rows], defective, painted, seconds, budget.choices)
 
 
 def _maps(scorer: Scorer, images: np.ndarray, kinds: np.ndarray) -> np.ndarray:
@@ -428,9 +435,7 @@ def watched(group: Group) -> Good:
     )
 
 
-def detectors(
-    group: Group, budget: Profile, held: Unseen, *, seed: int = 0, choices: Choices = CHOICES, title: str = ""
-) -> list[Detector]:
+def detectors(group: Group, budget: Profile, held: Unseen, *, seed: int = 0, title: str = "") -> list[Detector]:
     """Trains the final models of a group on all its good images, and returns the detector of each category.
 
     Args:
@@ -438,9 +443,9 @@ def detectors(
         budget: sizes.
         held: what `unseen` returned for them.
         seed: of the trainings.
-        choices: constants of scoring.
         title: shown with the progress; nothing is shown if empty.
     """
+    choices = held.choices
     runs = final_runs(group, budget, seed=seed, title=title)
     scorers = {task: Scorer(run.model) for task, run in runs.items()}
     seconds = held.seconds + sum(run.metrics["seconds"] for run in runs.values())
@@ -454,7 +459,7 @@ def detectors(
     return found
 
 
-def steps(group: Group, held: Unseen, *, task: str = "inpainting", choices: Choices = CHOICES) -> dict[str, np.ndarray]:
+def steps(group: Group, held: Unseen, *, task: str = "inpainting") -> dict[str, np.ndarray]:
     """Returns what leads from an image to its map: a synthetic defect of the first category of a group.
 
     Returns:
@@ -462,7 +467,7 @@ def steps(group: Group, held: Unseen, *, task: str = "inpainting", choices: Choi
         of `task` in colour once blurred, the mean of this size on good parts and its standard deviation, the normalised
         error (the distance), and the fusion.
     """
-    mine = held.owner == 0
+    mine, choices = held.owner == 0, held.choices
     ours = np.flatnonzero(mine[held.painted.sources])
     row = max(ours, key=lambda index: held.painted.kinds[index] == "recoloured")
     maps, shown = {}, {}
@@ -682,37 +687,49 @@ def summary(datas: Sequence[Data], scores: Mapping[str, Scores], thresholds: Map
 # --- Choosing the constants ------------------------------------------------------------------------------------------
 
 
-def variants() -> Iterator[tuple[str, str, Choices]]:
-    """Yields what the ablation compares: the constant, its value as shown, and the choices, all else being equal."""
+def variants(retained: Choices = CHOICES) -> Iterator[tuple[str, str, Choices]]:
+    """Yields what the ablation compares: the constant, its value as shown, and the choices, the others as retained."""
     replace = dataclasses.replace
-    yield "réglages retenus", "", CHOICES
+    yield "réglages retenus", "", retained
     for blur in (0, 1, 2, 3, 4, 6):
-        yield "flou des erreurs (pixels)", f"{blur}", replace(CHOICES, blur=blur)
+        yield "flou des erreurs (pixels)", f"{blur}", replace(retained, blur=blur)
     for spread in (0, 1, 2, 3, 4, 6, 8):
-        yield "flou des distances (pixels)", f"{spread}", replace(CHOICES, spread=spread)
+        yield "flou des distances (pixels)", f"{spread}", replace(retained, spread=spread)
     for pool in (0.0001, 0.001, 0.003, 0.01, 0.05, 1):
-        yield "part des pixels du score (%)", f"{100 * pool:g}".replace(".", ","), replace(CHOICES, pool=pool)
+        yield "part des pixels du score (%)", f"{100 * pool:g}".replace(".", ","), replace(retained, pool=pool)
     for shrink in (0.5, 2, 5, 20, 1e9):
         value = f"{shrink:g}".replace(".", ",") if shrink < 1e9 else "∞"
-        yield "variance globale ajoutée (images)", value, replace(CHOICES, shrink=shrink)
+        yield "variance globale ajoutée (images)", value, replace(retained, shrink=shrink)
     title = "poids des tâches (C / R / M)"
     for weights in _FUSIONS:
         label = " / ".join(f"{w:g}".replace(".", ",") for w in weights)
         chosen = dict(zip(PRETEXTS, weights, strict=False))
         if any(chosen.values()):
-            yield title, label, replace(CHOICES, weights=chosen)
+            yield title, label, replace(retained, weights=chosen)
     for geometric, value in ((False, "arithmétique"), (True, "géométrique")):
-        yield "moyenne des tâches", value, replace(CHOICES, geometric=geometric)
+        yield "moyenne des tâches", value, replace(retained, geometric=geometric)
 
 
-_FUSIONS = ((1, 1, 1), (1, 2, 1), (1, 1, 2), (2, 1, 1), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 1, 1), (1, 0, 1))
+_FUSIONS = (
+    (1, 1, 1),
+    (1, 0.5, 1),
+    (1, 2, 1),
+    (1, 1, 2),
+    (2, 1, 1),
+    (1, 0, 0),
+    (0, 1, 0),
+    (0, 0, 1),
+    (0, 1, 1),
+    (1, 0, 1),
+)
 
 
 def ablation(group: Group, held: Unseen) -> pd.DataFrame:
     """Measures choices on synthetic defects painted on good images that the models did not see.
 
     Returns:
-        One row per category and variant: categorie, source, constante, valeur, and `on_synthetic`.
+        One row per category and variant: categorie, source, constante, valeur, retenue (whether the variant comes to
+        the choices of `held`), and `on_synthetic`.
     """
     rows = []
     for index, data in enumerate(group.datas):
@@ -723,15 +740,21 @@ def ablation(group: Group, held: Unseen) -> pd.DataFrame:
             {t: m[kept] for t, m in maps.items()} for maps, kept in ((held.good, mine), (held.defective, ours))
         )
         judged = {}  # the maps of good and bad images depend on the blurs and the shrinkage alone
-        for constant, value, choices in variants():
+        for constant, value, choices in variants(held.choices):
             key = (choices.blur, choices.spread, choices.shrink)
             if key not in judged:
                 pairs = {t: judge(good[t], bad[t], aligned=data.category.aligned, choices=choices) for t in good}
                 judged[key] = tuple({t: pair[i] for t, pair in pairs.items()} for i in (0, 1))
             good_maps, maps = (fuse(m, choices) for m in judged[key])
             row = {"categorie": data.category.name, "source": data.source, "constante": constant, "valeur": value}
+            row["retenue"] = _spelled(choices) == _spelled(held.choices)
             rows.append(row | on_synthetic(good_maps, maps, painted, choices=choices))
     return pd.DataFrame(rows)
+
+
+def _spelled(choices: Choices) -> Choices:
+    """Returns the same choices, the weight of each task being given."""
+    return dataclasses.replace(choices, weights={task: choices.weights.get(task, 1.0) for task in PRETEXTS})
 
 
 def judge(

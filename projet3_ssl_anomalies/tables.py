@@ -5,7 +5,6 @@ Numbers are not rounded, for `figures.tableau` does it; a metric with its interv
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +16,6 @@ from commun.figures import NBSP, number
 from projet3_ssl_anomalies import defects, evaluation
 from projet3_ssl_anomalies.dataset import CATEGORIES, Data, defect_title
 from projet3_ssl_anomalies.evaluation import FUSED, TITLES, Scores
-from projet3_ssl_anomalies.model import PRETEXTS
 
 LABELS = {
     "image_auroc": "AUROC image",
@@ -111,10 +109,9 @@ def ablation_table(table: pd.DataFrame) -> pd.DataFrame:
     Columns: source, constante, valeur, retenue ("✓" or ""), the measures, and the image AUROC of each kind of defect.
     """
     means = table.fillna({"valeur": ""}).groupby(["source", "constante", "valeur"], sort=False).mean(numeric_only=True)
-    means = means[[*MEASURES, *means.columns.drop([*MEASURES])]].rename(columns=MEASURES).reset_index()
-    pairs, retained = zip(means["constante"], means["valeur"].astype(str), strict=True), _retained()
-    means.insert(3, "retenue", ["✓" if pair in retained else "" for pair in pairs])
-    return means
+    means["retenue"] = np.where(means["retenue"] == 1, "✓", "")
+    first = ["retenue", *MEASURES]
+    return means[[*first, *means.columns.drop(first)]].rename(columns=MEASURES).reset_index()
 
 
 def kinds_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -128,16 +125,6 @@ def kinds_table(table: pd.DataFrame) -> pd.DataFrame:
     shown = kept[["source", *kinds]].reset_index(drop=True)
     shown.insert(0, "catégorie", titles)
     return shown
-
-
-def _retained() -> set[tuple[str, str]]:
-    """Returns the constants and values, as `evaluation.variants` writes them, that come to `evaluation.CHOICES`."""
-
-    def spelled(choices: evaluation.Choices) -> evaluation.Choices:
-        return dataclasses.replace(choices, weights={task: choices.weights.get(task, 1.0) for task in PRETEXTS})
-
-    mine = spelled(evaluation.CHOICES)
-    return {(constant, value) for constant, value, choices in evaluation.variants() if spelled(choices) == mine}
 
 
 # --- What they are made of -------------------------------------------------------------------------------------------

@@ -655,12 +655,13 @@ def test_ablation_measures_each_variant_on_each_category(datas: tuple[Data, Data
     table = evaluation.ablation(group, held)
     kinds, compared = [*defects.KINDS.values()], [(constant, value) for constant, value, _ in evaluation.variants()]
     measures = ["image", *kinds, "pixel", "pro"]
-    assert list(table) == ["categorie", "source", "constante", "valeur", *measures]
+    assert list(table) == ["categorie", "source", "constante", "valeur", "retenue", *measures]
     for name, rows in table.groupby("categorie", sort=False):
         assert name in {"disque", "palet"} and set(rows["source"]) == {"réel"}
         assert list(zip(rows["constante"], rows["valeur"], strict=True)) == compared
     retained = table[table["constante"] == "réglages retenus"]
-    assert len(retained) == 2 and (retained[measures] > 0.9).all(axis=None)
+    assert len(retained) == 2 and (retained[measures] > 0.9).all(axis=None) and retained["retenue"].all()
+    assert set(table["constante"]) == set(table["constante"][table["retenue"]])  # each has its value among those tried
     assert (table[measures].min(axis=None) >= 0) and (table[measures].max(axis=None) <= 1)
     np.testing.assert_allclose(table["image"], table[kinds].mean(axis=1))  # as many of each kind
 
@@ -689,7 +690,7 @@ def test_each_variant_is_measured_with_its_own_choices(datas: tuple[Data, Data])
 def test_ablation_of_a_kind_that_could_not_be_painted_is_unknown(
     datas: tuple[Data, Data], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluation, "variants", lambda: iter([("réglages retenus", "", CHOICES)]))
+    monkeypatch.setattr(evaluation, "variants", lambda _: iter([("réglages retenus", "", CHOICES)]))
     group, held = _painted_maps(datas)
     kept = held.painted.kinds != "blurred"
     bad = {task: maps[kept] for task, maps in held.defective.items()}
@@ -698,7 +699,7 @@ def test_ablation_of_a_kind_that_could_not_be_painted_is_unknown(
 
 
 def test_ablation_measures_categories_apart(datas: tuple[Data, Data], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluation, "variants", lambda: iter([("réglages retenus", "", CHOICES)]))
+    monkeypatch.setattr(evaluation, "variants", lambda _: iter([("réglages retenus", "", CHOICES)]))
     group, held = _painted_maps(datas)
     second = held.owner[held.painted.sources] == 1  # its defects leave no trace
     bad = {t: np.where(second[:, None, None, None], held.good[t][5], maps) for t, maps in held.defective.items()}

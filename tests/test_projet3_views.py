@@ -362,13 +362,14 @@ def test_published_figures_are_proportions_of_declared_categories() -> None:
 # --- The choice of the constants -------------------------------------------------------------------------------------
 
 
-def ablation(categories: dict[str, str]) -> pd.DataFrame:
+def ablation(categories: dict[str, str], retained: Choices = evaluation.CHOICES) -> pd.DataFrame:
     """Measures that say their row and category: 0.001 a row, 0.1 a category."""
     return pd.DataFrame([
         {"categorie": name, "source": source, "constante": constant, "valeur": value}
+        | {"retenue": evaluation._spelled(choices) == evaluation._spelled(retained)}
         | {"image": 0.001 * row + 0.1 * place, "collé": 0.5, "pixel": 0.6 - 0.001 * row, "pro": 0.4}
         for place, (name, source) in enumerate(categories.items())
-        for row, (constant, value, _) in enumerate(evaluation.variants())
+        for row, (constant, value, choices) in enumerate(evaluation.variants(retained))
     ])
 
 
@@ -382,9 +383,8 @@ def test_the_ablation_is_averaged_within_a_source_only() -> None:
     assert table["AUROC pixel"].iloc[1] == pytest.approx(0.599)
 
 
-def test_the_values_retained_are_those_of_the_choices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    table = ablation({"bottle": "réel"})
-    monkeypatch.setattr(evaluation, "CHOICES", Choices(blur=6, pool=0.01, weights={TASKS[1]: 2.0}))
+def test_the_values_retained_are_those_of_the_choices(tmp_path: Path) -> None:
+    table = ablation({"bottle": "réel"}, Choices(blur=6, pool=0.01, weights={TASKS[1]: 2.0}))
     marked = tables.ablation_table(table)
     kept = marked[marked["retenue"] == "✓"].set_index("constante")["valeur"]
     assert kept["flou des erreurs (pixels)"] == "6" and kept["part des pixels du score (%)"] == "1"
