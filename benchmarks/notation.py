@@ -78,7 +78,7 @@ def fused(detector: evaluation.Detector, maps: dict[str, np.ndarray]) -> np.ndar
         )
         for task, errors in maps.items()
     }
-    return evaluation.image_scores(evaluation.fuse(distances))
+    return evaluation.image_scores(evaluation.fuse(distances, detector.choices), detector.choices)
 
 
 def main() -> None:
