@@ -22,7 +22,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -467,6 +467,16 @@ def locate(name: str, *, draw: Callable[[Path], None], version: int, category: s
         with atomic_folder(folder) as temporary:
             draw(temporary)
     return Location(folder, False, dataset.title)
+
+
+def in_processes(function: Callable[..., None], calls: Iterable[tuple]) -> None:
+    """Makes calls, given by their arguments, in as many processes as there are cores, eight at most.
+
+    For NumPy code made of many small steps, which threads don't make faster; `function` belongs to a module.
+    """
+    import joblib
+
+    joblib.Parallel(n_jobs=min(8, joblib.cpu_count()))(joblib.delayed(function)(*call) for call in calls)
 
 
 def verify(name: str) -> Report:

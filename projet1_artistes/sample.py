@@ -18,9 +18,10 @@ import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
-import joblib
 import numpy as np
 from PIL import Image, ImageColor, ImageFilter
+
+from commun.datasets import in_processes
 
 VERSION = 3  # another number has the sample drawn again
 
@@ -107,8 +108,7 @@ def draw(folder: Path) -> None:
     for painter in PAINTERS:
         for name in folder_names(painter):
             (folder / "images" / "images" / name).mkdir(parents=True)
-    works = ((painter, number) for painter in PAINTERS for number in range(1, painter.count + 1))
-    joblib.Parallel(n_jobs=min(8, joblib.cpu_count()))(joblib.delayed(_write)(folder, *work) for work in works)
+    in_processes(_write, ((folder, painter, n) for painter in PAINTERS for n in range(1, painter.count + 1)))
 
 
 def _write(folder: Path, painter: Painter, number: int) -> None:

@@ -52,7 +52,7 @@ def paint(good: np.ndarray, *, each: int = 1, seed: int = 0) -> Defective:
         seed: the same seed gives the same defects.
 
     Returns:
-        At most 4 * each * n images: a defect that can hardly be seen (a blur on a plain background) is drawn again
+        At most 5 * each * n images: a defect that can hardly be seen (a blur on a plain background) is drawn again
         elsewhere, `ATTEMPTS` times at most, then given up.
     """
     found: list[tuple] = []

@@ -18,12 +18,12 @@ import math
 from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
 
-import joblib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 from scipy.ndimage import binary_closing, gaussian_filter
 
 from commun import UserError
+from commun.datasets import in_processes
 
 VERSION = 2  # another number has the sample drawn again
 SIDE = 192
@@ -72,16 +72,13 @@ def draw(folder: Path, *, category: str, seed: int = 0, train: int = 60, good: i
     autovi = category == "engine_wiring"
     counts = {"train/good": train, "test/good": good, **{f"test/{defect}": bad for defect in DEFECTS[category]}}
     parts = [(part, number) for part, count in counts.items() for number in range(count)]
-    joblib.Parallel(n_jobs=min(8, joblib.cpu_count()))(
-        joblib.delayed(_write)(folder, category, part, number, seed=seed, index=index)
-        for index, (part, number) in enumerate(parts)
-    )
+    in_processes(_write, ((folder, category, *part, seed, index) for index, part in enumerate(parts)))
     if autovi:
         text = json.dumps(DEFECTS_CONFIG, indent=2)
         (folder / "defects_config.json").write_text(text + "\n", encoding="utf-8")
 
 
-def _write(folder: Path, category: str, part: str, number: int, *, seed: int, index: int) -> None:
+def _write(folder: Path, category: str, part: str, number: int, seed: int, index: int) -> None:
     """Draws a picture, number `number` of a part of the set ("train/good"), and writes it with its masks."""
     autovi, defect = category == "engine_wiring", Path(part).name
     image, masks = draw_image(category, defect, seed=seed, index=index)

@@ -1022,3 +1022,10 @@ def test_a_corrupt_archive_leaves_no_dataset(bottle, web, depot):
     raw[len(raw) // 2] ^= 255
     web.answers["bottle.tar.xz"] = bytes(raw)
     assert "bottle.tar.xz n'est pas une archive lisible" in refusal(depot)
+
+
+def test_calls_are_made_in_processes_and_their_errors_come_back(tmp_path):
+    datasets.in_processes(Path.write_text, ((tmp_path / f"{n}.txt", str(n)) for n in range(20)))
+    assert [(tmp_path / f"{n}.txt").read_text(encoding="utf-8") for n in range(20)] == [str(n) for n in range(20)]
+    with pytest.raises(FileNotFoundError):
+        datasets.in_processes(Path.write_text, [(tmp_path / "absent" / "1.txt", "")])
