@@ -706,8 +706,8 @@ def variants(retained: Choices = CHOICES) -> Iterator[tuple[str, str, Choices]]:
         chosen = dict(zip(PRETEXTS, weights, strict=False))
         if any(chosen.values()):
             yield title, label, replace(retained, weights=chosen)
-    for geometric, value in ((False, "arithmétique"), (True, "géométrique")):
-        yield "moyenne des tâches", value, replace(retained, geometric=geometric)
+    for geometric, value in ((False, "non"), (True, "oui")):
+        yield "moyenne géométrique des tâches", value, replace(retained, geometric=geometric)
 
 
 _FUSIONS = (
