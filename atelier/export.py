@@ -497,7 +497,8 @@ def _dress_table(soup: BeautifulSoup, table: Tag) -> None:
     del table["border"]
     for row in table.select("thead tr[style]"):  # pandas aligns headers here
         del row["style"]
-    classes = ["defile"] + ["entiere"] * (len(rows) <= 20) + ["serree"] * (max(map(len, rows), default=0) > 10)
+    columns = max(map(len, rows), default=0)
+    classes = ["defile"] + ["entiere"] * (len(rows) <= 20) + ["ample"] * (columns > 7) + ["serree"] * (columns > 10)
     box = table.wrap(soup.new_tag("div", attrs={"class": " ".join(classes)}))
     if table.caption:
         box.attrs.update({"role": "region", "aria-label": table.caption.get_text().strip()})
