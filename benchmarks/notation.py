@@ -71,14 +71,9 @@ def usual(detector: evaluation.Detector, images: np.ndarray, *, batch: int) -> d
 
 def fused(detector: evaluation.Detector, maps: dict[str, np.ndarray]) -> np.ndarray:
     """Returns the scores that error maps come to: the same code for both ways."""
-    distances = {
-        task: evaluation.smooth(
-            detector.calibrations[task].distances(evaluation.smooth(errors, detector.choices.blur)),
-            detector.choices.spread,
-        )
-        for task, errors in maps.items()
-    }
-    return evaluation.image_scores(evaluation.fuse(distances, detector.choices), detector.choices)
+    choices = detector.choices
+    found = {task: evaluation.normalise(errors, detector.calibrations[task], choices) for task, errors in maps.items()}
+    return evaluation.image_scores(evaluation.fuse(found, choices), choices)
 
 
 def main() -> None:

@@ -149,6 +149,11 @@ def smooth(maps: np.ndarray, blur: float) -> np.ndarray:
     return np.stack([ndimage.gaussian_filter(m, (sigma, sigma, 0)[: m.ndim]) for m in maps])
 
 
+def normalise(errors: np.ndarray, calibration: Calibration, choices: Choices = CHOICES) -> np.ndarray:
+    """Returns the map of a task, (n, side, side): the distances of its errors (n, side, side, channels), smoothed."""
+    return smooth(calibration.distances(smooth(errors, choices.blur)), choices.spread)
+
+
 def fuse(maps: Mapping[str, np.ndarray], choices: Choices = CHOICES) -> np.ndarray:
     """Returns the weighted mean of the maps of the tasks, each positive, (n, side, side)."""
     weights = {task: choices.weights.get(task, 1.0) for task in maps}
@@ -197,13 +202,11 @@ class Profile:
     choices: Choices = CHOICES
 
 
+_FULL = dataclasses.replace(CHOICES, weights={"inpainting": 0.5}, geometric=True)
 PROFILES = {
     "essai": Profile(32, 8, 2, 1, True, True, 1, 12, 20),
     "rapide": Profile(64, 800, 8, 1, True, True, 4, 40, 200),
-    "complet": Profile(
-        *(128, 4000, 8, 3, False, False, 24, 10_000, 2000),
-        choices=dataclasses.replace(CHOICES, weights={"inpainting": 0.5}, geometric=True),
-    ),
+    "complet": Profile(128, 4000, 8, 3, False, False, 24, 10_000, 2000, _FULL),
 }
 
 
@@ -407,8 +410,8 @@ class Detector:
         """Returns the normalised maps of uint8 images (n, side, side, 3): task, `FUSED` -> float32 (n, side, side)."""
         maps = {}
         for task, scorer in self.scorers.items():
-            errors = smooth(model.error_maps(scorer, images, self.kind), self.choices.blur)
-            maps[task] = smooth(self.calibrations[task].distances(errors), self.choices.spread)
+            errors = model.error_maps(scorer, images, self.kind)
+            maps[task] = normalise(errors, self.calibrations[task], self.choices)
         return {**maps, FUSED: fuse(maps, self.choices)}
 
     def threshold(self, rate: float = FALSE_ALARMS, *, task: str = FUSED) -> float:
@@ -473,11 +476,11 @@ def steps(group: Group, held: Unseen, *, task: str = "inpainting") -> dict[str, 
     maps, shown = {}, {}
     for name, errors in held.good.items():
         good = smooth(errors[mine], choices.blur)
-        error = smooth(held.defective[name][row : row + 1], choices.blur)
+        error = held.defective[name][row : row + 1]
         calibration = calibrate(good, aligned=group.datas[0].category.aligned, choices=choices)
-        maps[name] = smooth(calibration.distances(error), choices.spread)
+        maps[name] = normalise(error, calibration, choices)
         if name == task:
-            sizes = np.linalg.norm(good[..., -3:], axis=-1)
+            error, sizes = smooth(error, choices.blur), np.linalg.norm(good[..., -3:], axis=-1)
             shown = {"erreur": np.linalg.norm(error[0, ..., -3:], axis=-1)}
             shown |= {
                 "moyenne": sizes.mean(axis=0),
@@ -761,10 +764,10 @@ def judge(
     good: np.ndarray, bad: np.ndarray, *, aligned: bool, choices: Choices = CHOICES
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns the maps of good images, each judged by the others, and of bad ones, from the errors of a task."""
-    good, bad = smooth(good, choices.blur), smooth(bad, choices.blur)
-    found = calibrate(good, aligned=aligned, choices=choices).distances(bad)
+    good = smooth(good, choices.blur)
     left = left_out(good, aligned=aligned, choices=choices)
-    return smooth(left, choices.spread), smooth(found, choices.spread)
+    found = normalise(bad, calibrate(good, aligned=aligned, choices=choices), choices)
+    return smooth(left, choices.spread), found
 
 
 def on_synthetic(
