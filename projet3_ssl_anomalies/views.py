@@ -360,7 +360,7 @@ def plot_ablation(table: pd.DataFrame, *, source: str) -> Figure:
             axis.plot(range(len(part)), part[name], color=colour, marker=marker, label=name)
         values = part["valeur"].astype(str)
         axis.set_xticks(range(len(part)), values, rotation=60 if values.str.len().max() > 5 else 0, fontsize=10)
-        axis.set_title(textwrap.fill(constant[:1].upper() + constant[1:], 30), fontsize=11)
+        axis.set_title(textwrap.fill(constant[:1].upper() + constant[1:], 28), fontsize=11)
         for place in np.flatnonzero(part["retenue"] == "✓"):
             axis.axvspan(place - 0.4, place + 0.4, color="#e3e7ea", zorder=0, label="valeur retenue")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
