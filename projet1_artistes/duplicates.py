@@ -19,6 +19,42 @@ CHUNK = 64  # works in memory at once
 COMPARED = 4_000_000  # pairs of works compared at once
 
 
+def near_duplicates(images: np.ndarray) -> np.ndarray:
+    """Returns the pairs of images that show the same work, or nearly: close hashes and correlated details.
+
+    Args:
+        images: uint8, shape (n, side, side, 3), side a multiple of 32.
+
+    Returns:
+        int64, shape (m, 2), each pair once, smaller index first.
+    """
+    pairs = close_pairs(perceptual_hash(images), distance=NEAR_BITS)
+    correlation = np.empty(len(pairs), np.float32)
+    for start in range(0, len(pairs), CHUNK):
+        first, second = (details(_read(images, rows)) for rows in pairs[start : start + CHUNK].T)
+        correlation[start : start + CHUNK] = np.einsum("ij,ij->i", first, second)
+    return pairs[correlation >= NEAR_CORRELATION]
+
+
+def connected(pairs: np.ndarray, count: int) -> np.ndarray:
+    """Returns the group of each of `count` items, int64 of shape (count,): items that pairs (m, 2) link share one."""
+    links = sparse.coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+    return sparse.csgraph.connected_components(links, directed=False)[1].astype(np.int64)
+
+
+def duplicate_groups(data: Data) -> list[np.ndarray]:
+    """Returns the rows of each group of near-duplicates: those of several artists first, then the most alike."""
+    members = pd.Series(np.arange(len(data.works))).groupby(data.groups).indices
+    groups = [rows for rows in members.values() if len(rows) > 1]
+    return sorted(groups, key=lambda rows: (len(set(data.labels[rows])) == 1, -_likeness(data.images[rows])))
+
+
+def _likeness(images: np.ndarray) -> float:
+    """Returns the correlation of the two images, among uint8 (n, side, side, 3), whose details are most alike."""
+    fine = details(images)
+    return float((fine @ fine.T)[np.triu_indices(len(fine), 1)].max())
+
+
 def perceptual_hash(images: np.ndarray) -> np.ndarray:
     """Returns a perceptual hash of each image: which of its lowest frequencies are above their median.
 
@@ -42,24 +78,6 @@ def perceptual_hash(images: np.ndarray) -> np.ndarray:
     return hashes
 
 
-def near_duplicates(images: np.ndarray) -> np.ndarray:
-    """Returns the pairs of images that show the same work, or nearly: close hashes and correlated details.
-
-    Args:
-        images: uint8, shape (n, side, side, 3), side a multiple of 32.
-
-    Returns:
-        int64, shape (m, 2), each pair once, smaller index first.
-    """
-    pairs = close_pairs(perceptual_hash(images), distance=NEAR_BITS)
-    same = np.zeros(len(pairs), bool)
-    for start in range(0, len(pairs), CHUNK):
-        some = pairs[start : start + CHUNK]
-        first, second = (details(_read(images, column)) for column in some.T)
-        same[start : start + CHUNK] = np.einsum("ij,ij->i", first, second) >= NEAR_CORRELATION
-    return pairs[same]
-
-
 def details(images: np.ndarray) -> np.ndarray:
     """Returns what grey thumbnails of 32 x 32 hold beside their large masses: their products are correlations.
 
@@ -77,6 +95,21 @@ def details(images: np.ndarray) -> np.ndarray:
     return fine / np.maximum(np.linalg.norm(fine, axis=1, keepdims=True), 1e-6)
 
 
+def close_pairs(hashes: np.ndarray, *, distance: int) -> np.ndarray:
+    """Returns the pairs of rows of `hashes`, bool of shape (n, bits), that differ by `distance` bits at most.
+
+    The result is int64, shape (m, 2), each pair once, smaller index first.
+    """
+    signs = np.where(hashes, np.float32(1), np.float32(-1))
+    blocks = [np.empty((0, 2), np.int64)]
+    step = max(1, COMPARED // max(1, len(signs)))
+    for start in range(0, len(signs), step):
+        agreement = signs[start : start + step] @ signs.T  # bits - 2 x distance
+        first, second = np.nonzero(agreement >= hashes.shape[1] - 2 * distance)
+        blocks.append(np.stack([first + start, second], axis=1)[first + start < second])
+    return np.concatenate(blocks)
+
+
 def _read(images: np.ndarray, rows: slice | np.ndarray) -> np.ndarray:
     """Copies rows of an array; those of a file through a map of their own, whose pages leave the memory with it."""
     if isinstance(images, np.memmap) and isinstance(images.base, mmap.mmap):
@@ -89,24 +122,3 @@ def _grey(images: np.ndarray, side: int) -> np.ndarray:
     grey = images.astype(np.float32) @ np.float32([0.299, 0.587, 0.114])
     cell = grey.shape[1] // side
     return grey.reshape(len(grey), side, cell, side, cell).mean(axis=(2, 4))
-
-
-def close_pairs(hashes: np.ndarray, *, distance: int) -> np.ndarray:
-    """Returns the pairs of rows of `hashes`, bool of shape (n, bits), that differ by `distance` bits at most.
-
-    The result is int64, shape (m, 2), each pair once, smaller index first.
-    """
-    signs = np.where(hashes, np.float32(1), np.float32(-1))
-    found = [np.empty((0, 2), np.int64)]
-    step = max(1, COMPARED // max(1, len(signs)))
-    for start in range(0, len(signs), step):
-        agreement = signs[start : start + step] @ signs.T  # bits - 2 x distance
-        first, second = np.nonzero(agreement >= hashes.shape[1] - 2 * distance)
-        found.append(np.stack([first + start, second], axis=1)[first + start < second])
-    return np.concatenate(found)
-
-
-def connected(pairs: np.ndarray, count: int) -> np.ndarray:
-    """Returns the group of each of `count` items, int64 of shape (count,): items that pairs (m, 2) link share one."""
-    links = sparse.coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
-    return sparse.csgraph.connected_components(links, directed=False)[1].astype(np.int64)
