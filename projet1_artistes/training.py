@@ -233,6 +233,7 @@ def train(
 
     judged = np.empty(0, np.int64) if validation is None else validation
     sample = images[rows[:: max(1, len(rows) // 64)]]
+    factors = np.ones(classes) if weights is None else weights
     return training.train(
         config,
         build=make,
@@ -240,7 +241,7 @@ def train(
         measure=None if validation is None else measure,
         project=PROJECT,
         data=training.fingerprint(
-            sample, rows, labels[rows], judged, labels[judged], np.array(classes)
+            sample, order, labels[order], judged, labels[judged], factors
         ),
         title=title,
         unit="nats",
