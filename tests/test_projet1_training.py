@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 
+import keras
 import numpy as np
 import pytest
 
@@ -108,41 +109,49 @@ def test_a_network_trained_again_equals_a_new_one(workplace):
 )
 def test_every_setting_trains(workplace, changes):
     images, labels = works(12)
-    run = training.train(dataclasses.replace(TINY, **changes), images, labels, np.arange(11), classes=3)
+    config = dataclasses.replace(TINY, architecture=PLAIN, **changes)
+    run = training.train(config, images, labels, np.arange(11), classes=3)
     assert np.isfinite(run.history["loss"]).all()
     assert "val_loss" not in run.history
 
 
 def test_weights_change_a_training_only_where_artists_are_not_shown_equally_often(workplace):
     images, labels = works(12)
-    weighted = dataclasses.replace(TINY, class_weighted=True)
+    config = dataclasses.replace(TINY, architecture=PLAIN)
+    weighted = dataclasses.replace(config, class_weighted=True)
     for count, same in ((12, True), (11, False)):
         rows = np.arange(count)
-        first = training.train(TINY, images, labels, rows, classes=3)
+        first = training.train(config, images, labels, rows, classes=3)
         second = training.train(weighted, images, labels, rows, classes=3)
         assert first.fresh and (second.folder == first.folder) == same != second.fresh
 
 
-@pytest.mark.parametrize(
-    ("module", "name", "edited"),
-    [
-        (augmentation, "cutmix", lambda images, targets, random, probability: (images * 1.0, targets)),
-        (augmentation, "transform", lambda image, side, random, settings: np.zeros((side, side, 3), np.float32)),
-        (augmentation, "oversampled_indices", lambda labels, threshold, *, seed: np.arange(len(labels))[::-1]),
-        (networks, "MOMENTUM", 0.8),
-        (networks, "cross_entropy", lambda logits, labels: 0.5),
-        (training, "optimizer", lambda config: training.keras.optimizers.Adam(1e-3)),
-    ],
-)
-def test_a_network_is_trained_again_when_what_makes_it_was_edited(workplace, monkeypatch, module, name, edited):
+EDITS = [
+    (augmentation, "cutmix", lambda images, targets, random, probability: (images * 1.0, targets)),
+    (augmentation, "transform", lambda image, side, random, settings: np.zeros((side, side, 3), np.float32)),
+    (augmentation, "oversampled_indices", lambda labels, threshold, *, seed: np.arange(len(labels))[::-1]),
+    (networks, "MOMENTUM", 0.8),
+    (networks, "cross_entropy", lambda logits, labels: 0.5),
+    (training, "optimizer", lambda config: keras.optimizers.Adam(1e-3)),
+]
+
+
+def test_a_network_is_trained_again_when_what_makes_it_was_edited(workplace, monkeypatch):
     images, labels = works(12)
-    arguments = (dataclasses.replace(TINY, epochs=1, images_seen=8), images, labels, np.arange(8), np.arange(8, 12))
+    config = dataclasses.replace(TINY, architecture=PLAIN, epochs=1, images_seen=8)
+    arguments = (config, images, labels, np.arange(8), np.arange(8, 12))
     assert training.train(*arguments, classes=3).fresh
-    assert not training.train(*arguments, classes=3).fresh
-    with monkeypatch.context() as patch:
-        patch.setattr(module, name, edited)
-        assert training.train(*arguments, classes=3).fresh
-    assert not training.train(*arguments, classes=3).fresh
+
+    def forbidden(*arguments, **options):
+        raise RuntimeError("a training step")
+
+    monkeypatch.setattr(keras.Model, "train_on_batch", forbidden)
+    for module, name, edited in EDITS:
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, edited)
+            with pytest.raises(RuntimeError, match="training step"):
+                training.train(*arguments, classes=3)
+        assert not training.train(*arguments, classes=3).fresh, name
 
 
 # --- Batches ---------------------------------------------------------------------------------------------------------
