@@ -10,7 +10,7 @@ from test_projet1_dataset import picture, save
 from test_projet1_figures_preparation import changed, noisy, paintings, row_of
 
 from commun import UserError
-from projet1_artistes import dataset, resizing
+from projet1_artistes import dataset, resizing, tables
 
 
 @pytest.fixture(scope="module")
