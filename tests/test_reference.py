@@ -9,7 +9,8 @@ import pytest
 from commun import datasets, figures, results
 from projet1_artistes import dataset as paintings
 from projet1_artistes import evaluation as attribution
-from projet1_artistes import model as attributor
+from projet1_artistes import training as attributor
+from projet1_artistes.split import TEST
 from projet2_cvae import dataset, evaluation
 from projet3_ssl_anomalies import evaluation as anomalies
 from projet3_ssl_anomalies.model import PRETEXTS
@@ -136,8 +137,8 @@ def test_the_committed_network_gives_the_committed_figures(monkeypatch):
     if folder is None:
         pytest.skip("Best Artworks of All Time n'est pas sur cette machine")
     data = paintings.open_folder(datasets.Location(folder, True, ""))
-    test = data.rows(paintings.TEST)
-    probabilities = attributor.load_reference().predict(paintings.pixels(data)[test])
+    test = data.rows(TEST)
+    probabilities = attributor.load_reference().predict(data.images[test])
     measured = attribution.evaluate(probabilities, data.labels[test], data.groups[test], draws=2)
     for name in attribution.LABELS:
         assert measured[name]["value"] == pytest.approx(PAINTERS[name]["value"], abs=1e-3), name
