@@ -15,8 +15,9 @@ import pytest
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from commun import images
+from commun.sources import code_hash
 from projet1_artistes import sample
-from projet1_artistes.sample import NEAR_DUPLICATES, ODDITIES, PAINTERS, files
+from projet1_artistes.sample import NEAR_DUPLICATES, ODDITIES, PAINTERS, files, painting
 
 BY_NAME = {painter.name: painter for painter in PAINTERS}
 UNREADABLE = ("truncated", "empty", "text")
@@ -94,6 +95,14 @@ def test_another_process_paints_the_same(root: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert done.stdout == _high(root, "Pivoine Estrelle", 2).read_bytes()
+
+
+@pytest.mark.parametrize("scene", sorted({painter.scene for painter in PAINTERS}))
+def test_an_edited_scene_has_the_sample_drawn_again(monkeypatch: pytest.MonkeyPatch, scene: str) -> None:
+    before = code_hash(sample.draw)
+    assert code_hash(sample.draw) == before
+    monkeypatch.setattr(painting, scene, lambda rng, width, height: None)
+    assert code_hash(sample.draw) != before
 
 
 # --- Layout ----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from commun.datasets import CATALOGUE, IDX_FILES, read_idx
+from commun.sources import code_hash
 from projet2_cvae import sample
+from projet2_cvae.sample import garments
 
 TRAIN, TEST = 203, 100  # 203: not a multiple of the number of classes
 
@@ -120,6 +122,13 @@ def test_mean_images_tell_most_classes_apart_but_not_all(gallery: tuple[np.ndarr
     pixels = sample.draw_images(fresh, seed=1).reshape(len(fresh), 1, -1).astype(float)
     found = np.linalg.norm(pixels - means, axis=-1).argmin(1)
     assert 0.4 < (found == fresh).mean() < 0.9  # separable, but not by so crude a rule
+
+
+@pytest.mark.parametrize("part", ["tshirt", "trouser", "bag", "boot", "cloth_light", "sharpen"])
+def test_an_edited_garment_has_the_sample_drawn_again(monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    before = code_hash(sample.draw)
+    monkeypatch.setattr(garments, part, lambda *arguments: None)
+    assert code_hash(sample.draw) != before
 
 
 def test_drawing_needs_neither_keras_nor_matplotlib() -> None:

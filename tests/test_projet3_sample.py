@@ -15,7 +15,9 @@ from scipy.ndimage import binary_dilation
 
 from commun import UserError
 from commun.datasets import CATALOGUE
+from commun.sources import code_hash
 from projet3_ssl_anomalies import sample
+from projet3_ssl_anomalies.sample import capsule, hazelnut, parts
 
 TRAIN, GOOD, BAD = 2, 1, 1
 FORMS = 4  # no defect takes more forms than this: consecutive pictures show them all
@@ -185,6 +187,15 @@ def test_all_but_the_hazelnut_keep_their_place(good: dict[str, np.ndarray]) -> N
     down, right = np.gradient(good["hazelnut"][:, 66:126, 66:126].mean(-1), axis=(1, 2))  # inside: the striae
     across = np.arctan2(2 * (right * down).sum((1, 2)), (right**2 - down**2).sum((1, 2)))  # twice their direction
     assert abs(np.exp(1j * across).mean()) < 0.7
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [*((parts, category) for category in sample.CATEGORIES), (hazelnut, "_cut"), (capsule, "_poke")]
+)
+def test_an_edited_part_has_the_sample_drawn_again(monkeypatch: pytest.MonkeyPatch, module, name: str) -> None:
+    before = code_hash(sample.draw)
+    monkeypatch.setattr(module, name, lambda *arguments: None)
+    assert code_hash(sample.draw) != before
 
 
 def test_drawing_needs_neither_keras_nor_matplotlib() -> None:

@@ -14,7 +14,7 @@ class Painter:
         name: as `artists.csv` spells it.
         count: number of files in the painter's folder, those that can't be read included.
         genre, years, nationality: invented too.
-        scene: what is painted, a key of `painting.SCENES`.
+        scene: what is painted, a function of `landscapes`, `indoors` or `abstracts`.
         palettes: keys of `PALETTES`; a work holds to one, and borrows from another.
         brushes: half-length and half-breadth of each brush, the broadest first.
         marks: the finest ones, lost in the small copies: "along" the strokes, "across" them, "dots" or "" (none).

@@ -8,6 +8,7 @@ Sizes", SIGGRAPH 1998). Lengths are in pixels of a picture whose shorter side ha
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from PIL import Image, ImageColor, ImageFilter
@@ -17,21 +18,12 @@ from projet1_artistes.sample.brushwork import Brush, fine_marks, lay_strokes, pl
 from projet1_artistes.sample.indoors import bouquet, face
 from projet1_artistes.sample.landscapes import city, horizon, whirl, wood
 from projet1_artistes.sample.painters import PAINTERS, PALETTES, Painter
+from projet1_artistes.sample.scenes import Scene
 
 SEED = 3
-SCENES = {  # how to compose it, smallest and largest width over height
-    "horizon": (horizon, 1.1, 1.45),
-    "whirl": (whirl, 0.9, 1.5),
-    "wood": (wood, 0.7, 1.35),
-    "face": (face, 0.72, 0.86),
-    "grid": (grid, 0.75, 1.35),
-    "bouquet": (bouquet, 0.72, 1.0),
-    "discs": (discs, 0.75, 1.35),
-    "city": (city, 0.8, 1.4),
-}
 _WHITE_LEVEL = 240  # of lead white in an even light: thick paint and marks can still shine
 _STROKE_SHARES = (1.0, 0.7, 0.6)  # of the strokes of each brush that are laid
-_LENS_BLUR = ImageFilter.Kernel((3, 3), (1, 5, 1, 5, 24, 5, 1, 5, 1))
+_LENS = (1, 5, 1, 5, 24, 5, 1, 5, 1)  # weights of a pixel and its neighbours: no lens sees a stroke as sharp
 _MARK_CONTRAST = 0.12  # contrast of the finest marks
 
 
@@ -43,7 +35,7 @@ def work(painter: Painter, number: int) -> Image.Image:
 def paint(painter: Painter, rng: np.random.Generator) -> Image.Image:
     """Paints a work: RGB, the shorter side 200 to 280 pixels."""
     short = int(rng.integers(200, 281))
-    compose, low, high = SCENES[painter.scene]
+    compose, low, high = _composition(painter.scene)
     ratio = math.exp(rng.uniform(math.log(low), math.log(high)))
     width, height = (round(short * ratio), short) if ratio > 1 else (short, round(short / ratio))
     scene, colours = compose(rng, width / short, height / short), _mix_palettes(painter.palettes, rng)
@@ -64,7 +56,21 @@ def paint(painter: Painter, rng: np.random.Generator) -> Image.Image:
         light += _MARK_CONTRAST * fine_marks(rng, painter.marks, look, width, height)
     picture *= _WHITE_LEVEL * light[..., None]
     photograph = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8))
-    return photograph.filter(_LENS_BLUR)  # no lens sees the edge of a stroke as sharp
+    return photograph.filter(ImageFilter.Kernel((3, 3), _LENS))
+
+
+def _composition(scene: str) -> tuple[Callable[[np.random.Generator, float, float], Scene], float, float]:
+    """Returns how to compose a scene, and its smallest and largest width over height."""
+    return {
+        "horizon": (horizon, 1.1, 1.45),
+        "whirl": (whirl, 0.9, 1.5),
+        "wood": (wood, 0.7, 1.35),
+        "face": (face, 0.72, 0.86),
+        "grid": (grid, 0.75, 1.35),
+        "bouquet": (bouquet, 0.72, 1.0),
+        "discs": (discs, 0.75, 1.35),
+        "city": (city, 0.8, 1.4),
+    }[scene]
 
 
 def _mix_palettes(palettes: tuple[str, ...], rng: np.random.Generator) -> np.ndarray:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from commun.datasets import IDX_FILES
-from projet2_cvae.sample.garments import GARMENTS, draw_images
+from projet2_cvae.sample.garments import CLASSES, draw_images
 
 SEED = 0
 
@@ -24,7 +24,7 @@ def draw(folder: Path, *, train: int = 6000, test: int = 1000) -> None:
         test: number of test images.
     """
     rng = np.random.default_rng(SEED)
-    labels = np.concatenate([rng.permutation(np.arange(count) % len(GARMENTS)) for count in (train, test)])
+    labels = np.concatenate([rng.permutation(np.arange(count) % CLASSES) for count in (train, test)])
     labels = labels.astype(np.uint8)
     images = draw_images(labels, SEED)
     folder.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from projet2_cvae.sample.shoes import boot, sandal, sneaker
 from projet2_cvae.sample.tops import coat, dress, pullover, shirt, tshirt
 from projet2_cvae.sample.trousers import trouser
 
-GARMENTS = (tshirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag, boot)
+CLASSES = 10
 _TONE_QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _TONES = (  # grey of the cloth at these quantiles, by class, near those of the real set
     (35, 60, 125, 170, 200, 222, 235),
@@ -39,11 +39,12 @@ def draw_images(labels: np.ndarray, seed: int) -> np.ndarray:
     Returns:
         Images, uint8, shape (n, 28, 28), 0..255, a light garment on a background that is exactly 0.
     """
+    garments = (tshirt, trouser, pullover, dress, coat, sandal, shirt, sneaker, bag, boot)
     shapes = np.zeros((len(labels), SIDE, SIDE), dtype=np.uint8)
     for i, label in enumerate(labels):
         rng = random.Random(f"{seed}/{i}")
         sketch = Sketch(rng, np.interp(rng.random(), _TONE_QUANTILES, _TONES[label]))
-        GARMENTS[label](sketch, rng)
+        garments[label](sketch, rng)
         shapes[i] = sketch.render()
     images = sharpen(shapes.astype(np.float32)) * cloth_light(shapes, labels, np.random.default_rng([seed, 1]))
     return np.where(shapes > 0, np.clip(np.rint(images), 1, 255), 0).astype(np.uint8)

@@ -49,10 +49,11 @@ def capsule(canvas: Canvas, rng: np.random.Generator, flaw: Flaw) -> None:
     roll, tints = rng.normal(0, 0.8), rng.normal(1, 0.020, (2, 3)).astype(np.float32)
     tints = tints * (1 + 0.03 * noise(rng, along.shape, (2, 5), (16, 40)))[..., None, None]
     canvas.paint(*_gelatin(canvas.light, tints, roll, along, across, Deformation()), box)
-    if flaw.name in _DEFORMATIONS:
+    deform = {"faulty_imprint": _misprint, "poke": _poke, "squeeze": _squeeze}.get(flaw.name)
+    if deform:
         good = canvas.rgb[box].copy()
         canvas.rgb[box] = ground
-        deformation = _DEFORMATIONS[flaw.name](flaw, along, across)
+        deformation = deform(flaw, along, across)
         canvas.paint(*_gelatin(canvas.light, tints, roll, along, across, deformation), box)
         with canvas.flaw(flaw.name), canvas.ghost():
             canvas.paint(smoothstep(np.abs(canvas.rgb[box] - good).max(-1), 0.02, 0.06), BLACK, box)
@@ -140,9 +141,6 @@ def _poke(flaw: Flaw, along: np.ndarray, across: np.ndarray) -> Deformation:
     away = np.hypot(right, down) / size
     dent = rng.uniform(1.8, 2.6) * np.exp(-(away**2)) / size
     return Deformation(slope=(dent * right, dent * down), shade=rng.uniform(0.6, 0.9) * smoothstep(away, 0.62, 0.40))
-
-
-_DEFORMATIONS = {"faulty_imprint": _misprint, "poke": _poke, "squeeze": _squeeze}
 
 
 def _scratch(canvas: Canvas, flaw: Flaw) -> None:

@@ -40,8 +40,9 @@ def hazelnut(canvas: Canvas, rng: np.random.Generator, flaw: Flaw) -> None:
     if flaw.name != "good":
         place = polar(flaw.rng.uniform(0, 0.3), flaw.rng.uniform(-math.pi, math.pi))
         facing = canvas.light[:2] @ place + canvas.light[2] * math.sqrt(1 - place @ place)
+        spoil = {"crack": _crack, "cut": _cut, "hole": _pierce, "print": _print}[flaw.name]
         with canvas.flaw(flaw.name):
-            _NUT_FLAWS[flaw.name](canvas, flaw.rng, MIDDLE + _NUT * place, float(0.3 + 0.8 * facing))
+            spoil(canvas, flaw.rng, MIDDLE + _NUT * place, float(0.3 + 0.8 * facing))
 
 
 def _shell(rng: np.random.Generator, along: np.ndarray, meridian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -64,12 +65,12 @@ def _shell(rng: np.random.Generator, along: np.ndarray, meridian: np.ndarray) ->
     return colour, 0.10 * fine * (1 - base) + (0.05 + 0.38 * base) * rough
 
 
-def _crack_nut(canvas: Canvas, rng: np.random.Generator, place: np.ndarray, light: float) -> None:
+def _crack(canvas: Canvas, rng: np.random.Generator, place: np.ndarray, light: float) -> None:
     size, lip = (rng.uniform(54, 80), rng.uniform(1.8, 3.2)), light * rgb(0.90, 0.70, 0.47)
     paint_crack(canvas, rng, (place + MIDDLE) / 2, size, rng.uniform(0, 2 * math.pi), lip)
 
 
-def _cut_nut(canvas: Canvas, rng: np.random.Generator, place: np.ndarray, light: float) -> None:
+def _cut(canvas: Canvas, rng: np.random.Generator, place: np.ndarray, light: float) -> None:
     """Slashes the shell with a blade: one or two straight openings on the pale flesh."""
     heading = rng.uniform(0, 2 * math.pi)
     grain = rng.normal(1, 0.06, 60)
@@ -88,7 +89,7 @@ def _cut_nut(canvas: Canvas, rng: np.random.Generator, place: np.ndarray, light:
         canvas.band(line, opening, flesh)
 
 
-def _pierce_nut(canvas: Canvas, rng: np.random.Generator, place: np.ndarray, light: float) -> None:
+def _pierce(canvas: Canvas, rng: np.random.Generator, place: np.ndarray, light: float) -> None:
     """Bores a worm's hole: dark, with a ragged pale rim and its lower wall in the light."""
     size = rng.uniform(7, 11.5)
     box, right, down = canvas.around(place, 2.2 * size)
@@ -99,7 +100,7 @@ def _pierce_nut(canvas: Canvas, rng: np.random.Generator, place: np.ndarray, lig
     canvas.paint(smoothstep(distance, 1.08, 0.92), light * wall[..., None] * rgb(1.0, 0.66, 0.42), box)
 
 
-def _print_nut(canvas: Canvas, rng: np.random.Generator, place: np.ndarray, light: float) -> None:
+def _print(canvas: Canvas, rng: np.random.Generator, place: np.ndarray, light: float) -> None:
     """Stamps letters on the shell, in bold ink that misses the hollows."""
     sheet = lettering("".join(rng.choice(list("FHKLNRTVXZ"), rng.integers(2, 4))), stroke=13)
     cell = rng.uniform(380, 500) / sheet.shape[1]
@@ -107,6 +108,3 @@ def _print_nut(canvas: Canvas, rng: np.random.Generator, place: np.ndarray, ligh
     wear = np.clip(0.90 + 0.12 * noise(rng, right.shape, 12, 40), 0.5, 1)
     ink = (rgb(0.96, 0.97, 0.98), rgb(0.30, 0.75, 0.95), rgb(0.98, 0.90, 0.25))[rng.integers(3)]
     canvas.paint(wear * stamp(sheet, right, down, cell), light * ink, box)
-
-
-_NUT_FLAWS = {"crack": _crack_nut, "cut": _cut_nut, "hole": _pierce_nut, "print": _print_nut}

@@ -23,13 +23,6 @@ DEFECTS = {
     "toothbrush": ("defective",),
     "engine_wiring": ("blue_hoop", "fastening", "multiple", "obstruction"),
 }
-PARTS: dict[str, tuple[Callable[[Canvas, np.random.Generator, Flaw], None], Camera]] = {
-    "bottle": (bottle, Camera(shift=1.1, turn=0.04, size=0.010, blur=0.45, noise=0.006, fall=0.015)),
-    "hazelnut": (hazelnut, Camera(shift=1.5, turn=math.pi, size=0.02, blur=0.45, noise=0.008, fall=0.03)),
-    "capsule": (capsule, Camera(shift=1.5, turn=0.02, size=0.008, blur=0.45, noise=0.007, fall=0.02)),
-    "toothbrush": (toothbrush, Camera(shift=1.3, turn=0.010, size=0.010, blur=0.40, noise=0.006, fall=0.03)),
-    "engine_wiring": (engine_wiring, Camera(shift=1.5, turn=0.010, size=0.010, blur=0.5, noise=0.009, fall=0.04)),
-}
 
 
 def draw_image(
@@ -52,7 +45,18 @@ def draw_image(
     if defect not in ("good", *DEFECTS[category]):
         raise ValueError(f"{category} has no defect named {defect!r}, only {DEFECTS[category]}.")
     streams = [np.random.default_rng([SEED, CATEGORIES.index(category), index, k]) for k in range(4)]
-    paint, camera = PARTS[category]
+    paint, camera = _scene(category)
     canvas = Canvas(streams[0], camera)
     paint(canvas, streams[1], Flaw(defect, streams[2], index))
     return canvas.photograph(streams[3], camera), canvas.masks()
+
+
+def _scene(category: str) -> tuple[Callable[[Canvas, np.random.Generator, Flaw], None], Camera]:
+    """Returns what paints a category's part, and the camera that takes its picture."""
+    return {
+        "bottle": (bottle, Camera(shift=1.1, turn=0.04, size=0.010, blur=0.45, noise=0.006, fall=0.015)),
+        "hazelnut": (hazelnut, Camera(shift=1.5, turn=math.pi, size=0.02, blur=0.45, noise=0.008, fall=0.03)),
+        "capsule": (capsule, Camera(shift=1.5, turn=0.02, size=0.008, blur=0.45, noise=0.007, fall=0.02)),
+        "toothbrush": (toothbrush, Camera(shift=1.3, turn=0.010, size=0.010, blur=0.40, noise=0.006, fall=0.03)),
+        "engine_wiring": (engine_wiring, Camera(shift=1.5, turn=0.010, size=0.010, blur=0.5, noise=0.009, fall=0.04)),
+    }[category]
