@@ -1,4 +1,4 @@
-"""The run's card: what a kernel executed, with which versions and data. `atelier verifier` compares it with the cells."""
+"""The run's card: what a kernel executed, with which versions and data; `atelier verifier` compares it with cells."""
 
 from __future__ import annotations
 

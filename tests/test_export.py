@@ -16,7 +16,8 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from atelier import export
-from atelier.export import Entry, FormulaError, export_index, export_notebook, mathml, title_of
+from atelier.export import ReportLine, export_index, export_notebook, title_of
+from atelier.formules import FormulaError, mathml
 from commun import UserError
 
 PIXEL = base64.b64encode(
@@ -318,15 +319,15 @@ def test_an_unreadable_notebook_is_a_user_error(tmp_path):
     assert not (tmp_path / "p.html").exists()
 
 
-ENTRIES = [
-    Entry("Projet 1", "Préparer", "projet 1/01.html", "réussi", 65, profile="rapide", source="échantillon synthétique"),
-    Entry("Projet 1", "Évaluer", "projet 1/03.html", "échec", 4000, "cellule-4", "ValueError: a < b"),
-    Entry("Projet 2", "Générer", "", "non exécuté", None),
+LINES = [
+    ReportLine("Projet 1", "Préparer", "projet 1/01.html", "réussi", 65, profile="rapide", source="échantillon"),
+    ReportLine("Projet 1", "Évaluer", "projet 1/03.html", "échec", 4000, "cellule-4", "ValueError: a < b"),
+    ReportLine("Projet 2", "Générer", "", "non exécuté", None),
 ]
 
 
 def test_index(tmp_path):
-    export_index(ENTRIES, tmp_path / "index.html")
+    export_index(LINES, tmp_path / "index.html")
     text = (tmp_path / "index.html").read_text(encoding="utf-8")
     page = BeautifulSoup(text, "html.parser")
     assert remote(text) == []
