@@ -44,9 +44,8 @@ def _align_numbers(table: Tag, rows: list[list[Tag]]) -> None:
     width = len(rows[0])
     heads = [row.find_all(["td", "th"], recursive=False) for row in table.select("thead > tr")]
     above = [head for head in heads if len(head) == width]
-    for column in zip(*(row for row in rows if len(row) == width), strict=True):
+    for position, column in enumerate(zip(*(row for row in rows if len(row) == width), strict=True)):
         texts = [cell.get_text().strip() for cell in column]
         if column[0].name == "td" and any(texts) and all(_NUMBER.fullmatch(text) for text in texts):
-            position = rows[0].index(column[0])
             for cell in (*column, *(head[position] for head in above)):
                 cell["class"] = [*cell.get("class", []), "nombre"]

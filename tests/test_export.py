@@ -240,6 +240,14 @@ def test_outputs(soup):
     assert not soup.select(".bandeau")
 
 
+def test_the_header_of_a_column_of_numbers_is_its_own(tmp_path):
+    rows = "".join(f"<tr><td>{a}</td><td>{b}</td></tr>" for a, b in (("5", "5"), ("cinq", "6")))
+    table = f"<table><thead><tr><th>mot</th><th>nombre</th></tr></thead><tbody>{rows}</tbody></table>"
+    page = exported(tmp_path, [new_code_cell("t", outputs=[display({"text/html": table})])])
+    assert [head.get_text() for head in page.select("thead th.nombre")] == ["nombre"]
+    assert [cell.get_text() for cell in page.select("td.nombre")] == ["5", "6"]
+
+
 def test_source_shown_by_the_notebook_takes_the_colours_of_the_page(tmp_path):
     code = (
         '<details open><summary>Source de a.b</summary><div class="highlight" style="background: #f0f0f0"><pre>'
