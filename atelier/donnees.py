@@ -17,18 +17,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from commun import UserError
-from commun.datasets import (
-    IDX_FILES,
-    ROOT,
-    Dataset,
-    File,
-    atomic_folder,
-    data_roots,
-    dataset,
-    find,
-    read_idx,
-)
+from commun import UserError, datasets
+from commun.datasets import IDX_FILES, Dataset, File, atomic_folder, data_roots, find, read_idx
 
 MEGABYTE = 1_000_000
 
@@ -56,16 +46,16 @@ def fetch(name: str, category: str = "", *, root: Path | None = None) -> list[Pa
         UserError: a download failed or does not match the catalogue; the message gives the manual route. Or what is
             already present can't be used.
     """
-    wanted = dataset(name)
-    root = root or (data_roots() or [ROOT / "data"])[0]
-    if category and category not in wanted.files:
-        known = ", ".join(filter(None, wanted.files)) or "aucune"
+    dataset = datasets.dataset(name)
+    root = root or (data_roots() or [datasets.ROOT / "data"])[0]
+    if category and category not in dataset.files:
+        known = ", ".join(filter(None, dataset.files)) or "aucune"
         raise UserError(f"Catégorie inconnue : « {category} ». Catégories de {name} : {known}.")
     folders = []
-    for part in [category] if category else list(wanted.files):
+    for part in [category] if category else list(dataset.files):
         target = root / name / part
         if not target.is_dir() or not any(target.iterdir()):
-            _fetch_part(wanted, part, target, root)
+            _fetch_part(dataset, part, target, root)
         elif problems := CHECKS[name](target).problems:
             raise UserError(
                 f"{target} est déjà là, mais inutilisable : {problems[0]} Pour le télécharger de nouveau, renommez ou "
@@ -81,26 +71,26 @@ def verify(name: str) -> Report:
     Raises:
         UserError: the dataset is unknown or absent.
     """
-    folder = find(name)
+    dataset, folder = datasets.dataset(name), find(name)
     if folder is None:
         raise UserError(
-            f"{dataset(name).title} est absent : cherché dans {', '.join(str(r / name) for r in data_roots())}. "
+            f"{dataset.title} est absent : cherché dans {', '.join(str(r / name) for r in data_roots())}. "
             f"Pour le télécharger : python -m atelier donnees telecharger {name}."
         )
     report = CHECKS[name](folder)
-    others = [
+    differences = [
         f"{file.name} : empreinte SHA-256 différente de celle du fichier officiel."
-        for file in dataset(name).files.get("", ())
+        for file in dataset.files.get("", ())
         if file.sha256 and (folder / file.name).is_file() and _sha256(folder / file.name) != file.sha256
     ]
-    return dataclasses.replace(report, notes=(*report.notes, *others))
+    return dataclasses.replace(report, notes=(*report.notes, *differences))
 
 
 def unpack(archive: Path, folder: Path, *, max_megabytes: float) -> None:
     """Unpacks a zip or tar archive; nothing is ever written outside `folder`, nor more than `max_megabytes`.
 
-    A tar archive with a link, a device or a path that leaves the folder is refused. Of a zip archive, names are cleaned
-    by `zipfile`, so that such a path lands inside, and a link becomes a small text file.
+    A tar archive with a link, a device or a path that goes up and out is refused; an absolute path lands inside. Of a
+    zip archive, all paths land inside, and a link becomes a small text file: `zipfile` cleans names and makes no link.
 
     Raises:
         UserError: not an archive, corrupt, too big once unpacked, or refused.
@@ -144,13 +134,13 @@ def _refuse_large(archive: Path, size: int, max_megabytes: float) -> None:
 # --- Downloads -------------------------------------------------------------------------------------------------------
 
 
-def _fetch_part(wanted: Dataset, part: str, target: Path, root: Path) -> None:
+def _fetch_part(dataset: Dataset, part: str, target: Path, root: Path) -> None:
     """Fills `target`, the folder of a category or of a dataset without categories, or leaves it as it was."""
     with atomic_folder(target) as temporary:
         sums = []
-        for file in wanted.files[part]:
+        for file in dataset.files[part]:
             by_hand = root / file.name
-            path = by_hand if by_hand.is_file() else _download(wanted, file, temporary, root)
+            path = by_hand if by_hand.is_file() else _download(dataset, file, temporary, root)
             sums.append(f"{_check_file(file, path)}  {file.name}\n")
             if file.unpacked_megabytes:
                 unpack(path, temporary, max_megabytes=file.unpacked_megabytes)
@@ -159,10 +149,10 @@ def _fetch_part(wanted: Dataset, part: str, target: Path, root: Path) -> None:
                 _remove_top_folder(temporary, part)
             elif path == by_hand:
                 shutil.copyfile(path, temporary / file.name)
-        if problems := CHECKS[wanted.name](temporary).problems:
+        if problems := CHECKS[dataset.name](temporary).problems:
             problem = problems[0].replace(str(temporary), str(target))
             raise UserError(
-                f"{wanted.title}, une fois téléchargé, n'a pas la forme attendue : {problem} Rien n'a été gardé. "
+                f"{dataset.title}, une fois téléchargé, n'a pas la forme attendue : {problem} Rien n'a été gardé. "
                 f"Comparez avec data/README.md et placez les fichiers à la main dans {target}."
             )
         (temporary / "SHA256SUMS").write_text("".join(sums), encoding="utf-8")
@@ -178,9 +168,9 @@ def _remove_top_folder(folder: Path, part: str) -> None:
         inner.rmdir()
 
 
-def _download(wanted: Dataset, file: File, folder: Path, root: Path) -> Path:
+def _download(dataset: Dataset, file: File, folder: Path, root: Path) -> Path:
     if not file.urls:
-        raise UserError(wanted.manual.format(root=root) + ".")
+        raise UserError(dataset.manual.format(root=root) + ".")
     import pooch
 
     reasons = []

@@ -28,11 +28,11 @@ class FormulaError(ValueError):
 def formula(latex: str, *, block: bool) -> str:
     """Returns the HTML of a LaTeX formula, without its delimiters: MathML, or its code where it can't be converted."""
     try:
-        converted = mathml(latex, block=block)
+        element = mathml(latex, block=block)
     except FormulaError:
         code = f"<code>{html.escape(latex.strip())}</code>"
         return f'<div class="formule">{code}</div>' if block else code
-    return f'<div class="formule">{converted}</div>' if block else f'<span class="maths">{converted}</span>'
+    return f'<div class="formule">{element}</div>' if block else f'<span class="maths">{element}</span>'
 
 
 def mathml(latex: str, *, block: bool = False) -> str:

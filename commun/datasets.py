@@ -88,14 +88,14 @@ def data_roots() -> list[Path]:
         UserError: `$PROJETS_DATA` names a folder that does not exist.
     """
     roots = [ROOT / "data"]
-    if named := os.environ.get("PROJETS_DATA"):
-        if named == SAMPLE_ONLY:
+    if name := os.environ.get("PROJETS_DATA"):
+        if name == SAMPLE_ONLY:
             return []
-        folder = Path(named) if Path(named).is_absolute() else Path.cwd() / named
-        if not folder.is_dir() and (ROOT / named).is_dir():
-            folder = ROOT / named  # a notebook's kernel starts in the notebook's folder
+        folder = Path(name) if Path(name).is_absolute() else Path.cwd() / name
+        if not folder.is_dir() and (ROOT / name).is_dir():
+            folder = ROOT / name  # a notebook's kernel starts in the notebook's folder
         if not folder.is_dir():
-            raise UserError(f"PROJETS_DATA désigne {named}, qui n'existe pas. Corrigez ou retirez cette variable.")
+            raise UserError(f"PROJETS_DATA désigne {name}, qui n'existe pas. Corrigez ou retirez cette variable.")
         roots.insert(0, folder.resolve())
     return roots
 
@@ -304,19 +304,19 @@ def read_idx(path: Path) -> np.ndarray:
             if len(raw_sizes) != 4 * header[3]:
                 raise UserError(f"{path} est tronqué : l'en-tête est incomplet. {advice}")
             sizes = struct.unpack(f">{header[3]}I", raw_sizes)
-            expected = math.prod(sizes)
-            if not 0 < expected <= 2**31:
+            length = math.prod(sizes)
+            if not 0 < length <= 2**31:
                 raise UserError(f"{path} annonce une taille invraisemblable : {sizes}. {advice}")
-            data = stream.read(expected + 1)
+            data = stream.read(length + 1)
     except FileNotFoundError as error:
         raise UserError(f"{path} est introuvable. {advice}") from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise UserError(f"{path} est tronqué ou n'est pas une archive gzip ({error}). {advice}") from error
     except OSError as error:
         raise UserError(f"{path} ne peut pas être lu ({error.strerror or error}). {advice}") from error
-    if len(data) != expected:
-        more = "plus" if len(data) > expected else "moins"
-        raise UserError(f"{path} contient {more} de données que les {expected} octets annoncés. {advice}")
+    if len(data) != length:
+        more = "plus" if len(data) > length else "moins"
+        raise UserError(f"{path} contient {more} de données que les {length} octets annoncés. {advice}")
     return np.frombuffer(data, dtype=np.uint8).reshape(sizes)
 
 

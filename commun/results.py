@@ -56,11 +56,11 @@ def comparison(
         reference: content of `metrics.json`, or None.
         published: name -> what others report, with its source.
     """
-    known = reference["metrics"] if reference else {}
+    on_real_data = reference["metrics"] if reference else {}
     rows = {
         label: {
             "cette exécution": _cell(mine.get(name)),
-            "référence sur données réelles": _cell(known.get(name)),
+            "référence sur données réelles": _cell(on_real_data.get(name)),
             "publié": published.get(name, "–"),
         }
         for name, label in labels.items()

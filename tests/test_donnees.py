@@ -42,8 +42,7 @@ def depot(tmp_path_factory, monkeypatch):
     """An empty repository: no test reads or writes the real `data/` and `travail/`."""
     depot = tmp_path_factory.mktemp("dépôt avec espaces")
     (depot / "data").mkdir()
-    for module in (datasets, donnees):
-        monkeypatch.setattr(module, "ROOT", depot)
+    monkeypatch.setattr(datasets, "ROOT", depot)
     for name in ("PROJETS_DATA", "PROJETS_TRAVAIL"):
         monkeypatch.delenv(name, raising=False)
     return depot
