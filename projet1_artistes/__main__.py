@@ -19,7 +19,7 @@ from commun.training import config_hash
 from projet1_artistes import PROJECT, REFERENCE, dataset, evaluation, experiments, training
 from projet1_artistes.dataset import Data
 from projet1_artistes.networks import Classifier
-from projet1_artistes.split import SPLIT_SEED, TEST, TRAINING, VALIDATION
+from projet1_artistes.split import SPLIT_SEED, TEST, VALIDATION
 from projet1_artistes.training import Config
 
 EXPERIMENTS = ("traitements", "qualite", "oeuvres", "seuil", "tailles")
@@ -96,8 +96,7 @@ def _run(options: argparse.Namespace) -> None:
 
 def _train(options: argparse.Namespace, data: Data, config: Config) -> tuple[list[Classifier], float]:
     """Trains on training and validation for each seed: every choice is made. Returns the networks and the seconds."""
-    rows = np.sort(np.concatenate([data.rows(TRAINING), data.rows(VALIDATION)]))
-    classifiers, spent = [], 0.0
+    rows, classifiers, spent = data.all_but_test, [], 0.0
     for seed in options.graines:
         settings, classes = dataclasses.replace(config, seed=seed), len(data.artists)
         run = training.train(settings, data.images, data.labels, rows, classes=classes, title=f"Graine {seed}")

@@ -28,7 +28,7 @@ from commun.sources import code_hash
 from projet1_artistes import PROJECT, sample
 from projet1_artistes.duplicates import connected, near_duplicates
 from projet1_artistes.names import key, repair
-from projet1_artistes.split import PARTS, TRAINING, split_by_group
+from projet1_artistes.split import PARTS, TEST, TRAINING, split_by_group
 
 NAME = "best-artworks-of-all-time"
 SIDE = 128  # pixels: the side at which works are compared with one another, and from which models learn
@@ -58,6 +58,11 @@ class Data:
     def rows(self, part: str) -> np.ndarray:
         """Returns the rows of a part, a key of `PARTS`, sorted."""
         return np.flatnonzero(self.works["part"] == part)
+
+    @property
+    def all_but_test(self) -> np.ndarray:
+        """The rows of training and validation, sorted."""
+        return np.flatnonzero(self.works["part"] != TEST)
 
     @property
     def labels(self) -> np.ndarray:

@@ -37,13 +37,12 @@ HIGH, LOW, REDUCED = "high", "low", "reduced"
 FULL_SIZE = {"train_side": 64, "side": 128, "transforms": Transforms(scale=(0.2, 0.3))}
 OUT_OF_FOLD = "out_of_fold"  # beside the parts of the split: every work of training and validation
 SIDES = (64, 96, 128)  # pixels, of whole works
-ANSWERS = ["variant", "seed", "row", "label", "predicted", "group"]
 MEASURES = ("accuracy", "balanced_accuracy", "macro_f1")
 DRAWS = 500  # of the intervals of `summary`
 RECORD = REFERENCE / "experiences.csv"
 
 
-def answers(data: Data, rows: np.ndarray, probabilities: Mapping[str, np.ndarray], *, seed: int) -> pd.DataFrame:
+def answers(data: Data, rows: np.ndarray, probabilities: Mapping[Any, np.ndarray], *, seed: int) -> pd.DataFrame:
     """Returns the answers of several classifiers for the same works: variant, seed, row, label, predicted, group.
 
     Args:
@@ -52,7 +51,11 @@ def answers(data: Data, rows: np.ndarray, probabilities: Mapping[str, np.ndarray
         probabilities: name of a classifier -> its scores or probabilities, shape (n, classes).
         seed: of their trainings.
     """
-    tables = [_answers(data, name, seed, rows, scores.argmax(axis=1)) for name, scores in probabilities.items()]
+    about = {"row": rows, "label": data.labels[rows], "group": data.groups[rows], "seed": seed}
+    tables = [
+        pd.DataFrame({"variant": name, "predicted": scores.argmax(axis=1), **about})
+        for name, scores in probabilities.items()
+    ]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -61,12 +64,11 @@ def answers(data: Data, rows: np.ndarray, probabilities: Mapping[str, np.ndarray
 
 def vary_threshold(data: Data, config: Config, thresholds: Sequence[int]) -> pd.DataFrame:
     """Answers for the validation part by networks trained with each `Config.oversampling_threshold`."""
-    rows, judged = data.rows(TRAINING), data.rows(VALIDATION)
-    learner, tables = _Learner(data, config), []
+    learner = _Learner(data, config)
     for threshold in thresholds:
         settings = dataclasses.replace(config, oversampling_threshold=threshold)
-        tables.append(_answers(data, threshold, config.seed, judged, learner.predict(settings, rows, judged)))
-    return pd.concat(tables, ignore_index=True)
+        learner.answer(threshold, settings, data.rows(TRAINING), data.rows(VALIDATION))
+    return learner.answers()
 
 
 def recommended_threshold(table: pd.DataFrame) -> int:
@@ -84,12 +86,11 @@ def vary_side(data: Data, config: Config) -> pd.DataFrame:
 
     The variant is the side.
     """
-    rows, judged, tables = data.rows(TRAINING), data.rows(VALIDATION), []
+    learner = _Learner(data, config)  # its network takes pictures of any side
     for side in SIDES:
         settings = dataclasses.replace(config, side=side, train_side=3 * side // 4)
-        predicted = _Learner(data, settings).predict(settings, rows, judged)
-        tables.append(_answers(data, side, config.seed, judged, predicted))
-    return pd.concat(tables, ignore_index=True)
+        learner.answer(side, settings, data.rows(TRAINING), data.rows(VALIDATION))
+    return learner.answers()
 
 
 # --- High against low quality ----------------------------------------------------------------------------------------
@@ -112,14 +113,12 @@ def compare_qualities(data: Data, config: Config, *, seeds: Sequence[int], part:
     """
     images, rows = works_by_quality(data, np.concatenate([data.rows(TRAINING), data.rows(part)]))
     known, judged = (np.flatnonzero(data.works["part"].iloc[rows] == name) for name in (TRAINING, part))
-    config = dataclasses.replace(config, **FULL_SIZE)
-    learner, tables = _Learner(data, config), []
+    learner = _Learner(data, config, rows)
     for quality, pictures in images.items():
         for seed in seeds:
-            settings = dataclasses.replace(config, seed=seed)
-            predicted = learner.predict(settings, known, judged, images=pictures, labels=data.labels[rows])
-            tables.append(_answers(data, quality, seed, rows[judged], predicted))
-    return pd.concat(tables, ignore_index=True)
+            settings = dataclasses.replace(config, **FULL_SIZE, seed=seed)
+            learner.answer(quality, settings, known, judged, images=pictures)
+    return learner.answers()
 
 
 def works_by_quality(data: Data, rows: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -165,14 +164,13 @@ def vary_works(data: Data, config: Config, counts: Sequence[int]) -> pd.DataFram
     richest = np.argsort(-np.bincount(data.labels[rows], minlength=len(data.artists)), kind="stable")[:N_RICHEST]
     judged = judged[np.isin(data.labels[judged], richest)]
     settings = dataclasses.replace(config, oversampling_threshold=0)
-    learner, tables = _Learner(data, settings), []
+    learner = _Learner(data, settings)
     for count in counts:
         random = np.random.default_rng([config.seed, count])
         left = [rows[~np.isin(data.labels[rows], richest)]]
         left += [random.permutation(rows[data.labels[rows] == artist])[:count] for artist in richest]
-        predicted = learner.predict(settings, np.sort(np.concatenate(left)), judged)
-        tables.append(_answers(data, count, config.seed, judged, predicted))
-    return pd.concat(tables, ignore_index=True)
+        learner.answer(count, settings, np.sort(np.concatenate(left)), judged)
+    return learner.answers()
 
 
 def advise(artists: pd.DataFrame, varied: pd.DataFrame) -> dict[str, float]:
@@ -221,28 +219,24 @@ def compare_treatments(data: Data, config: Config, *, count: int, seeds: Sequenc
     Returns:
         The answers: variant (a key of `TREATMENTS`), seed, row, label, predicted, group.
     """
-    rows = np.sort(np.concatenate([data.rows(TRAINING), data.rows(VALIDATION)]))
-    learner, tables = _Learner(data, config), []
+    rows, learner = data.all_but_test, _Learner(data, config)
     for seed in seeds:
         fold = folds(data.labels[rows], data.groups[rows], count, seed=seed)
         for name, changes in TREATMENTS.items():
             settings = dataclasses.replace(config, seed=seed, **changes)
             for number in range(count):
-                judged = rows[fold == number]
-                predicted = learner.predict(settings, rows[fold != number], judged)
-                tables.append(_answers(data, name, seed, judged, predicted))
-    return pd.concat(tables, ignore_index=True)
+                learner.answer(name, settings, rows[fold != number], rows[fold == number])
+    return learner.answers()
 
 
 def test_treatments(data: Data, config: Config, names: Sequence[str], *, seeds: Sequence[int]) -> pd.DataFrame:
     """Reads the test part once, by networks that learnt from all the rest under each of these treatments."""
-    rows, judged = np.sort(np.concatenate([data.rows(TRAINING), data.rows(VALIDATION)])), data.rows(TEST)
-    learner, tables = _Learner(data, config), []
+    learner = _Learner(data, config)
     for seed in seeds:
         for name in names:
             settings = dataclasses.replace(config, seed=seed, **TREATMENTS[name])
-            tables.append(_answers(data, name, seed, judged, learner.predict(settings, rows, judged)))
-    return pd.concat(tables, ignore_index=True)
+            learner.answer(name, settings, data.all_but_test, data.rows(TEST))
+    return learner.answers()
 
 
 def best_treatment(table: pd.DataFrame) -> str:
@@ -260,26 +254,26 @@ def _compiled(config: Config, classes: int):
 
 
 class _Learner:
-    """One network, trained again for each answer."""
+    """One network, trained again for each answer, and its answers; of all the works, or of these rows of the data."""
 
-    def __init__(self, data: Data, config: Config) -> None:
-        self.data, self.classes = data, len(data.artists)
+    def __init__(self, data: Data, config: Config, rows: np.ndarray | None = None) -> None:
+        self.data, self.classes, self.tables = data, len(data.artists), []
+        self.rows = np.arange(len(data.works)) if rows is None else rows
         settings = dataclasses.replace(config, seed=0, oversampling_threshold=0, class_weighted=False)
         self.network = _compiled(settings, self.classes)
 
-    def predict(self, config: Config, rows, judged, *, images=None, labels=None) -> np.ndarray:
-        """Trains on rows and returns the class ids named for others; of all the works, or of these images, labels."""
+    def answer(self, variant: Any, config: Config, known, judged, *, images: np.ndarray | None = None) -> None:
+        """Trains on works, named by their ranks in `rows` as `images` are, and answers for others."""
         images = self.data.images if images is None else images
-        labels = self.data.labels if labels is None else labels
-        run = training.train(config, images, labels, rows, classes=self.classes, network=self.network)
+        labels = self.data.labels[self.rows]
+        run = training.train(config, images, labels, known, classes=self.classes, network=self.network)
         if run.model is not self.network:  # found again
             self.network.set_weights(run.model.get_weights())
-        return networks.scores(self.network, images[judged], config.side).argmax(axis=1)
+        scores = networks.scores(self.network, images[judged], config.side)
+        self.tables.append(answers(self.data, self.rows[judged], {variant: scores}, seed=config.seed))
 
-
-def _answers(data: Data, variant: Any, seed: int, rows: np.ndarray, predicted: np.ndarray) -> pd.DataFrame:
-    columns = (variant, seed, rows, data.labels[rows], predicted, data.groups[rows])
-    return pd.DataFrame(dict(zip(ANSWERS, columns, strict=True)))
+    def answers(self) -> pd.DataFrame:
+        return pd.concat(self.tables, ignore_index=True)
 
 
 # --- Measures with intervals -----------------------------------------------------------------------------------------

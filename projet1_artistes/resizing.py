@@ -13,7 +13,6 @@ import pandas as pd
 from PIL import Image
 from scipy import ndimage
 
-from commun import training
 from commun.images import centred_square, decode
 from projet1_artistes.dataset import Data
 
@@ -24,16 +23,6 @@ LARGEST = 512  # pixels: side at which a work is compared with its reductions, u
 SIDES = (32, 48, 64, 96, 128, 192, 256)  # pixels
 SMALL = 64  # pixels: the side at which filters are compared, and the ordinary work chosen
 WINDOW = 0.25  # side of the finest part of a picture, as a share of its own
-WORKS_MEASURED = {"essai": 6, "rapide": 60, "complet": 400}  # by profile
-
-
-def works_measured(profile: str) -> int:
-    """Returns the number of works on which sizes are compared in a profile.
-
-    Raises:
-        UserError: no profile has this name.
-    """
-    return training.profile(WORKS_MEASURED, profile)
 
 
 # --- Three ways to make a square -------------------------------------------------------------------------------------

@@ -76,6 +76,7 @@ class Profile:
         works_per_artist: numbers of training works that are left to the artists who have most.
         folds: parts into which training and validation are cut to compare treatments.
         draws: bootstrap draws.
+        works_measured: works on which picture sizes are compared (notebook 01).
     """
 
     config: Config
@@ -85,6 +86,7 @@ class Profile:
     works_per_artist: tuple[int, ...]
     folds: int
     draws: int
+    works_measured: int
 
     def plain(self) -> Config:
         """The plain network, shown as many pictures as the one that is judged."""
@@ -117,9 +119,11 @@ _SHORT = Config(
 )
 _FULL = Config(images_seen=340_000, epochs=34)
 PROFILES = {
-    "essai": Profile(_TINY, _TRIAL, _TRIAL, (0, 100), (5, 20), folds=2, draws=20),
-    "rapide": Profile(_QUICK, _BRIEF, _LONGER, (0, 100), (5, 40), folds=2, draws=200),
-    "complet": Profile(_FULL, _SHORT, _SHORT, (0, 50, 100, 200), (10, 40, 160), folds=5, draws=2000),
+    "essai": Profile(_TINY, _TRIAL, _TRIAL, (0, 100), (5, 20), folds=2, draws=20, works_measured=6),
+    "rapide": Profile(_QUICK, _BRIEF, _LONGER, (0, 100), (5, 40), folds=2, draws=200, works_measured=60),
+    "complet": Profile(
+        _FULL, _SHORT, _SHORT, (0, 50, 100, 200), (10, 40, 160), folds=5, draws=2000, works_measured=400
+    ),
 }
 
 

@@ -33,7 +33,7 @@ def gallery(tmp_path, monkeypatch):
     monkeypatch.setattr(training.load_reference, "__defaults__", (reference,))
     monkeypatch.setattr(training.save_reference, "__defaults__", (reference,))
     tiny = dataclasses.replace(training.profile("essai").short, images_seen=16, epochs=1)
-    full = training.Profile(tiny, tiny, tiny, (0, 20), (2, 4), 2, 10)
+    full = training.Profile(tiny, tiny, tiny, (0, 20), (2, 4), 2, 10, 6)
     monkeypatch.setitem(training.PROFILES, "complet", full)
     return reference
 

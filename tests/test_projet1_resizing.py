@@ -9,7 +9,6 @@ from PIL import Image
 from test_projet1_dataset import picture, save
 from test_projet1_figures_preparation import changed, noisy, paintings, row_of
 
-from commun import UserError
 from projet1_artistes import dataset, resizing, tables
 
 
@@ -138,12 +137,6 @@ def test_whole_squares_have_the_size_of_the_file_up_to_a_limit(data, tmp_path):
     path = save(tmp_path / "grande.jpg", picture(1, (700, 900)))
     large = pd.Series({"path": path, "width": 700, "height": 900})
     assert resizing.whole_square(large).shape == (512, 512, 3)
-
-
-def test_profiles_of_measures():
-    assert resizing.works_measured("essai") < resizing.works_measured("rapide") < resizing.works_measured("complet")
-    with pytest.raises(UserError, match="Profils possibles"):
-        resizing.works_measured("lent")
 
 
 def test_pairs_have_one_framing_and_those_without_a_copy_are_left_out(data, tmp_path):
