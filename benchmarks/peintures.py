@@ -22,7 +22,7 @@ from PIL import Image
 
 from commun import results
 from commun.training import keras, train_one_epoch
-from projet1_artistes import dataset, networks, training
+from projet1_artistes import dataset, training
 from projet1_artistes.training import Batches, Config
 
 
@@ -46,7 +46,7 @@ def tutorial(config: Config, folder: Path, classes: int):
     x = keras.layers.RandomFlip("horizontal")(inputs)
     x = keras.layers.RandomRotation(0.02)(x)
     x = keras.layers.RandomZoom((-0.4, 0.0))(x)
-    network = keras.Model(inputs, networks.build(config, classes)(x))
+    network = keras.Model(inputs, training.network(config, classes)(x))
     loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config.label_smoothing)
     network.compile(training.optimizer(config), loss, metrics=["accuracy"])
     return network, files.prefetch(2)

@@ -73,6 +73,8 @@ def _run(options: argparse.Namespace) -> None:
         side=options.cote,
     )
     short = dataclasses.replace(full.short, images_seen=options.images_courtes)
+    if options.graines:
+        config = dataclasses.replace(config, seed=options.graines[0])
     classifiers, spent = _train(options, data, config)
     (REFERENCE / "LICENCE.md").write_text(LICENCE, encoding="utf-8")
     seeds = tuple(options.graines_courtes)
@@ -91,7 +93,11 @@ def _run(options: argparse.Namespace) -> None:
         if option in options.experiences:
             experiments.record(name, experiments.summary(answer()), short, (short.seed,), VALIDATION)
     if not options.sans_test:
-        _measure(options, data, classifiers, short, spent)
+        metrics = _measure(options, data, classifiers, short, spent)
+        if metrics:
+            key = config_hash(dataclasses.asdict(config if classifiers else short))
+            values = {name: metric["value"] for name, metric in metrics.items()}
+            results.journal(REFERENCE / "journal.csv", key, values)
 
 
 def _train(options: argparse.Namespace, data: Data, config: Config) -> tuple[list[Classifier], float]:
@@ -100,18 +106,18 @@ def _train(options: argparse.Namespace, data: Data, config: Config) -> tuple[lis
     for seed in options.graines:
         settings, classes = dataclasses.replace(config, seed=seed), len(data.artists)
         run = training.train(settings, data.images, data.labels, rows, classes=classes, title=f"Graine {seed}")
-        classifiers.append(Classifier(run.model, settings, tuple(data.names)))
+        classifiers.append(Classifier(run.model, settings.side, tuple(data.names)))
         spent += run.metrics["seconds"]
         if seed == options.graines[0]:
             run.history.round(4).to_csv(REFERENCE / "historique.csv", index=False)
-            training.save_reference(classifiers[0])
+            training.save_reference(classifiers[0], settings)
     return classifiers, spent
 
 
 def _measure(
     options: argparse.Namespace, data: Data, classifiers: list[Classifier], short: Config, spent: float
-) -> None:
-    """Reads the test part: for each seed, and for the experiments that end there."""
+) -> dict:
+    """Reads the test part: for each seed, and for the experiments that end there. Returns what was read."""
     start, rows = time.time(), data.rows(TEST)
     previous = results.read_metrics(REFERENCE / "metrics.json") or {"metrics": {}}
     metrics = _judge(data, classifiers, rows) if classifiers else {}
@@ -126,10 +132,7 @@ def _measure(
     if not classifiers:  # the experiments alone: what is said of the network stays
         content = {name: previous.get(name, value) for name, value in content.items()}
     results.write_json(REFERENCE / "metrics.json", content | {"metrics": previous["metrics"] | metrics})
-    if metrics:
-        config = classifiers[0].config if classifiers else short
-        values = {name: metric["value"] for name, metric in metrics.items()}
-        results.journal(REFERENCE / "journal.csv", config_hash(dataclasses.asdict(config)), values)
+    return metrics
 
 
 def _judge(data: Data, classifiers: list[Classifier], rows: np.ndarray) -> dict:

@@ -39,7 +39,10 @@ NONE = Transforms(scale=(1, 1), ratio=1, degrees=0, brightness_contrast=0, flip=
 
 
 def transform(
-    image: np.ndarray, side: int, random: np.random.Generator, settings: Transforms
+    image: np.ndarray,
+    side: int,
+    random: np.random.Generator,
+    settings: Transforms,
 ) -> np.ndarray:
     """Returns a work transformed at random.
 
@@ -56,8 +59,8 @@ def transform(
     share = random.uniform(*settings.scale) ** 0.5
     ratio = math.exp(random.uniform(-1, 1) * math.log(settings.ratio) / 2)
     w, h = width * min(1, share * ratio), height * min(1, share / ratio)
-    degrees = random.uniform(-settings.degrees, settings.degrees) * (random.random() < 0.5)
-    angle = math.radians(degrees)
+    degrees = random.uniform(-settings.degrees, settings.degrees)
+    angle = math.radians(degrees) * (random.random() < 0.5)
     across, down = _bounding(w, h, angle)
     shrink = min(1, width / across, height / down)  # the crop lies within the picture
     w, h, across, down = (length * shrink for length in (w, h, across, down))
@@ -69,13 +72,16 @@ def transform(
     if settings.brightness_contrast:
         changes = random.uniform(-1, 1, 2) * settings.brightness_contrast
         contrast, brightness = (1 + changes).astype(np.float32)
-        mean = crop[::4, ::4].mean(axis=(0, 1))  # of one pixel in sixteen, which is faster
+        mean = crop[::4, ::4].mean(axis=(0, 1))  # of one pixel in sixteen: faster
         crop = np.clip(crop * contrast + mean * (brightness - contrast), 0, 255)
     return crop
 
 
 def cutmix(
-    images: np.ndarray, targets: np.ndarray, random: np.random.Generator, probability: float
+    images: np.ndarray,
+    targets: np.ndarray,
+    random: np.random.Generator,
+    probability: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pastes into each work a rectangle of another; mixes their targets by area.
 

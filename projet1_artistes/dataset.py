@@ -26,7 +26,7 @@ from commun.datasets import Location, atomic_file, locate, working_folder
 from commun.images import decode, read_images, size
 from commun.sources import code_hash
 from projet1_artistes import PROJECT, sample
-from projet1_artistes.duplicates import connected, near_duplicates
+from projet1_artistes.duplicates import connected, likeness, near_duplicates
 from projet1_artistes.names import key, repair
 from projet1_artistes.split import PARTS, TEST, TRAINING, split_by_group
 
@@ -124,6 +124,13 @@ def low_images(data: Data, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     images, unreadable = squares(paths[present], SIDE)
     present[present] = [path not in unreadable for path in paths[present]]
     return images, present
+
+
+def duplicate_groups(data: Data) -> list[np.ndarray]:
+    """Returns the rows of each group of near-duplicates: those of several artists first, then the most alike."""
+    members = pd.Series(np.arange(len(data.works))).groupby(data.groups).indices
+    groups = [rows for rows in members.values() if len(rows) > 1]
+    return sorted(groups, key=lambda rows: (len(set(data.labels[rows])) == 1, -likeness(data.images[rows])))
 
 
 def random_works(data: Data, count: int, *, seed: int) -> np.ndarray:

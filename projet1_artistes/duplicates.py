@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import mmap
-from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from scipy import fft, ndimage, sparse
-
-if TYPE_CHECKING:
-    from projet1_artistes.dataset import Data
 
 # Near-duplicates: hashes that differ by so many bits of 63 at most, and details that are correlated so much at least.
 # Seen on the real works: those of one artist that are the same work are above .5, works of two artists below .4.
@@ -42,14 +37,7 @@ def connected(pairs: np.ndarray, count: int) -> np.ndarray:
     return sparse.csgraph.connected_components(links, directed=False)[1].astype(np.int64)
 
 
-def duplicate_groups(data: Data) -> list[np.ndarray]:
-    """Returns the rows of each group of near-duplicates: those of several artists first, then the most alike."""
-    members = pd.Series(np.arange(len(data.works))).groupby(data.groups).indices
-    groups = [rows for rows in members.values() if len(rows) > 1]
-    return sorted(groups, key=lambda rows: (len(set(data.labels[rows])) == 1, -_likeness(data.images[rows])))
-
-
-def _likeness(images: np.ndarray) -> float:
+def likeness(images: np.ndarray) -> float:
     """Returns the correlation of the two images, among uint8 (n, side, side, 3), whose details are most alike."""
     fine = details(images)
     return float((fine @ fine.T)[np.triu_indices(len(fine), 1)].max())

@@ -266,7 +266,7 @@ class _Learner:
         """Trains on works, named by their ranks in `rows` as `images` are, and answers for others."""
         images = self.data.images if images is None else images
         labels = self.data.labels[self.rows]
-        run = training.train(config, images, labels, known, classes=self.classes, network=self.network)
+        run = training.train(config, images, labels, known, classes=self.classes, model=self.network)
         if run.model is not self.network:  # found again
             self.network.set_weights(run.model.get_weights())
         scores = networks.scores(self.network, images[judged], config.side)

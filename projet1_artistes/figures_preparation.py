@@ -15,9 +15,10 @@ from commun import figures
 from commun.figures import PALETTE, Drawing, number, percent
 from commun.images import decode
 from projet1_artistes import augmentation, resizing
+from projet1_artistes.checks import split_counts
 from projet1_artistes.dataset import Data
 from projet1_artistes.resizing import BILINEAR, CROP, LANCZOS, NEAREST, PAD, SMALL, STRETCH
-from projet1_artistes.split import PARTS, TITLES, split_counts
+from projet1_artistes.split import PARTS, TITLES
 from projet1_artistes.tables import WAYS, by_count, oversampling_counts, work_title
 
 COLOURS = dict(zip(PARTS, (PALETTE[5], PALETTE[1], PALETTE[2]), strict=True))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,40 +14,44 @@ from projet1_artistes import augmentation
 
 from keras import layers, ops  # isort: skip
 
-if TYPE_CHECKING:
-    from projet1_artistes.training import Config
-
 RESIDUAL, PLAIN, TRANSFER = "residual", "plain", "transfer"
 STAGES = 4  # of the residual network, each at half the resolution of the one before
 MOMENTUM = 0.9  # of the statistics of batches: with the 0.99 of Keras, a few hundred steps leave them far behind
 BATCH = 64  # works that a network judges at a time
 
 
-def build(config: Config, classes: int) -> keras.Model:
+def build(
+    architecture: str, classes: int, *, width: int, blocks: int, dropout: float, backbone: str, weights: str
+) -> keras.Model:
     """Returns a network, from pictures (n, h, w, 3) in 0..255 to logits (n, classes); h and w are free.
 
-    Its layer "maps" gives the feature maps; what follows is a global average, dropout and one dense layer.
+    Its layer "maps" gives the feature maps; what follows is a global average, dropout and one dense layer. The
+    arguments are those of `training.Config`.
 
     Raises:
         UserError: the architecture is unknown, or the pre-trained weights can't be had.
     """
-    bodies = {RESIDUAL: residual_body, PLAIN: plain_body, TRANSFER: _pretrained_body}
-    if config.architecture not in bodies:
-        raise UserError(f"Réseau inconnu : « {config.architecture} ». Possibles : {', '.join(bodies)}.")
+    bodies = {
+        RESIDUAL: lambda x: residual_body(x, width, blocks),
+        PLAIN: lambda x: plain_body(x, width),
+        TRANSFER: lambda x: _pretrained_body(x, backbone, weights),
+    }
+    if architecture not in bodies:
+        raise UserError(f"Réseau inconnu : « {architecture} ». Possibles : {', '.join(bodies)}.")
     inputs = keras.Input((None, None, 3))
-    maps = layers.Identity(name="maps")(bodies[config.architecture](inputs, config))
-    features = layers.Dropout(config.dropout)(layers.GlobalAveragePooling2D()(maps))
+    maps = layers.Identity(name="maps")(bodies[architecture](inputs))
+    features = layers.Dropout(dropout)(layers.GlobalAveragePooling2D()(maps))
     return keras.Model(inputs, layers.Dense(classes, name="scores")(features))
 
 
-def residual_body(inputs, config: Config):
+def residual_body(inputs, width: int, blocks: int):
     """Four stages, each at half the resolution and twice the width (He et al., CVPR 2016)."""
     x = layers.Rescaling(1 / 64, offset=-2)(inputs)
-    x = layers.Identity(name="stem")(convolution(x, config.width // 2, stride=2))
+    x = layers.Identity(name="stem")(convolution(x, width // 2, stride=2))
     for stage in range(STAGES):
-        for block in range(config.blocks):
+        for block in range(blocks):
             stride = 2 if stage and not block else 1
-            x = residual_block(x, config.width * 2**stage, stride=stride)
+            x = residual_block(x, width * 2**stage, stride=stride)
         x = layers.Identity(name=f"stage_{stage + 1}")(x)
     return x
 
@@ -77,29 +80,29 @@ def convolution(x, width: int, *, stride: int = 1, activation: str | None = "rel
     return layers.Activation(activation)(x) if activation else x
 
 
-def plain_body(inputs, config: Config):
+def plain_body(inputs, width: int):
     """The first network one would try: three convolutions, each followed by a maximum."""
     x = layers.Rescaling(1 / 64, offset=-2)(inputs)
     for stage in range(3):
-        width = config.width // 2 * 2**stage
-        x = layers.Conv2D(width, 3, padding="same", activation="relu")(x)
+        channels = width // 2 * 2**stage
+        x = layers.Conv2D(channels, 3, padding="same", activation="relu")(x)
         x = layers.MaxPooling2D(name=f"stage_{stage + 1}")(x)
     return x
 
 
-def _pretrained_body(inputs, config: Config):
+def _pretrained_body(inputs, name: str, weights: str):
     """A network of `keras.applications`, whose weights are fine-tuned; it takes pictures in 0..255 as they are."""
-    make = getattr(keras.applications, config.backbone, None)
+    make = getattr(keras.applications, name, None)
     if make is None:
-        raise UserError(f"keras.applications n'a pas de réseau « {config.backbone} ».")
-    local = None if config.weights == "imagenet" else Path(config.weights)
+        raise UserError(f"keras.applications n'a pas de réseau « {name} ».")
+    local = None if weights == "imagenet" else Path(weights)
     if local and not local.is_file():
         raise UserError(f"Le fichier de poids {local} est absent. Donnez son chemin, ou « imagenet ».")
     try:
         backbone = make(include_top=False, weights=str(local or "imagenet"), input_shape=(None, None, 3))
     except Exception as error:  # a download that fails raises about anything
         raise UserError(
-            f"Les poids pré-entraînés de {config.backbone} sont indisponibles ({type(error).__name__}). Sans réseau, "
+            f"Les poids pré-entraînés de {name} sont indisponibles ({type(error).__name__}). Sans réseau, "
             "indiquez un fichier local (Config.weights), ou gardez le réseau entraîné depuis zéro."
         ) from error
     return backbone(inputs)
@@ -136,15 +139,15 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Classifier:
-    """A trained network, its configuration, and the names of the artists by class id."""
+    """A trained network, the side at which it sees works, in pixels, and the names of the artists by class id."""
 
     model: keras.Model
-    config: Config
+    side: int
     names: tuple[str, ...]
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Returns the probability of each artist, float32 (n, k), for pictures, uint8 (n, s, s, 3), s being free."""
-        return softmax(scores(self.model, images, self.config.side))
+        return softmax(scores(self.model, images, self.side))
 
     def activation_maps(self, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
         """Returns where pictures speak for a class each: class activation maps.
@@ -160,7 +163,7 @@ class Classifier:
             float32, shape (n, h, w), those of the feature maps; positive: for the class.
         """
         kernel = ops.convert_to_numpy(self.model.get_layer("scores").kernel)
-        maps = scores(self._body, images, self.config.side)
+        maps = scores(self._body, images, self.side)
         return np.einsum("nhwc,cn->nhw", maps, kernel[:, classes])
 
     @functools.cached_property

@@ -13,10 +13,10 @@ from commun import figures
 from commun.figures import number, percent
 from projet1_artistes import baselines, evaluation, experiments, networks, resizing
 from projet1_artistes.augmentation import repeat_factors
-from projet1_artistes.dataset import Data
-from projet1_artistes.duplicates import duplicate_groups
+from projet1_artistes.checks import split_counts
+from projet1_artistes.dataset import Data, duplicate_groups
 from projet1_artistes.names import repair
-from projet1_artistes.split import TITLES, TRAINING, split_counts
+from projet1_artistes.split import TITLES, TRAINING
 
 VARIANTS = {
     experiments.NOTHING: "rien",
@@ -140,7 +140,7 @@ def split_table(data: Data) -> pd.DataFrame:
 
 
 def checks_table(checks: pd.DataFrame) -> pd.DataFrame:
-    """Shows what `split.check_split` found."""
+    """Shows what `checks.check_split` found."""
     table = checks.assign(passed=np.where(checks["passed"], "oui", "NON"))
     return table.set_axis(["contrôle", "constat", "réussi"], axis=1)
 

@@ -142,13 +142,19 @@ def profile(name: str) -> Profile:
 def build(config: Config, classes: int) -> keras.Model:
     """Returns a compiled network, its initial weights drawn by the seed."""
     keras.utils.set_random_seed(config.seed)
-    network = networks.build(config, classes)
+    model = network(config, classes)
     loss = keras.losses.CategoricalCrossentropy(
         from_logits=True, label_smoothing=config.label_smoothing
     )
     accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
-    network.compile(optimizer(config), loss, metrics=[accuracy])
-    return network
+    model.compile(optimizer(config), loss, metrics=[accuracy])
+    return model
+
+
+def network(config: Config, classes: int) -> keras.Model:
+    """Returns the network of a configuration, not compiled."""
+    names = ("architecture", "width", "blocks", "dropout", "backbone", "weights")
+    return networks.build(classes=classes, **{name: getattr(config, name) for name in names})
 
 
 def optimizer(config: Config) -> keras.optimizers.Optimizer:
@@ -162,17 +168,17 @@ def optimizer(config: Config) -> keras.optimizers.Optimizer:
     return adamw
 
 
-def reinitialised(network: keras.Model, config: Config, classes: int) -> keras.Model:
+def reinitialised(model: keras.Model, config: Config, classes: int) -> keras.Model:
     """Gives a network of `build` the initial weights of another configuration, and resets its optimiser.
 
     Architecture and schedule must be the same. What TensorFlow compiled of it serves again, while it spends seconds on
     each new network: as long as a short training.
     """
     random.seed(config.seed)  # from which Keras draws; `set_random_seed` would have TensorFlow prepare its steps again
-    network.set_weights(networks.build(config, classes).get_weights())
-    for variable in network.optimizer.variables:
+    model.set_weights(network(config, classes).get_weights())
+    for variable in model.optimizer.variables:
         variable.assign(ops.zeros(variable.shape, variable.dtype))
-    return network
+    return model
 
 
 # --- Training --------------------------------------------------------------------------------------------------------
@@ -187,7 +193,7 @@ def train(
     *,
     classes: int,
     title: str = "",
-    network: keras.Model | None = None,
+    model: keras.Model | None = None,
 ) -> training.Run:
     """Trains a network, or finds it again in `travail/`.
 
@@ -199,8 +205,8 @@ def train(
         validation: those on which it is measured after each epoch; none is if None.
         classes: number of artists.
         title: what is being trained, in French; nothing is displayed if empty.
-        network: what to train, by `reinitialised`; a new one if None. The next training
-            of the same network changes it.
+        model: what to train, by `reinitialised`; a new one if None. The next training of
+            the same one changes it.
 
     Returns:
         The run; its history has `loss` and `accuracy` on transformed works, `val_loss`
@@ -221,16 +227,16 @@ def train(
             config, weights = dataclasses.replace(config, class_weighted=False), None
 
     def make(config: Config) -> keras.Model:
-        if network is None:
+        if model is None:
             return build(config, classes)
-        return reinitialised(network, config, classes)
+        return reinitialised(model, config, classes)
 
     def batches(epoch: int) -> Batches:
         window = order[training.epoch_indices(config, len(order), epoch=epoch)]
         return Batches(images, labels, window, config, classes, epoch=epoch, weights=weights)
 
-    def measure(model: keras.Model) -> dict[str, float]:
-        logits = networks.scores(model, images[validation], config.side)
+    def measure(learner: keras.Model) -> dict[str, float]:
+        logits = networks.scores(learner, images[validation], config.side)
         right = logits.argmax(axis=1) == labels[validation]
         loss = networks.cross_entropy(logits, labels[validation])
         return {"val_loss": loss, "val_accuracy": right.mean()}
@@ -299,10 +305,10 @@ class Batches(keras.utils.PyDataset):
 # --- The committed network -------------------------------------------------------------------------------------------
 
 
-def save_reference(classifier: Classifier, folder: Path = REFERENCE) -> None:
+def save_reference(classifier: Classifier, config: Config, folder: Path = REFERENCE) -> None:
     """Writes the weights, the configuration and the names of a network."""
     names = np.array(classifier.names)
-    training.save_weights(folder / "modele", classifier.model, classifier.config, bits=8, names=names)
+    training.save_weights(folder / "modele", classifier.model, config, bits=8, names=names)
 
 
 def load_reference(folder: Path = REFERENCE) -> Classifier:
@@ -318,7 +324,7 @@ def load_reference(folder: Path = REFERENCE) -> Classifier:
         transforms = Transforms(**transforms | {"scale": tuple(transforms["scale"])})
         configs.append(Config(**entries, transforms=transforms))
         with np.load((folder / "modele").with_suffix(".npz")) as stored:
-            return networks.build(configs[-1], len(stored["names"]))
+            return network(configs[-1], len(stored["names"]))
 
-    network, arrays = training.load_weights(folder / "modele", make, project=PROJECT)
-    return Classifier(network, configs[-1], tuple(str(name) for name in arrays["names"]))
+    model, arrays = training.load_weights(folder / "modele", make, project=PROJECT)
+    return Classifier(model, configs[-1].side, tuple(str(name) for name in arrays["names"]))

@@ -37,9 +37,9 @@ def trained(monkeypatch, data):
     """Replaces the training by a record of what it was given; the network always names the first artist."""
     calls = []
 
-    def train(config, images, labels, rows, validation=None, *, classes, title="", network=None):
+    def train(config, images, labels, rows, validation=None, *, classes, title="", model=None):
         calls.append((config, np.asarray(images), labels, rows))
-        return type("Run", (), {"model": network})()
+        return type("Run", (), {"model": model})()
 
     def scores(network, images, side):
         return np.tile([[1.0, 0, 0, 0]], (len(images), 1))

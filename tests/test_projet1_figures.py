@@ -13,7 +13,7 @@ from sklearn import metrics as sk
 from test_projet1_evaluation import GENRES, YEARS, ByColour, _answers, _data, _sure
 from test_projet1_training import TINY
 
-from projet1_artistes import evaluation, figures, networks
+from projet1_artistes import evaluation, figures, networks, training
 from projet1_artistes.networks import PLAIN, RESIDUAL
 from projet1_artistes.split import TRAINING
 
@@ -24,10 +24,10 @@ from projet1_artistes.split import TRAINING
 @pytest.mark.parametrize("side", [48, 37])
 def test_the_drawing_tells_the_shapes_of_the_network(architecture, side):
     config = dataclasses.replace(TINY, architecture=architecture, width=6, blocks=2)
-    network = networks.build(config, 7)
+    network = training.network(config, 7)
     drawing = figures.plot_network(network, side, title="Le réseau")
     maps = keras.Model(network.input, network.get_layer("maps").output)(np.zeros((1, side, side, 3), np.float32))
-    texts = [text.get_text() for text in drawing.figure.axes[0].texts]
+    texts = [text.get_text() for text in drawing.figure.axes[0].texts if text.get_text()]
     assert texts[:2] == ["œuvre", f"{side}×{side}×3"]
     assert texts[-5] == "×".join(map(str, maps.shape[1:]))
     assert texts[-4:] == ["moyenne\nglobale", str(maps.shape[-1]), "dense", "7"]
@@ -38,10 +38,10 @@ def test_the_drawing_tells_the_shapes_of_the_network(architecture, side):
 
 def test_the_drawing_is_that_of_the_network_whatever_the_configuration_said():
     """A layer that was added or taken away is seen."""
-    boxes = len(figures.plot_network(networks.build(TINY, 7), 48, title="a").figure.axes[0].patches)
+    boxes = len(figures.plot_network(training.network(TINY, 7), 48, title="a").figure.axes[0].patches)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(networks, "STAGES", 3)
-        fewer = figures.plot_network(networks.build(TINY, 7), 48, title="a")
+        fewer = figures.plot_network(training.network(TINY, 7), 48, title="a")
     assert len(fewer.figure.axes[0].patches) == boxes - 1
 
 

@@ -14,7 +14,7 @@ from test_projet1_dataset import collection, opened, picture, save
 
 from commun import figures
 from commun.images import decode
-from projet1_artistes import augmentation, dataset, duplicates, resizing, tables
+from projet1_artistes import augmentation, dataset, resizing, tables
 from projet1_artistes import figures_preparation as drawings
 from projet1_artistes.dataset import Data
 from projet1_artistes.split import PARTS, TITLES, TRAINING
@@ -111,7 +111,7 @@ def test_shapes(data):
 
 
 def test_groups_are_shown_with_their_names(data):
-    groups = duplicates.duplicate_groups(data)
+    groups = dataset.duplicate_groups(data)
     drawing = drawings.plot_duplicates(data, groups)
     figure = drawing.figure
     drawn(figure)

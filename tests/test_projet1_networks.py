@@ -8,33 +8,33 @@ import pytest
 from test_projet1_training import TINY, works
 
 from commun import UserError
-from projet1_artistes import networks
+from projet1_artistes import networks, training
 from projet1_artistes.networks import PLAIN, RESIDUAL, TRANSFER, Classifier
 
 
 @pytest.mark.parametrize("architecture", [RESIDUAL, PLAIN])
 def test_a_network_takes_pictures_of_any_size(architecture):
-    network = networks.build(dataclasses.replace(TINY, architecture=architecture), 5)
+    network = training.network(dataclasses.replace(TINY, architecture=architecture), 5)
     for side in (16, 23, 40):
         assert network(np.zeros((2, side, side + 4, 3), np.float32)).shape == (2, 5)
 
 
 def test_what_the_configuration_says_is_what_is_built():
-    one, two = (networks.build(dataclasses.replace(TINY, blocks=blocks), 5) for blocks in (1, 2))
+    one, two = (training.network(dataclasses.replace(TINY, blocks=blocks), 5) for blocks in (1, 2))
     convolutions = [sum(type(layer).__name__ == "Conv2D" for layer in network.layers) for network in (one, two)]
     assert convolutions == [1 + 4 * 2 + 4, 1 + 8 * 2 + 4]
     assert one.get_layer("maps").output.shape[-1] == TINY.width * 8
-    wide = networks.build(dataclasses.replace(TINY, width=8), 5)
+    wide = training.network(dataclasses.replace(TINY, width=8), 5)
     assert wide.count_params() > 3 * one.count_params()
 
 
 def test_an_unknown_network_is_refused():
     with pytest.raises(UserError, match="residual, plain, transfer"):
-        networks.build(dataclasses.replace(TINY, architecture="magique"), 5)
+        training.network(dataclasses.replace(TINY, architecture="magique"), 5)
 
 
 def test_scores_by_batches_and_of_nothing(monkeypatch):
-    network = networks.build(TINY, 3)
+    network = training.network(TINY, 3)
     images, _ = works(10)
     everything = networks.scores(network, images, 16)
     assert everything.shape == (10, 3)
@@ -58,7 +58,7 @@ def test_a_local_file_of_weights_is_loaded(tmp_path):
     path = tmp_path / "reseau.weights.h5"
     backbone.save_weights(path)
     config = dataclasses.replace(TINY, architecture=TRANSFER, backbone="MobileNetV2", weights=str(path))
-    network = networks.build(config, 4)
+    network = training.network(config, 4)
     assert network(np.zeros((1, 48, 48, 3), np.float32)).shape == (1, 4)
     inner = next(layer for layer in network.layers if hasattr(layer, "layers"))
     for loaded, saved in zip(inner.weights, backbone.weights, strict=True):
@@ -68,27 +68,27 @@ def test_a_local_file_of_weights_is_loaded(tmp_path):
 def test_weights_that_cannot_be_had_are_one_sentence(tmp_path, monkeypatch):
     config = dataclasses.replace(TINY, architecture=TRANSFER, weights=str(tmp_path / "absent.h5"))
     with pytest.raises(UserError, match="absent.h5 est absent"):
-        networks.build(config, 4)
+        training.network(config, 4)
     with pytest.raises(UserError, match="pas de réseau « Inconnu »"):
-        networks.build(dataclasses.replace(config, backbone="Inconnu"), 4)
+        training.network(dataclasses.replace(config, backbone="Inconnu"), 4)
     damaged = tmp_path / "abime.weights.h5"
     damaged.write_bytes(b"rien")
     with pytest.raises(UserError, match="indisponibles"):
-        networks.build(dataclasses.replace(config, weights=str(damaged)), 4)
+        training.network(dataclasses.replace(config, weights=str(damaged)), 4)
 
     def offline(**options):
         raise OSError("no network")
 
     monkeypatch.setattr(keras.applications, "EfficientNetV2B0", offline)
     with pytest.raises(UserError, match="Sans réseau"):
-        networks.build(dataclasses.replace(config, weights="imagenet"), 4)
+        training.network(dataclasses.replace(config, weights="imagenet"), 4)
 
 
 # --- A classifier ----------------------------------------------------------------------------------------------------
 
 
 def classifier():
-    return Classifier(networks.build(TINY, 3), TINY, ("Ana", "Bé", "Cid"))
+    return Classifier(training.network(TINY, 3), TINY.side, ("Ana", "Bé", "Cid"))
 
 
 def test_probabilities_sum_to_one():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
+import textwrap
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +14,7 @@ from test_projet1_dataset import collection, opened
 
 from commun import figures, results
 from commun.training import Run
-from projet1_artistes import dataset, networks, training
+from projet1_artistes import dataset, training
 
 ROOT = Path(__file__).resolve().parents[1] / "projet1_artistes"
 SEED, THRESHOLD = 7, 33
@@ -37,18 +39,25 @@ def asked(monkeypatch, tmp_path_factory):
     data = opened(collection(tmp_path_factory.mktemp("œuvres"), {"Ada_Bleu": 20, "Bo_Gris": 14, "Cy_Brun": 12}))
     configs = []
 
-    def train(config, images, labels, rows, validation=None, *, classes, title="", network=None):
+    def train(config, images, labels, rows, validation=None, *, classes, title="", model=None):
         configs.append(config)
         history = pd.DataFrame([{"epoch": 1, "loss": 1.0, "accuracy": 0.1, "val_accuracy": 0.1}])
-        model = networks.build(config, classes) if network is None else network
+        model = training.network(config, classes) if model is None else model
         return Run(model, history, {}, None, fresh=True)
 
     monkeypatch.setattr(dataset, "load", lambda: data)
     monkeypatch.setattr(training, "train", train)
-    for module, name in ((figures, "montrer"), (figures, "tableau"), (figures, "dire"), (figures, "code"),
-                         (results, "carte")):  # fmt: skip
+    for module, name in ((figures, "montrer"), (figures, "tableau"), (figures, "dire"), (results, "carte")):
         monkeypatch.setattr(module, name, lambda *arguments, **options: None)
+    monkeypatch.setattr(figures, "code", check_code)
     return configs
+
+
+def check_code(*items) -> None:
+    """Code that is shown fits the width of a report."""
+    for item in (item for item in items if item.__module__.startswith("projet1")):
+        lines = textwrap.dedent(inspect.getsource(item)).splitlines()
+        assert not [line for line in lines if len(line) > 90], item
 
 
 def test_the_seed_and_the_threshold_of_notebook_02_reach_every_training(asked):

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from test_projet1_figures_preparation import changed, paintings, row_of
 
-from projet1_artistes import augmentation, dataset, duplicates, split, tables
+from projet1_artistes import augmentation, checks, dataset, tables
 from projet1_artistes.dataset import Data
-from projet1_artistes.split import TEST, TITLES, TRAINING, VALIDATION, split_counts
+from projet1_artistes.split import TEST, TITLES, TRAINING, VALIDATION
 
 
 @pytest.fixture(scope="module")
@@ -60,21 +60,21 @@ def test_merged_artists_are_those_of_several_folders(data):
 
 
 def test_groups_of_several_artists_come_first_then_the_most_alike(data):
-    (group,) = duplicates.duplicate_groups(data)
+    (group,) = dataset.duplicate_groups(data)
     assert group.tolist() == [row_of(data, stem) for stem in ("Ada_Bleu_5", "Ada_Bleu_6", "Bo_Gris_3")]
     groups = data.groups.copy()
     groups[[10, 11, 12, 13]], groups[[20, 35]] = 900, 901
-    sizes = [len(rows) for rows in duplicates.duplicate_groups(changed(data, group=groups))]
+    sizes = [len(rows) for rows in dataset.duplicate_groups(changed(data, group=groups))]
     assert sizes == [3, 2, 4]
     groups = np.arange(51)
     groups[[10, 11]], groups[group[:2]] = 900, 901  # strangers, and twins
-    alike, others = duplicates.duplicate_groups(changed(data, group=groups))
+    alike, others = dataset.duplicate_groups(changed(data, group=groups))
     assert alike.tolist() == group[:2].tolist() and others.tolist() == [10, 11]
 
 
 def test_no_group_is_no_error(data):
     alone = changed(data, group=np.arange(51))
-    assert duplicates.duplicate_groups(alone) == []
+    assert dataset.duplicate_groups(alone) == []
     assert list(tables.shared_groups(alone)) == ["artistes", "œuvres", "partie"]
 
 
@@ -84,12 +84,12 @@ def test_the_table_of_the_split_counts_every_work_once(data):
     assert table["artiste"].tolist() == ["Ada Bleu", "Bo Gris", "Cy Brun", "Do Noir"]
     assert table["évalué"].tolist() == ["oui", "oui", "oui", "non"]
     assert table["parts (%)"].iloc[-1] == "100 / 0 / 0"
-    assert split_counts(data).index.equals(data.artists.index)
+    assert checks.split_counts(data).index.equals(data.artists.index)
 
 
 def test_showings_follow_the_threshold(data):
     table = tables.oversampling_counts(data, 15)
-    works = split_counts(data)[TRAINING]
+    works = checks.split_counts(data)[TRAINING]
     assert table["works"].tolist() == works.tolist()
     assert table["pictures"].tolist() == [max(count, 15) for count in works]
     shown_once = tables.oversampling_counts(data, 0)
@@ -118,13 +118,13 @@ def test_the_smallest_artists_are_shown_by_a_training_work(data):
 
 
 def test_the_split_passes_its_checks(data):
-    table = split.check_split(data)
+    table = checks.check_split(data)
     assert len(table) == 7 and table["passed"].all(), table
     assert "Do Noir" in table["finding"][3]
 
 
 def failed(data: Data) -> list[int]:
-    return np.flatnonzero(~split.check_split(data)["passed"].to_numpy(bool)).tolist()
+    return np.flatnonzero(~checks.check_split(data)["passed"].to_numpy(bool)).tolist()
 
 
 def test_a_work_moved_to_another_part_is_seen(data):
