@@ -75,7 +75,7 @@ def _run(options: argparse.Namespace) -> None:
     short = dataclasses.replace(full.short, images_seen=options.images_courtes)
     if options.graines:
         config = dataclasses.replace(config, seed=options.graines[0])
-    classifiers, spent = _train(options, data, config)
+    classifiers, seconds = _train(options, data, config)
     (REFERENCE / "LICENCE.md").write_text(LICENCE, encoding="utf-8")
     seeds = tuple(options.graines_courtes)
     if "traitements" in options.experiences:
@@ -93,7 +93,7 @@ def _run(options: argparse.Namespace) -> None:
         if option in options.experiences:
             experiments.record(name, experiments.summary(answer()), short, (short.seed,), VALIDATION)
     if not options.sans_test:
-        metrics = _measure(options, data, classifiers, short, spent)
+        metrics = _measure(options, data, classifiers, short, seconds)
         if metrics:
             key = config_hash(dataclasses.asdict(config if classifiers else short))
             values = {name: metric["value"] for name, metric in metrics.items()}
@@ -102,20 +102,20 @@ def _run(options: argparse.Namespace) -> None:
 
 def _train(options: argparse.Namespace, data: Data, config: Config) -> tuple[list[Classifier], float]:
     """Trains on training and validation for each seed: every choice is made. Returns the networks and the seconds."""
-    rows, classifiers, spent = data.all_but_test, [], 0.0
+    rows, classifiers, seconds = data.all_but_test, [], 0.0
     for seed in options.graines:
         settings, classes = dataclasses.replace(config, seed=seed), len(data.artists)
         run = training.train(settings, data.images, data.labels, rows, classes=classes, title=f"Graine {seed}")
         classifiers.append(Classifier(run.model, settings.side, tuple(data.names)))
-        spent += run.metrics["seconds"]
+        seconds += run.metrics["seconds"]
         if seed == options.graines[0]:
             run.history.round(4).to_csv(REFERENCE / "historique.csv", index=False)
             training.save_reference(classifiers[0], settings)
-    return classifiers, spent
+    return classifiers, seconds
 
 
 def _measure(
-    options: argparse.Namespace, data: Data, classifiers: list[Classifier], short: Config, spent: float
+    options: argparse.Namespace, data: Data, classifiers: list[Classifier], short: Config, seconds: float
 ) -> dict:
     """Reads the test part: for each seed, and for the experiments that end there. Returns what was read."""
     start, rows = time.time(), data.rows(TEST)
@@ -127,7 +127,7 @@ def _measure(
         dataset="Best Artworks of All Time (copie de 7 076 œuvres, carrés de 256 px)",
         split=f"70/15/15 par groupe de quasi-doublons, graine {SPLIT_SEED} : {len(rows)} œuvres de test ; "
         f"apprentissage sur les {len(data.works) - len(rows)} autres",
-        seconds=spent + time.time() - start,
+        seconds=seconds + time.time() - start,
     )
     if not classifiers:  # the experiments alone: what is said of the network stays
         content = {name: previous.get(name, value) for name, value in content.items()}

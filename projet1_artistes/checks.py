@@ -41,9 +41,9 @@ def check_split(data: Data) -> pd.DataFrame:
 
 
 def _check_partition(data: Data) -> tuple[bool, str]:
-    known, twice = data.works["part"].isin(list(PARTS)), data.works["path"].duplicated()
+    in_a_part, repeated = data.works["part"].isin(list(PARTS)), data.works["path"].duplicated()
     counts = " + ".join(number((data.works["part"] == part).sum()) for part in PARTS)
-    return bool(known.all() and not twice.any()), f"{counts} = {number(len(data.works))} œuvres"
+    return bool(in_a_part.all() and not repeated.any()), f"{counts} = {number(len(data.works))} œuvres"
 
 
 def _check_groups(data: Data) -> tuple[bool, str]:
@@ -59,11 +59,11 @@ def _check_pixels(data: Data) -> tuple[bool, str]:
 
 
 def _check_presence(data: Data) -> tuple[bool, str]:
-    counts, judged = split_counts(data), data.artists["evaluated"]
-    left_out = ", ".join(data.artists["name"][~judged])
-    elsewhere = counts[~judged][[VALIDATION, TEST]].to_numpy().sum()
-    finding = f"{judged.sum()} artistes évalués ; non évalués : {left_out or 'aucun'}"
-    return bool((counts[judged] > 0).all(axis=None) and not elsewhere), finding
+    counts, evaluated = split_counts(data), data.artists["evaluated"]
+    left_out = ", ".join(data.artists["name"][~evaluated])
+    elsewhere = counts[~evaluated][[VALIDATION, TEST]].to_numpy().sum()
+    finding = f"{evaluated.sum()} artistes évalués ; non évalués : {left_out or 'aucun'}"
+    return bool((counts[evaluated] > 0).all(axis=None) and not elsewhere), finding
 
 
 def _check_shares(data: Data) -> tuple[bool, str]:

@@ -94,10 +94,10 @@ def evaluate(
     """
     if not len(labels):
         return {name: {"value": math.nan, "ci95": [math.nan, math.nan], "n": 0} for name in LABELS}
-    found = measures(top3(probabilities), labels, groups, draws=draws)
+    intervals = measures(top3(probabilities), labels, groups, draws=draws)
     return {
         f"test_{name}": {"value": value, "ci95": [low, high], "n": len(labels)}
-        for name, (value, low, high) in found.items()
+        for name, (value, low, high) in intervals.items()
     }
 
 
@@ -125,9 +125,9 @@ def measures(
     """
     values = weighted_measures(top, labels, np.ones((1, len(labels))), classes)
     weights, place = group_weights(groups, draws)
-    drawn = weighted_measures(top, labels, weights[:, place], classes)
+    samples = weighted_measures(top, labels, weights[:, place], classes)
     return {
-        name: (float(values[name][0]), *map(float, np.percentile(drawn[name], [2.5, 97.5])))
+        name: (float(values[name][0]), *map(float, np.percentile(samples[name], [2.5, 97.5])))
         for name in values
     }
 
@@ -232,9 +232,9 @@ def evaluate_folder(
     table.attrs["notes"] = _left_out(folder, problems, unreadable, table["artist"][labels < 0])
     for note in table.attrs["notes"]:
         warnings.warn(note, stacklevel=2)
-    judged = labels >= 0
+    is_known = labels >= 0
     groups = connected(near_duplicates(images), len(images))
-    return table, evaluate(probabilities[judged], labels[judged], groups[judged], draws=draws)
+    return table, evaluate(probabilities[is_known], labels[is_known], groups[is_known], draws=draws)
 
 
 def _left_out(folder: Path, problems: Sequence, unreadable: Mapping[Path, str], strangers: pd.Series) -> list[str]:
@@ -245,15 +245,15 @@ def _left_out(folder: Path, problems: Sequence, unreadable: Mapping[Path, str], 
             reasons.setdefault(re.split(" : | que ", what)[0], []).append(f"{path.parent.name}/{path.name}")
     notes = []
     if reasons:
-        told = (
+        texts = (
             f"{reason}, {len(files)} ({', '.join(files[:3])}{', …' * (len(files) > 3)})"
             for reason, files in reasons.items()
         )
-        notes.append(f"Laissés de côté : {' ; '.join(told)}.")
+        notes.append(f"Laissés de côté : {' ; '.join(texts)}.")
     if len(strangers):
-        told = " ; ".join(f"{name} ({count})" for name, count in strangers.value_counts().items())
+        counts = " ; ".join(f"{name} ({count})" for name, count in strangers.value_counts().items())
         notes.append(
-            f"Artistes que le modèle ne connaît pas, gardés dans la table mais hors des mesures (œuvres) : {told}."
+            f"Artistes que le modèle ne connaît pas, gardés dans la table mais hors des mesures (œuvres) : {counts}."
         )
     return notes
 
@@ -277,9 +277,9 @@ def styles(data: Data) -> pd.DataFrame:
 
 def style_order(data: Data) -> np.ndarray:
     """Returns all class ids, int64 of shape (k,), by genre, the oldest first, then by year of birth."""
-    known = styles(data)
-    age = known.groupby("genre")["born"].transform("median")
-    return known.assign(age=age).sort_values(["age", "genre", "born", "name"]).index.to_numpy()
+    artists = styles(data)
+    age = artists.groupby("genre")["born"].transform("median")
+    return artists.assign(age=age).sort_values(["age", "genre", "born", "name"]).index.to_numpy()
 
 
 def artist_measures(probabilities: np.ndarray, labels: np.ndarray, data: Data) -> pd.DataFrame:
@@ -288,15 +288,15 @@ def artist_measures(probabilities: np.ndarray, labels: np.ndarray, data: Data) -
     Columns: name, genre (the first), period, learnt and tested (works), recall, precision, f1, and confused_with: the
     most frequent confusion, with how many of the tested works it takes. `tables.artist_table` shows it.
     """
-    known, count = styles(data), len(data.artists)
+    artists, count = styles(data), len(data.artists)
     predicted = probabilities.argmax(axis=1)
     precision, recall, f1, support = precision_recall_fscore_support(
         labels, predicted, labels=range(count), zero_division=np.nan
     )
     off = confusion_matrix(labels, predicted, labels=range(count))
     np.fill_diagonal(off, 0)
-    confusions = [f"{known['name'][row.argmax()]} ({row.max()})" if row.any() else "" for row in off]
-    table = known[["name", "genre", "period"]].assign(
+    confusions = [f"{artists['name'][row.argmax()]} ({row.max()})" if row.any() else "" for row in off]
+    table = artists[["name", "genre", "period"]].assign(
         learnt=np.bincount(data.labels[data.rows(TRAINING)], minlength=count),
         tested=support,
         recall=recall,

@@ -112,12 +112,12 @@ def compare_qualities(data: Data, config: Config, *, seeds: Sequence[int], part:
         UserError: no work has a low-quality copy.
     """
     images, rows = works_by_quality(data, np.concatenate([data.rows(TRAINING), data.rows(part)]))
-    known, judged = (np.flatnonzero(data.works["part"].iloc[rows] == name) for name in (TRAINING, part))
+    train_rows, test_rows = (np.flatnonzero(data.works["part"].iloc[rows] == name) for name in (TRAINING, part))
     learner = _Learner(data, config, rows)
     for quality, pictures in images.items():
         for seed in seeds:
             settings = dataclasses.replace(config, **FULL_SIZE, seed=seed)
-            learner.answer(quality, settings, known, judged, images=pictures)
+            learner.answer(quality, settings, train_rows, test_rows, images=pictures)
     return learner.answers()
 
 
@@ -160,16 +160,16 @@ def vary_works(data: Data, config: Config, counts: Sequence[int]) -> pd.DataFram
     Returns:
         The answers for these artists: variant (number of works), seed, row, label, predicted, group.
     """
-    rows, judged = data.rows(TRAINING), data.rows(VALIDATION)
+    rows, others = data.rows(TRAINING), data.rows(VALIDATION)
     richest = np.argsort(-np.bincount(data.labels[rows], minlength=len(data.artists)), kind="stable")[:N_RICHEST]
-    judged = judged[np.isin(data.labels[judged], richest)]
+    others = others[np.isin(data.labels[others], richest)]
     settings = dataclasses.replace(config, oversampling_threshold=0)
     learner = _Learner(data, settings)
     for count in counts:
         random = np.random.default_rng([config.seed, count])
         left = [rows[~np.isin(data.labels[rows], richest)]]
         left += [random.permutation(rows[data.labels[rows] == artist])[:count] for artist in richest]
-        learner.answer(count, settings, np.sort(np.concatenate(left)), judged)
+        learner.answer(count, settings, np.sort(np.concatenate(left)), others)
     return learner.answers()
 
 
@@ -262,15 +262,15 @@ class _Learner:
         settings = dataclasses.replace(config, seed=0, oversampling_threshold=0, class_weighted=False)
         self.network = _compiled(settings, self.classes)
 
-    def answer(self, variant: Any, config: Config, known, judged, *, images: np.ndarray | None = None) -> None:
-        """Trains on works, named by their ranks in `rows` as `images` are, and answers for others."""
+    def answer(self, variant: Any, config: Config, rows, others, *, images: np.ndarray | None = None) -> None:
+        """Trains on works and answers for others, both by their places in `self.rows`, as `images` are."""
         images = self.data.images if images is None else images
         labels = self.data.labels[self.rows]
-        run = training.train(config, images, labels, known, classes=self.classes, model=self.network)
+        run = training.train(config, images, labels, rows, classes=self.classes, model=self.network)
         if run.model is not self.network:  # found again
             self.network.set_weights(run.model.get_weights())
-        scores = networks.scores(self.network, images[judged], config.side)
-        self.tables.append(answers(self.data, self.rows[judged], {variant: scores}, seed=config.seed))
+        scores = networks.scores(self.network, images[others], config.side)
+        self.tables.append(answers(self.data, self.rows[others], {variant: scores}, seed=config.seed))
 
     def answers(self) -> pd.DataFrame:
         return pd.concat(self.tables, ignore_index=True)
@@ -319,15 +319,15 @@ def gains(
     weights = np.concatenate([np.ones_like(weights[:1]), weights])  # first each work once
     values = {}
     for variant in answers["variant"].unique():
-        mine = (answers["variant"] == variant).to_numpy()
-        predicted, labels = answers["predicted"].to_numpy()[mine, None], answers["label"].to_numpy()[mine]
-        found = evaluation.weighted_measures(predicted, labels, weights[:, place[mine]], classes)
-        values[variant] = found[measure].astype(np.float64)
+        which = (answers["variant"] == variant).to_numpy()
+        predicted, labels = answers["predicted"].to_numpy()[which, None], answers["label"].to_numpy()[which]
+        measures = evaluation.weighted_measures(predicted, labels, weights[:, place[which]], classes)
+        values[variant] = measures[measure].astype(np.float64)
     rows = {}
     for variant in values:
         if variant != base:
-            gain, *drawn = values[variant] - values[base]
-            low, high = np.percentile(drawn, [2.5, 97.5])
+            gain, *samples = values[variant] - values[base]
+            low, high = np.percentile(samples, [2.5, 97.5])
             rows[variant] = {"gain": gain, "low": low, "high": high}
     return pd.DataFrame.from_dict(rows, orient="index")
 

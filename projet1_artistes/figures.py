@@ -47,8 +47,8 @@ def plot_network(network, side: int, *, title: str) -> Drawing:
         axes.text(x, -0.85, _spelled(shape), ha="center", va="center", fontsize=11)
         if x + 1 < len(boxes):
             axes.annotate("", (x + 0.74, -0.1), (x + 0.27, -0.1), arrowprops={"arrowstyle": "->", "color": "#333"})
-    told = (f"{name} ({_spelled(shape)})".replace("\n", " ") for name, shape, _ in boxes)
-    return Drawing(figure, f"Schéma. {title} ; {', puis '.join(told)}.", "svg")
+    texts = (f"{name} ({_spelled(shape)})".replace("\n", " ") for name, shape, _ in boxes)
+    return Drawing(figure, f"Schéma. {title} ; {', puis '.join(texts)}.", "svg")
 
 
 def _boxes(network, side: int) -> list[tuple[str, tuple[int, ...], bool]]:
@@ -131,9 +131,9 @@ def plot_confusions(probabilities: np.ndarray, labels: np.ndarray, data: Data) -
         labels: true class ids, shape (n,).
         data: the paintings.
     """
-    order, known = evaluation.style_order(data), evaluation.styles(data)
+    order, artists = evaluation.style_order(data), evaluation.styles(data)
     matrix = confusion_matrix(labels, probabilities.argmax(axis=1), labels=order)
-    names, genres = known["name"][order].tolist(), known["genre"][order].to_numpy()
+    names, genres = artists["name"][order].tolist(), artists["genre"][order].to_numpy()
     titles = {"title": "Qui est pris pour qui ?", "xlabel": "artiste nommé", "ylabel": "artiste véritable"}
     drawing = figures.plot_confusion(matrix, names, **titles)
     axes = drawing.figure.axes[0]
@@ -172,10 +172,10 @@ def plot_reliability(probabilities: np.ndarray, labels: np.ndarray) -> Drawing:
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02), aspect="equal", xlabel="confiance : probabilité de l'artiste nommé")
     axes.set(ylabel="exactitude", title=f"Confiance et exactitude (ECE : {error})")
     axes.legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
-    told = (f"{percent(row.confidence, 0)} sûres, {percent(row.accuracy, 0)} justes" for row in table.itertuples())
+    texts = (f"{percent(row.confidence, 0)} sûres, {percent(row.accuracy, 0)} justes" for row in table.itertuples())
     alt = (
         f"Exactitude selon la confiance, en {len(table)} groupes de réponses, des moins aux plus sûres : "
-        f"{' ; '.join(told)}. Écart moyen (ECE) : {error}."
+        f"{' ; '.join(texts)}. Écart moyen (ECE) : {error}."
     )
     return Drawing(figure, alt, "svg")
 
@@ -186,12 +186,12 @@ def plot_f1_against_works(table: pd.DataFrame) -> Drawing:
     named = tested.loc[_outstanding(tested)]
     figure, axes = figures.new_figure(4.8)
     axes.scatter(tested["learnt"], tested["f1"], s=36, color=PALETTE[0], alpha=0.8, linewidths=0)
-    placed: list[tuple[int, float]] = []
+    places: list[tuple[int, float]] = []
     for row in named.sort_values("learnt").itertuples():
-        crowded = sum(row.learnt < 3 * works and abs(row.f1 - f1) < 0.06 for works, f1 in placed)
+        crowded = sum(row.learnt < 3 * works and abs(row.f1 - f1) < 0.06 for works, f1 in places)
         offset = (6, 4 - 15 * crowded)
         axes.annotate(row.name, (row.learnt, row.f1), offset, textcoords="offset points", fontsize=10)
-        placed.append((row.learnt, row.f1))
+        places.append((row.learnt, row.f1))
     axes.set(xscale="log", ylim=(-0.08, 1.08), xlabel="œuvres d'apprentissage (échelle logarithmique)", ylabel="F1")
     axes.set_title("Plus d'œuvres, meilleure reconnaissance ?")
     axes.xaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
@@ -200,10 +200,10 @@ def plot_f1_against_works(table: pd.DataFrame) -> Drawing:
     axes.grid(color="#e3e7ea")
     axes.set_axisbelow(True)
     correlation = number(tested["learnt"].corr(tested["f1"], method="spearman"), 2)
-    told = " ; ".join(f"{row.name}, {number(row.f1, 2)} pour {row.learnt}" for row in named.itertuples())
+    texts = " ; ".join(f"{row.name}, {number(row.f1, 2)} pour {row.learnt}" for row in named.itertuples())
     alt = (
         f"F1 selon le nombre d'œuvres d'apprentissage, un point par artiste ({len(tested)} ; corrélation des rangs : "
-        f"{correlation}). {told}."
+        f"{correlation}). {texts}."
     )
     return Drawing(figure, alt, "svg")
 
@@ -243,17 +243,17 @@ def plot_activation_maps(
     scale = np.maximum(np.max(maps, axis=(0, 2, 3)), 1e-6)[:, None, None]
     over_named, over_true = (_overlay(images, np.clip(heat / scale, 0, 1)) for heat in maps)
     all_right = (predicted == labels).all()
-    pictures, captions, told = [], [], []
-    for i, (true, said) in enumerate(zip(labels, predicted, strict=True)):
+    pictures, captions, texts = [], [], []
+    for i, (true, named) in enumerate(zip(labels, predicted, strict=True)):
         pictures += [images[i], over_named[i]]
-        captions += [_caption("peint par", names[true]), _caption("nommé", names[said], probabilities[i, said])]
+        captions += [_caption("peint par", names[true]), _caption("nommé", names[named], probabilities[i, named])]
         if not all_right:
-            pictures.append(np.full_like(images[i], 255) if true == said else over_true[i])
-            captions.append("" if true == said else _caption("véritable", names[true], probabilities[i, true]))
-        answer = "reconnu" if true == said else f"pris pour {names[said]}"
-        told.append(f"{names[true]}, {answer} ({percent(probabilities[i, said], 0)})")
+            pictures.append(np.full_like(images[i], 255) if true == named else over_true[i])
+            captions.append("" if true == named else _caption("véritable", names[true], probabilities[i, true]))
+        answer = "reconnu" if true == named else f"pris pour {names[named]}"
+        texts.append(f"{names[true]}, {answer} ({percent(probabilities[i, named], 0)})")
     figure = figures.image_grid(pictures, captions, columns=6, title=title)
-    return Drawing(figure, f"{alt} {' ; '.join(told)}.", "jpeg")
+    return Drawing(figure, f"{alt} {' ; '.join(texts)}.", "jpeg")
 
 
 def _caption(role: str, name: str, probability: float | None = None) -> str:

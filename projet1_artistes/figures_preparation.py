@@ -91,17 +91,17 @@ def plot_shapes(data: Data) -> Drawing:
 
 def plot_squares(data: Data, rows: Sequence[int]) -> Drawing:
     """Draws works, two a row: as they are, then made square in the three ways."""
-    pictures, captions, listed = [], [], []
+    pictures, captions, names = [], [], []
     for row in rows:
         work = data.works.iloc[row]
         image, size = decode(work["path"]), f"{work['width']} × {work['height']}"
         pictures += [np.asarray(resizing.framed(Image.fromarray(image), THUMBNAIL, (255, 255, 255)))]
         pictures += [resizing.square(image, THUMBNAIL, way) for way in (STRETCH, CROP, PAD)]
         captions += [size, *(WAYS[way].replace(" des", "\ndes") for way in (STRETCH, CROP, PAD))]
-        listed.append(f"{data.names[data.labels[row]]} ({size})")
+        names.append(f"{data.names[data.labels[row]]} ({size})")
     alt = (
         f"{len(rows)} œuvres telles quelles, puis étirées, recadrées au centre et complétées par des bandes : "
-        f"{' ; '.join(listed)}. Dimensions en pixels, largeur puis hauteur."
+        f"{' ; '.join(names)}. Dimensions en pixels, largeur puis hauteur."
     )
     return Drawing(figures.image_grid(pictures, captions, columns=8), alt, "jpeg")
 
@@ -109,16 +109,16 @@ def plot_squares(data: Data, rows: Sequence[int]) -> Drawing:
 def plot_filters(image: np.ndarray) -> Drawing:
     """Draws the finest part of a square picture, and the same part reduced to `SMALL` pixels with each filter."""
     window = resizing.finest(image)
-    pictures, captions, told = [_cut(image, window, len(image))], [f"{len(image)} px"], []
+    pictures, captions, texts = [_cut(image, window, len(image))], [f"{len(image)} px"], []
     for how, title in FILTERS.items():
         small = resizing.reduced(image, SMALL, how)
         fidelity = _decibels(resizing.psnr(image, resizing.enlarged(small, len(image))))
         pictures.append(_cut(small, window, len(image)))
         captions.append(f"{SMALL} px, {title}\n{fidelity}")
-        told.append(f"{title} {fidelity}")
+        texts.append(f"{title} {fidelity}")
     alt = (
         f"Un détail d'une œuvre de {len(image)} pixels de côté, puis le même, l'œuvre réduite à {SMALL} pixels par "
-        f"trois filtres. Fidélité de l'œuvre une fois agrandie de nouveau : {', '.join(told)}."
+        f"trois filtres. Fidélité de l'œuvre une fois agrandie de nouveau : {', '.join(texts)}."
     )
     return Drawing(figures.image_grid(pictures, captions, columns=4), alt, "jpeg")
 
@@ -133,7 +133,7 @@ def plot_sizes(work: pd.Series, table: pd.DataFrame) -> Drawing:
     image = resizing.whole_square(work)
     x, y, width = window = resizing.finest(image)
     sides = sorted({min(side, len(image)) for side in SHOWN_SIDES}, reverse=True)
-    figure, told = Figure(figsize=(figures.WIDTH, 4.6)), []
+    figure, texts = Figure(figsize=(figures.WIDTH, 4.6)), []
     left, right = figure.subfigures(1, 2, width_ratios=[2.2, 1])
     axes = left.subplots(2, len(sides), squeeze=False)
     for (whole, part), side in zip(axes.T, sides, strict=True):
@@ -145,7 +145,7 @@ def plot_sizes(work: pd.Series, table: pd.DataFrame) -> Drawing:
         whole.set_title(f"{side} px", loc="center")
         fidelity = _decibels(resizing.psnr(image, resizing.enlarged(small, len(image))))
         part.set_xlabel("définition du fichier" if side >= len(image) else fidelity)
-        told.append(f"{side} px ({part.get_xlabel()})")
+        texts.append(f"{side} px ({part.get_xlabel()})")
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set_visible(False)
@@ -153,7 +153,7 @@ def plot_sizes(work: pd.Series, table: pd.DataFrame) -> Drawing:
     medians = zip(table["side"], table["psnr"], table["contrast"], strict=True)
     medians = ", ".join(f"{side} px {_decibels(value)} et {percent(share, 0)}" for side, value, share in medians)
     alt = (
-        f"Une même œuvre à plusieurs tailles, avec un détail : {', '.join(told)}. Puis deux courbes, fidélité médiane "
+        f"Une même œuvre à plusieurs tailles, avec un détail : {', '.join(texts)}. Puis deux courbes, fidélité médiane "
         f"et part des contrastes fins qui reste : {medians}."
     )
     return Drawing(figure, alt, "jpeg")
@@ -202,14 +202,14 @@ def plot_qualities(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> Drawing:
 
 def plot_duplicates(data: Data, groups: Sequence[np.ndarray]) -> Drawing:
     """Draws the first works of groups of near-duplicates, one group after the other, with their names."""
-    rows, captions, listed = [], [], []
+    rows, captions, texts = [], [], []
     for place, group in enumerate(groups, 1):
         titles = [work_title(data, row) for row in group[:N_DUPLICATES]]
         head = f"groupe {place}" + f" ({len(group)})" * (len(group) > N_DUPLICATES)
         rows += list(group[:N_DUPLICATES])
         captions += [f"{head}\n{_folded(title, 12)}" for title in titles]
-        listed.append(f"{place} ({len(group)} œuvres), {', '.join(titles)}")
-    alt = f"Groupes d'œuvres presque identiques : {' ; '.join(listed)}."
+        texts.append(f"{place} ({len(group)} œuvres), {', '.join(titles)}")
+    alt = f"Groupes d'œuvres presque identiques : {' ; '.join(texts)}."
     return Drawing(figures.image_grid(data.images[rows], captions, columns=8), alt, "jpeg")
 
 
@@ -232,11 +232,11 @@ def plot_split(data: Data) -> Drawing:
     _name_rows(axes, artists["name"])
     axes.set(xlabel="part des œuvres de l'artiste (%) ; à droite, leur nombre", xlim=(0, 100))
     figure.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=3)
-    judged = shares[artists["evaluated"]]
-    extremes = [f"{TITLES[part]} de {percent(s.min())} à {percent(s.max())}" for part, s in judged.items() if len(s)]
+    evaluated = shares[artists["evaluated"]]
+    extremes = [f"{TITLES[part]} de {percent(s.min())} à {percent(s.max())}" for part, s in evaluated.items() if len(s)]
     alt = (
         f"Barres empilées, une par artiste, et les parts voulues ({', '.join(percent(s, 0) for s in PARTS.values())}) "
-        f"en pointillé. Sur {len(judged)} artistes présents dans les trois parts : {', '.join(extremes) or 'rien'}."
+        f"en pointillé. Sur {len(evaluated)} artistes présents dans les trois parts : {', '.join(extremes) or 'rien'}."
     )
     return Drawing(figure, alt)
 
@@ -272,9 +272,9 @@ def plot_oversampling(data: Data, threshold: int) -> Drawing:
     axes.barh(places, table["works"], color=PALETTE[0], label="œuvres d'apprentissage, vues une fois chacune")
     style = {"color": PALETTE[1], "hatch": "//", "edgecolor": "white", "linewidth": 0}
     axes.barh(places, more, left=table["works"], label="vues de plus, chaque fois transformées autrement", **style)
-    for place, (works, seen) in enumerate(table[["works", "pictures"]].to_numpy()):
-        text = f"{works} → {seen}" if seen > works else str(works)
-        axes.text(seen, place, f" {text}", va="center", fontsize=10)
+    for place, (works, pictures) in enumerate(table[["works", "pictures"]].to_numpy()):
+        text = f"{works} → {pictures}" if pictures > works else str(works)
+        axes.text(pictures, place, f" {text}", va="center", fontsize=10)
     axes.axvline(threshold, color="black", ls="--", lw=1)
     _name_rows(axes, table["name"])
     axes.set(xlabel=f"images vues en un passage (en pointillé, le seuil : {threshold})")

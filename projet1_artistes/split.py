@@ -57,22 +57,22 @@ def split_by_group(
             targets = largest_remainder(works, list(PARTS.values()))
             for rank in range(len(PARTS) - 1, 0, -1):
                 sizes = [len(members[group]) for group in left]
-                taken = _fill(left, sizes, max(1, targets[rank]), spare=rank)
-                for group in taken:
+                selection = _fill(left, sizes, max(1, targets[rank]), spare=rank)
+                for group in selection:
                     part[members[group]] = rank
-                left = [group for group in left if group not in taken]
+                left = [group for group in left if group not in selection]
     part = _complete_or_first(labels, groups, part)
     return {name: np.flatnonzero(part == rank) for rank, name in enumerate(PARTS)}
 
 
 def _fill(groups: Sequence[int], sizes: Sequence[int], target: int, *, spare: int) -> list[int]:
     """Takes groups in order while they fit in `target` works, at least the smallest one; leaves at least `spare`."""
-    taken, room = [], target
+    selection, room = [], target
     for group, count in zip(groups, sizes, strict=True):
-        if count <= room and len(groups) - len(taken) > spare:
-            taken.append(group)
+        if count <= room and len(groups) - len(selection) > spare:
+            selection.append(group)
             room -= count
-    return taken or [groups[int(np.argmin(sizes))]]
+    return selection or [groups[int(np.argmin(sizes))]]
 
 
 def _complete_or_first(labels: np.ndarray, groups: np.ndarray, part: np.ndarray) -> np.ndarray:

@@ -164,15 +164,15 @@ def artist_table(measures: pd.DataFrame) -> pd.DataFrame:
 
 def confusion_table(confusions: pd.DataFrame, data: Data) -> pd.DataFrame:
     """Shows `evaluation.frequent_confusions`, with the two genres and periods, or one where they are the same."""
-    known = evaluation.styles(data)
+    artists = evaluation.styles(data)
 
     def both(column: str) -> list[str]:
-        pairs = zip(known[column][confusions["true"]], known[column][confusions["named"]], strict=True)
+        pairs = zip(artists[column][confusions["true"]], artists[column][confusions["named"]], strict=True)
         return [one if one == other else f"{one} → {other}" for one, other in pairs]
 
     return pd.DataFrame({
-        "peintre": known["name"][confusions["true"]].to_numpy(),
-        "pris pour": known["name"][confusions["named"]].to_numpy(),
+        "peintre": artists["name"][confusions["true"]].to_numpy(),
+        "pris pour": artists["name"][confusions["named"]].to_numpy(),
         "œuvres": confusions["works"],
         "part": confusions["share"],
         "genres": both("genre"),

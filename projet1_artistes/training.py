@@ -241,7 +241,7 @@ def train(
         loss = networks.cross_entropy(logits, labels[validation])
         return {"val_loss": loss, "val_accuracy": right.mean()}
 
-    judged = np.empty(0, np.int64) if validation is None else validation
+    others = np.empty(0, np.int64) if validation is None else validation
     sample = images[rows[:: max(1, len(rows) // 64)]]
     factors = np.ones(classes) if weights is None else weights
     return training.train(
@@ -251,7 +251,7 @@ def train(
         measure=None if validation is None else measure,
         project=PROJECT,
         data=training.fingerprint(
-            sample, order, labels[order], judged, labels[judged], factors
+            sample, order, labels[order], others, labels[others], factors
         ),
         title=title,
         unit="nats",
