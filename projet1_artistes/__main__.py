@@ -64,14 +64,8 @@ def _run(options: argparse.Namespace) -> None:
     cli.require_real([data.location], advice="voyez dans data/README.md comment les obtenir")
     REFERENCE.mkdir(exist_ok=True)
     full = training.profile("complet")
-    config = dataclasses.replace(
-        full.config,
-        images_seen=options.images,
-        epochs=options.epoques,
-        width=options.largeur,
-        train_side=options.cote_appris,
-        side=options.cote,
-    )
+    sizes = {"width": options.largeur, "train_side": options.cote_appris, "side": options.cote}
+    config = dataclasses.replace(full.config, images_seen=options.images, epochs=options.epoques, **sizes)
     short = dataclasses.replace(full.short, images_seen=options.images_courtes)
     if options.graines:
         config = dataclasses.replace(config, seed=options.graines[0])

@@ -39,10 +39,7 @@ NONE = Transforms(scale=(1, 1), ratio=1, degrees=0, brightness_contrast=0, flip=
 
 
 def transform(
-    image: np.ndarray,
-    side: int,
-    random: np.random.Generator,
-    settings: Transforms,
+    image: np.ndarray, side: int, random: np.random.Generator, settings: Transforms
 ) -> np.ndarray:
     """Returns a work transformed at random.
 

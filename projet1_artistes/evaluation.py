@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,12 +107,7 @@ def top3(probabilities: np.ndarray) -> np.ndarray:
 
 
 def measures(
-    top: np.ndarray,
-    labels: np.ndarray,
-    groups: np.ndarray,
-    *,
-    classes: np.ndarray | None = None,
-    draws: int = results.DRAWS,
+    top: np.ndarray, labels: np.ndarray, groups: np.ndarray, *, classes: np.ndarray | None = None, draws: int
 ) -> dict[str, tuple[float, float, float]]:
     """Returns each measure of `weighted_measures` of all the works, and its 95 % interval: value, low, high.
 
@@ -171,19 +166,15 @@ def weighted_measures(
     }
 
 
-def test_time_views(images: np.ndarray) -> Iterator[np.ndarray]:
-    """Yields six views of pictures, uint8 (n, s, s, 3): themselves, mirrored, and their four corners, smaller."""
-    side = round(CORNER * images.shape[1])
-    yield images
-    yield images[:, :, ::-1]
-    for rows in (slice(side), slice(-side, None)):
-        for columns in (slice(side), slice(-side, None)):
-            yield images[:, rows, columns]
-
-
 def predict_views(classifier: Classifier, images: np.ndarray) -> np.ndarray:
-    """Returns the mean of the probabilities, (n, k), that a classifier gives to the views of pictures."""
-    return np.mean([classifier.predict(view) for view in test_time_views(images)], axis=0)
+    """Returns mean probabilities, (n, k), over six views of pictures, uint8 (n, s, s, 3).
+
+    The views: the pictures themselves, their mirror images, and their four corners, `CORNER` of their side wide.
+    """
+    side = round(CORNER * images.shape[1])
+    ends = (slice(side), slice(-side, None))
+    views = [images, images[:, :, ::-1], *(images[:, rows, columns] for rows in ends for columns in ends)]
+    return np.mean([classifier.predict(view) for view in views], axis=0)
 
 
 # --- A whole folder --------------------------------------------------------------------------------------------------

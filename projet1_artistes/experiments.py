@@ -52,10 +52,8 @@ def answers(data: Data, rows: np.ndarray, probabilities: Mapping[Any, np.ndarray
         seed: of their trainings.
     """
     about = {"row": rows, "label": data.labels[rows], "group": data.groups[rows], "seed": seed}
-    tables = [
-        pd.DataFrame({"variant": name, "predicted": scores.argmax(axis=1), **about})
-        for name, scores in probabilities.items()
-    ]
+    named = {name: scores.argmax(axis=1) for name, scores in probabilities.items()}
+    tables = [pd.DataFrame({"variant": name, "predicted": ids, **about}) for name, ids in named.items()]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -333,13 +331,7 @@ def gains(
 
 
 def gain_metric(
-    answers: pd.DataFrame,
-    variant: Any,
-    base: Any,
-    *,
-    measure: str,
-    classes: Sequence[int] | None = None,
-    draws: int = results.DRAWS,
+    answers: pd.DataFrame, variant: Any, base: Any, *, measure: str, classes=None, draws: int = results.DRAWS
 ) -> dict[str, Any]:
     """Returns what `variant` gains over `base` as an entry of `metrics.json`: value, ci95, n, per_seed."""
     both = answers[answers["variant"].isin([variant, base])]

@@ -38,16 +38,18 @@ def plot_network(network, side: int, *, title: str) -> Drawing:
     title = f"{title} : {number(network.count_params())} poids"
     axes.set_title(title)
     axes.axis("off")
+    texts = []
     for x, (name, shape, weighted) in enumerate(boxes):
+        shape_text = _spelled(shape) + " scores" * (x + 1 == len(boxes))
+        texts.append(f"{name} ({shape_text})".replace("\n", " "))
         half = 0.12 + 0.85 * (shape[0] if len(shape) == 3 else 1) / side
         colour = PALETTE[0] if weighted else "#d5dadf"
         box = mpl.patches.Rectangle((x - 0.24, -0.1 - half / 2), 0.48, half, facecolor=colour, edgecolor="#333")
         axes.add_patch(box)
         axes.text(x, 0.62, name, ha="center", va="center", fontsize=11)
-        axes.text(x, -0.85, _spelled(shape), ha="center", va="center", fontsize=11)
+        axes.text(x, -0.85, shape_text, ha="center", va="center", fontsize=11)
         if x + 1 < len(boxes):
             axes.annotate("", (x + 0.74, -0.1), (x + 0.27, -0.1), arrowprops={"arrowstyle": "->", "color": "#333"})
-    texts = (f"{name} ({_spelled(shape)})".replace("\n", " ") for name, shape, _ in boxes)
     return Drawing(figure, f"Schéma. {title} ; {', puis '.join(texts)}.", "svg")
 
 

@@ -15,6 +15,7 @@ from commun import figures
 from commun.figures import PALETTE, Drawing, number, percent
 from commun.images import decode
 from projet1_artistes import augmentation, resizing
+from projet1_artistes.augmentation import Transforms
 from projet1_artistes.checks import split_counts
 from projet1_artistes.dataset import Data
 from projet1_artistes.resizing import BILINEAR, CROP, LANCZOS, NEAREST, PAD, SMALL, STRETCH
@@ -248,9 +249,7 @@ def plot_augmented(data: Data, rows: Sequence[int], *, seed: int) -> Drawing:
     """Draws works, a row each, and what the network may see of them: transforms drawn at random."""
     pictures, random = [], np.random.default_rng(seed)
     for image in data.images[list(rows)]:
-        crops = [
-            augmentation.transform(image, CROP_SIDE, random, augmentation.Transforms()) for _ in range(N_CROPS)
-        ]
+        crops = [augmentation.transform(image, CROP_SIDE, random, Transforms()) for _ in range(N_CROPS)]
         whole = augmentation.resize_all(image[None], CROP_SIDE)[0]
         pictures += [whole.astype(np.uint8), *np.uint8(np.clip(crops, 0, 255))]
     names = [data.names[data.labels[row]] for row in rows]

@@ -7,6 +7,7 @@ import functools
 from pathlib import Path
 
 import numpy as np
+from scipy.special import log_softmax, softmax
 
 from commun import UserError
 from commun.training import keras  # it chooses the default backend of Keras
@@ -128,13 +129,7 @@ def scores(network: keras.Model, images: np.ndarray, side: int) -> np.ndarray:
 
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
     """Returns the mean cross-entropy of logits (n, k) with class ids (n,), in nats."""
-    return float(-np.log(np.maximum(softmax(logits)[np.arange(len(labels)), labels], 1e-12)).mean())
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Returns probabilities, float32 of the same shape, from logits (n, k)."""
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
+    return float(-log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,7 +142,7 @@ class Classifier:
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Returns the probability of each artist, float32 (n, k), for pictures, uint8 (n, s, s, 3), s being free."""
-        return softmax(scores(self.model, images, self.side))
+        return softmax(scores(self.model, images, self.side), axis=1)
 
     def activation_maps(self, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
         """Returns where pictures speak for a class each: class activation maps.

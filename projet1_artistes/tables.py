@@ -148,9 +148,8 @@ def checks_table(checks: pd.DataFrame) -> pd.DataFrame:
 def oversampling_counts(data: Data, threshold: int) -> pd.DataFrame:
     """Counts what the network sees of each artist in one passage: index class id, works and pictures."""
     labels = data.labels[data.rows(TRAINING)]
-    columns = {"works": None, "pictures": repeat_factors(labels, threshold)}
-    counts = {name: np.bincount(labels, weights, minlength=len(data.artists)) for name, weights in columns.items()}
-    return pd.DataFrame(counts, index=data.artists.index).round().astype(int)
+    table = pd.DataFrame({"works": 1, "pictures": repeat_factors(labels, threshold)}).groupby(labels).sum()
+    return table.reindex(data.artists.index, fill_value=0).round().astype(int)
 
 
 # --- The classifier --------------------------------------------------------------------------------------------------

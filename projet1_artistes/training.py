@@ -215,11 +215,8 @@ def train(
     With `class_weighted`, where all artists are shown equally often, no weight differs
     from 1: the training is that of the same configuration without.
     """
-    order = rows[
-        augmentation.oversampled_indices(
-            labels[rows], config.oversampling_threshold, seed=config.seed
-        )
-    ]
+    threshold = config.oversampling_threshold
+    order = rows[augmentation.oversampled_indices(labels[rows], threshold, seed=config.seed)]
     weights = None
     if config.class_weighted:
         weights = augmentation.class_weights(labels[order], classes)
@@ -250,9 +247,7 @@ def train(
         batches=batches,
         measure=None if validation is None else measure,
         project=PROJECT,
-        data=training.fingerprint(
-            sample, order, labels[order], others, labels[others], factors
-        ),
+        data=training.fingerprint(sample, order, labels[order], others, labels[others], factors),
         title=title,
         unit="nats",
     )

@@ -163,7 +163,9 @@ def test_published_figures_are_those_of_known_measures() -> None:
 
 def test_views_are_the_picture_its_mirror_and_its_corners() -> None:
     images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
-    whole, mirror, *corners = evaluation.test_time_views(images)
+    classifier = ByColour()
+    evaluation.predict_views(classifier, images)
+    whole, mirror, *corners = classifier.seen
     assert (whole == images).all() and (mirror[:, :, ::-1] == images).all()
     assert [view.shape for view in corners] == [(2, 28, 28, 3)] * 4
     assert (corners[0] == images[:, :28, :28]).all() and (corners[1] == images[:, :28, 4:]).all()
@@ -176,7 +178,7 @@ def test_answers_to_views_are_averaged() -> None:
     found = evaluation.predict_views(classifier, images)
     assert len(classifier.seen) == 6
     assert found.shape == (3, 3) and found.sum(axis=1) == pytest.approx(1)
-    one_by_one = [ByColour().predict(view) for view in evaluation.test_time_views(images)]
+    one_by_one = [ByColour().predict(view) for view in classifier.seen]
     np.testing.assert_allclose(found, sum(one_by_one) / 6, rtol=1e-5)
     assert np.abs(found - one_by_one[0]).max() > 1e-4
 

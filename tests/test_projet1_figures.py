@@ -30,7 +30,7 @@ def test_the_drawing_tells_the_shapes_of_the_network(architecture, side):
     texts = [text.get_text() for text in drawing.figure.axes[0].texts if text.get_text()]
     assert texts[:2] == ["œuvre", f"{side}×{side}×3"]
     assert texts[-5] == "×".join(map(str, maps.shape[1:]))
-    assert texts[-4:] == ["moyenne\nglobale", str(maps.shape[-1]), "dense", "7"]
+    assert texts[-4:] == ["moyenne\nglobale", str(maps.shape[-1]), "dense", "7 scores"]
     assert ("2 blocs résiduels" in drawing.alt) == (architecture == RESIDUAL)
     assert ("maximum 2×2" in drawing.alt) == (architecture == PLAIN)
     assert f"{network.count_params():,}".replace(",", "\u202f") in drawing.alt
