@@ -109,9 +109,9 @@ class File:
     """A file to download; `catalogue.toml` says what each field is."""
 
     name: str
+    urls: tuple[str, ...]
+    sha256: str | None
     megabytes: tuple[float, float]
-    urls: tuple[str, ...] = ()
-    sha256: str | None = None
     unpacked_megabytes: float = 0.0
 
 
@@ -141,8 +141,9 @@ def _read_catalogue() -> dict[str, Dataset]:
         hosts, files = entry.pop("hosts", ()), {}
         for file in entry.pop("files"):
             category = file.pop("category", "")
-            urls = tuple(file.pop("urls", ())) or tuple(host + file["name"] for host in hosts)
-            files[category] = (*files.get(category, ()), File(urls=urls, **file))
+            urls = file.pop("urls", [host + file["name"] for host in hosts])
+            file |= {"urls": tuple(urls), "sha256": file.get("sha256"), "megabytes": tuple(file["megabytes"])}
+            files[category] = (*files.get(category, ()), File(**file))
         catalogue[name] = Dataset(name=name, files=files, **entry)
     return catalogue
 
