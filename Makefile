@@ -26,7 +26,7 @@ test-jax: .venv/.installe
 installer: .venv/.installe
 
 .venv/.installe: requirements.txt pyproject.toml
-	$(PYTHON) -c "import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else 'Python 3.11, 3.12 ou 3.13 est nécessaire (ici : %d.%d). Précisez-le : make PYTHON=python3.12 rapports' % v)"
+	$(PYTHON) -c "import sys; v = sys.version_info[:3]; sys.exit(0 if (3, 11, 4) <= v < (3, 14) else 'Python 3.11 (au moins 3.11.4), 3.12 ou 3.13 est nécessaire (ici : %d.%d.%d). Précisez-le : make PYTHON=python3.12 rapports' % v)"
 	$(PYTHON) -m venv .venv
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt -e .
 	touch $@
