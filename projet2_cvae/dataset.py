@@ -61,7 +61,7 @@ def load() -> Data:
     Raises:
         UserError: a file is missing, truncated, swapped or not what it should be, or a class has too few images.
     """
-    location = locate("fashion_mnist", draw=sample.draw, version=sample.VERSION)
+    location = locate("fashion_mnist", draw=sample.draw)
     train = read_part(location.folder, "train")
     present, needed = np.bincount(train.labels, minlength=len(CLASSES)), round(1 / VALIDATION_SHARE)
     if present.min() < needed:
