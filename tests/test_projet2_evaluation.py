@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from scipy import linalg, special, stats
 
-from commun import UserError, training
-from commun.datasets import IDX_FILES, find
-from projet2_cvae import evaluation, sample
+from commun import UserError, results, training
+from commun.datasets import IDX_FILES, Location, find
+from projet2_cvae import PROJECT, evaluation, sample
 from projet2_cvae import judge as judging
 from projet2_cvae import model as modelling
 from projet2_cvae.dataset import CLASSES, Part, load
@@ -523,3 +523,14 @@ def test_a_missing_or_spoilt_reference_is_told(
         (tmp_path / "modele.json").write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match="python -m projet2_cvae"):
         evaluation.load_reference_model()
+
+
+def test_reading_advice_never_ranks_real_and_synthetic_figures() -> None:
+    def advice(is_real: bool, reference: dict | None) -> str:
+        location = Location(Path(), is_real, "F")
+        return results.reading_advice(location, reference, project=PROJECT, differs="le classifieur")
+
+    reference = {"split": "test", "hardware": "H"}
+    assert "ne se comparent pas" in advice(False, reference) and "synthétique" in advice(False, reference)
+    assert "ne se comparent pas" not in advice(True, reference)
+    assert "python -m projet2_cvae" in advice(True, None)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.patches import Rectangle
+from test_projet2_selection import imagined_table
 
 from commun.figures import Drawing, number
 from projet2_cvae import evaluation, figures, model, sample, selection
@@ -13,7 +14,6 @@ from projet2_cvae import judge as judging
 from projet2_cvae.dataset import CLASSES, Part
 from projet2_cvae.model import CVAE, Config
 from projet2_cvae.training import build
-from tests.test_projet2_selection import imagined_table
 
 import keras  # isort: skip
 from keras import layers  # isort: skip

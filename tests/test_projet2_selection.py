@@ -15,7 +15,7 @@ from sqlalchemy.engine import Engine
 
 from commun import UserError, training
 from commun.datasets import Location
-from projet2_cvae import sample, selection
+from projet2_cvae import model, sample, selection
 from projet2_cvae.dataset import Data, Part
 from projet2_cvae.model import Config
 
@@ -161,6 +161,46 @@ def test_other_data_or_another_budget_are_another_study(data: Data, imagined: li
     assert len(imagined) == 5  # the test part has no say
 
 
+def test_other_code_is_another_study_and_another_choice(data: Data, imagined: list[dict], monkeypatch) -> None:
+    budget = _budget(125)
+    selection.search(data, budget, trials=1)
+    selection.save_choice(Config(latent_dim=24), data)
+    with monkeypatch.context() as edit:
+        edit.setattr(model, "bernoulli_nll", lambda images, logits: 0.0 * logits[:, 0, 0, 0])
+        selection.search(data, budget, trials=1)
+        with pytest.raises(UserError, match=r"03_selection\.ipynb"):
+            selection.load_choice(data)
+    with monkeypatch.context() as edit:
+        edit.setattr(selection, "SPACE", selection.SPACE | {"latent_dim": (8, 16)})
+        selection.search(data, budget, trials=1)
+    assert len(imagined) == 3
+    selection.search(data, budget, trials=1)
+    assert len(imagined) == 3 and selection.load_choice(data) == Config(latent_dim=24)
+
+
+def test_the_search_is_judged_on_the_validation_part_alone(data: Data, imagined, monkeypatch, tmp_path: Path) -> None:
+    """The fault that this catches: trials that learn from the test part, or are judged on it."""
+
+    def train(config, part, validation, *, after_epoch, project):
+        seen = [float(a.astype(float).mean()) for p in (part, validation) for a in (p.images[:7], p.labels[:7])]
+        row = {"epoch": config.epochs, "val_loss": sum(seen) + config.latent_dim}
+        after_epoch(types.SimpleNamespace(count_params=lambda: 0), row)
+        return training.Run(None, None, row, None, fresh=True)
+
+    def poison(part: Part) -> Part:
+        return Part(255 - part.images, (part.labels + 1) % 10)
+
+    monkeypatch.setattr(selection, "train", train)
+    tables = []
+    for name in ("none", "validation", "fit", "test"):
+        if name == "test":
+            monkeypatch.setenv("PROJETS_TRAVAIL", str(tmp_path))  # else the first study would be found again
+        spoilt = data if name == "none" else dataclasses.replace(data, **{name: poison(getattr(data, name))})
+        tables.append(selection.search(spoilt, _budget(160), trials=2).drop(columns="seconds"))
+    pd.testing.assert_frame_equal(tables[0], tables[3])
+    assert all((tables[0]["val_nelbo"] != table["val_nelbo"]).all() for table in tables[1:3])
+
+
 def test_nothing_is_pruned_before_the_longest_warmup_nor_at_the_end(data: Data, imagined: list[dict]) -> None:
     budget = _budget(800, epochs=6)
     table = selection.search(data, budget, trials=9)  # each trial is worse than those before
@@ -220,8 +260,9 @@ def test_the_database_of_the_environment_is_used(data: Data, imagined, monkeypat
 
 
 def _params(**changes) -> dict:
-    chosen = {name: choices[-1] for name, choices in selection.SPACE.items()}
-    return chosen | {"architecture": "conv", "size": 0.75, "latent_dim": 24, "learning_rate": 0.0015, "warmup": 0.25} | changes
+    params = {name: choices[-1] for name, choices in selection.SPACE.items()}
+    params |= {"architecture": "conv", "size": 0.75, "latent_dim": 24, "learning_rate": 0.0015, "warmup": 0.25}
+    return params | changes
 
 
 @pytest.mark.parametrize("architecture", selection.SPACE["architecture"])
@@ -255,7 +296,8 @@ def test_describe_choices_names_all_values() -> None:
     assert set(selection.NAMES) == set(selection.SPACE)
 
 
-def test_the_choice_is_kept_for_the_same_data_only(data: Data) -> None:
+def test_the_choice_is_kept_for_the_same_data_only(data: Data, monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PROJETS_TRAVAIL", str(tmp_path))
     config = Config(latent_dim=24, architecture="conv", width=48)
     with pytest.raises(UserError, match=r"03_selection\.ipynb"):
         selection.load_choice(data)
