@@ -73,11 +73,12 @@ def train(
     Args:
         config: the model and its training.
         part: training images.
-        validation: if given, `validation_loss` is measured on it after each epoch; `metrics` holds the last values.
-        after_epoch: called after each epoch with the model and the row of the history; may raise to stop.
-        project: folder where the model is kept; empty, nothing is kept.
+        validation: if given, `validation_loss` is measured on it after each epoch.
+        after_epoch: called with the model and the row of each epoch; may raise to stop.
+        project: sub-folder of `travail/modeles/`; if empty, nothing is found nor saved.
         title: shown with the progress; nothing is shown if empty.
     """
+    parts = (part, validation) if validation else (part,)
     return training.train(
         config,
         build=build,
@@ -85,7 +86,7 @@ def train(
         measure=functools.partial(validation_loss, validation) if validation else None,
         after_epoch=after_epoch,
         project=project,
-        data=training.fingerprint(*(a for p in (part, validation) if p for a in (p.images, p.labels))),
+        data=training.fingerprint(*(a for p in parts for a in (p.images, p.labels))),
         title=title,
         unit="nats par image",
     )

@@ -402,7 +402,31 @@ def test_class_statistics_rebuild_the_moments_of_any_mix(real: judging.Reference
     np.testing.assert_allclose(covariance, np.cov(features[kept].T, bias=True), rtol=1e-3, atol=1e-4)
 
 
-def test_judge_reads_logits_and_features(real: judging.ReferenceFeatures, judge_config: judging.JudgeConfig, part: Part) -> None:
+def test_a_judge_is_trained_once_until_its_code_its_data_or_its_budget_change(part: Part, monkeypatch) -> None:
+    folders = []
+
+    def record(config, *, build, batches, data, **_) -> None:
+        code = training.code_hash(build, batches)
+        folders.append(training.run_folder(config, project="essai", data=data, code=code))
+
+    monkeypatch.setattr(training, "train", record)
+    judging.train(judging.JudgeConfig(), part)
+    judging.train(judging.JudgeConfig(width=8), part)
+    judging.train(judging.JudgeConfig(), Part(part.images, part.labels[::-1].copy()))
+    with monkeypatch.context() as edit:
+        edit.setattr(judging, "BODY", "autre")
+        judging.train(judging.JudgeConfig(), part)
+    with monkeypatch.context() as edit:
+        edit.setattr(judging, "batches", lambda config, part, epoch: None)
+        judging.train(judging.JudgeConfig(), part)
+    assert len(set(folders)) == 5
+    judging.train(judging.JudgeConfig(), part)
+    assert folders[5] == folders[0]
+
+
+def test_judge_reads_logits_and_features(
+    real: judging.ReferenceFeatures, judge_config: judging.JudgeConfig, part: Part
+) -> None:
     logits, features = judging.logits_and_features(real.judge, part.images)
     assert logits.shape == (30, 10) and features.shape == (30, judge_config.features)
     np.testing.assert_allclose(logits, real.judge.predict(part.images, verbose=0), atol=1e-4)
@@ -459,7 +483,9 @@ def reference(stored: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return stored
 
 
-def test_weights_come_back_to_half_precision(reference: Path, model: CVAE, real: judging.ReferenceFeatures, part: Part) -> None:
+def test_weights_come_back_to_half_precision(
+    reference: Path, model: CVAE, real: judging.ReferenceFeatures, part: Part
+) -> None:
     loaded, judge = evaluation.load_reference_model(), evaluation.load_reference_features()
     assert loaded.config == model.config
     for mine, theirs in ((model, loaded), (real.judge, judge.judge)):

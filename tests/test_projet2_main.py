@@ -24,7 +24,7 @@ from commun.datasets import IDX_FILES
 from projet2_cvae import __main__, dataset, evaluation, judge, sample, selection, training
 
 TINY = [
-    *("--essais", "2", "--images-essai", "64", "--images", "64", "--epoques", "1"),
+    *("--essais", "2", "--images-essai", "64", "--images", "1024", "--epoques", "1"),
     *("--finalistes", "1", "--images-juge", "64", "--graines", "0"),
 ]
 
@@ -39,7 +39,8 @@ class Place:
 
 def _poison(folder: Path) -> None:
     """Changes every label and every pixel of the test part; the number of images of each class stays."""
-    for name, header, change in zip(IDX_FILES["test"], (16, 8), (lambda a: 255 - a, lambda a: (a + 1) % 10), strict=True):
+    images, labels = IDX_FILES["test"]
+    for name, header, change in ((images, 16, lambda a: 255 - a), (labels, 8, lambda a: (a + 1) % 10)):
         with gzip.open(folder / name) as stream:
             content = stream.read()
         values = change(np.frombuffer(content[header:], "uint8"))
