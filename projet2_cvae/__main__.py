@@ -74,9 +74,7 @@ def _make(options: argparse.Namespace) -> None:
     _measure(data, configs[0], [run.model for run in runs], final[0][1].model, seconds)
 
 
-def _run_final(
-    options: argparse.Namespace, data: dataset.Data, study: pd.DataFrame
-) -> list[tuple[Config, Run]]:
+def _run_final(options: argparse.Namespace, data: dataset.Data, study: pd.DataFrame) -> list[tuple[Config, Run]]:
     """Trains the finalists on the fitting part and writes what they are worth on the validation part."""
     full = Budget(images_seen=options.images, epochs=options.epoques)
     final = [
