@@ -286,7 +286,7 @@ def diversity(features: np.ndarray, real: np.ndarray, labels: np.ndarray, *, dra
 def frechet_distance(
     first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]
 ) -> float:
-    """Returns the squared Fréchet distance of two Gaussians, (mean (f,), covariance (f, f)).
+    """Returns the squared Fréchet distance of Gaussians, (mean (f,), covariance (f, f)).
 
     |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) (Dowson and Landau, 1982; Heusel et al.,
     arXiv:1706.08500). The last trace is that of the root of R C2 R, where R R = C1.

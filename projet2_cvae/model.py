@@ -83,7 +83,7 @@ class Config(Budget):
 
 
 def bernoulli_nll(images, logits):
-    """Returns -log p(x | z) in nats, shape (n,), of grey levels in 0..1: a sum over pixels."""
+    """Returns -log p(x | z), shape (n,): nats summed over pixels, grey levels in 0..1."""
     return ops.sum(ops.softplus(logits) - images * logits, axis=(1, 2, 3))
 
 

@@ -52,7 +52,7 @@ def _poison(folder: Path) -> None:
 def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Place]]:
     """Two sets of data, "clean" and "poisoned", that the command takes for real ones."""
     root = tmp_path_factory.mktemp("données réelles")
-    sample.draw(root / "clean" / "fashion_mnist", train=240, test=40, seed=1)
+    sample.draw(root / "clean" / "fashion_mnist", train=240, test=40)
     shutil.copytree(root / "clean", root / "poisoned")
     _poison(root / "poisoned" / "fashion_mnist")
     tf = pytest.importorskip("tensorflow")

@@ -340,6 +340,6 @@ def test_the_validation_loss_is_that_of_validation_images_alone(part: Part) -> N
     for run, images in zip(runs, (validation, poisoned), strict=True):
         expected = modelling.nelbo_terms(run.model, images).sum(axis=1).mean()
         assert run.metrics["val_loss"] == pytest.approx(expected, rel=1e-5)
-    assert runs[0].metrics["val_loss"] != pytest.approx(runs[1].metrics["val_loss"], rel=1e-2)
+    assert runs[0].metrics["val_loss"] != pytest.approx(runs[1].metrics["val_loss"], rel=1e-4)
     for one, other in zip(runs[0].model.weights, runs[1].model.weights, strict=True):  # it is measured, not learnt from
         np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
