@@ -150,6 +150,7 @@ def test_other_data_or_another_budget_are_another_study(data: Data, imagined: li
     selection.search(data, budget, trials=1)
     variants = [
         (dataclasses.replace(data, fit=_part(40, 7)), budget),
+        (dataclasses.replace(data, fit=Part(data.fit.images, data.fit.labels[::-1].copy())), budget),
         (dataclasses.replace(data, validation=_part(20, 8)), budget),
         (data, _budget(121)),
         (data, _budget(120, epochs=4)),
@@ -158,7 +159,7 @@ def test_other_data_or_another_budget_are_another_study(data: Data, imagined: li
         assert len(selection.search(other, changed, trials=1)) == 1
         assert len(imagined) == 1 + i
     selection.search(dataclasses.replace(data, test=_part(20, 9)), budget, trials=1)
-    assert len(imagined) == 5  # the test part has no say
+    assert len(imagined) == 6  # the test part has no say
 
 
 def test_other_code_is_another_study_and_another_choice(data: Data, imagined: list[dict], monkeypatch) -> None:
@@ -171,11 +172,14 @@ def test_other_code_is_another_study_and_another_choice(data: Data, imagined: li
         with pytest.raises(UserError, match=r"03_selection\.ipynb"):
             selection.load_choice(data)
     with monkeypatch.context() as edit:
+        edit.setattr(model, "class_blocks", lambda features, label: features)
+        selection.search(data, budget, trials=1)
+    with monkeypatch.context() as edit:
         edit.setattr(selection, "SPACE", selection.SPACE | {"latent_dim": (8, 16)})
         selection.search(data, budget, trials=1)
-    assert len(imagined) == 3
+    assert len(imagined) == 4
     selection.search(data, budget, trials=1)
-    assert len(imagined) == 3 and selection.load_choice(data) == Config(latent_dim=24)
+    assert len(imagined) == 4 and selection.load_choice(data) == Config(latent_dim=24)
 
 
 def test_the_search_is_judged_on_the_validation_part_alone(data: Data, imagined, monkeypatch, tmp_path: Path) -> None:
