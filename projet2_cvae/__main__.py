@@ -81,15 +81,10 @@ def _run_final(options: argparse.Namespace, data: dataset.Data, study: pd.DataFr
         (config, training.train(config, data.fit, data.validation, title=f"Finale, {name}"))
         for name, config in selection.finalists(study, options.finalistes, full).items()
     ]
-    rows = [
-        {
-            **dataclasses.asdict(config),
-            "val_nelbo": round(run.metrics["val_loss"], 3),
-            "seconds": round(run.metrics["seconds"]),
-        }
-        for config, run in final
-    ]
-    pd.DataFrame(rows).to_csv(REFERENCE / "finale.csv", index=False)
+    table = pd.DataFrame([dataclasses.asdict(config) for config, _ in final])
+    table["val_nelbo"] = [round(run.metrics["val_loss"], 3) for _, run in final]
+    table["seconds"] = [round(run.metrics["seconds"]) for _, run in final]
+    table.to_csv(REFERENCE / "finale.csv", index=False)
     return final
 
 
@@ -105,15 +100,14 @@ def _measure(data: dataset.Data, config: Config, models: Sequence[CVAE], default
     per_seed = [evaluation.evaluate(m, features, data.test, draws=2) for m in models]
     for name, entry in metrics.items():
         entry["per_seed"] = [seed[name]["value"] for seed in per_seed]
-    of_default = evaluation.evaluate(default, features, data.test, draws=2)
+    of_default = {n: e["value"] for n, e in evaluation.evaluate(default, features, data.test, draws=2).items()}
     head = results.header(
         project=PROJECT,
         dataset="Fashion-MNIST",
         split=f"test officiel ({len(data.test)} images) ; apprentissage sur les {len(data.train)} autres",
         seconds=seconds + time.time() - start,
     )
-    defaults = {name: entry["value"] for name, entry in of_default.items()}
-    results.write_json(REFERENCE / "metrics.json", head | {"metrics": metrics, "default_model": defaults})
+    results.write_json(REFERENCE / "metrics.json", head | {"metrics": metrics, "default_model": of_default})
     key = config_hash(dataclasses.asdict(config))
     results.journal(REFERENCE / "journal.csv", key, {n: np.mean(e["per_seed"]) for n, e in metrics.items()})
 

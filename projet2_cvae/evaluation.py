@@ -56,10 +56,8 @@ def encode(model: CVAE, part: Part) -> tuple[np.ndarray, np.ndarray]:
 
 def decode(model: CVAE, codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Returns the decoder's mean images, uint8 of shape (n, 28, 28, 1), of codes of shape (n, d)."""
-    images = [
-        np.asarray(ops.sigmoid(model.decoder(model.condition(codes[i : i + WINDOW], labels[i : i + WINDOW]))))
-        for i in range(0, len(codes), WINDOW)
-    ]
+    parts = (slice(start, start + WINDOW) for start in range(0, len(codes), WINDOW))
+    images = [np.asarray(ops.sigmoid(model.decoder(model.condition(codes[p], labels[p])))) for p in parts]
     return np.round(255 * np.concatenate(images)).astype("uint8")
 
 
@@ -131,9 +129,9 @@ def class_information(model: CVAE, part: Part) -> float:
     from sklearn.neighbors import KNeighborsClassifier
 
     codes, _ = encode(model, part)
-    folds = min(5, int(np.bincount(part.labels, minlength=10).min()))
-    neighbours = min(15, len(part) // 2)
-    return float(cross_val_score(KNeighborsClassifier(neighbours), codes, part.labels, cv=max(2, folds)).mean())
+    folds = max(2, min(5, int(np.bincount(part.labels, minlength=10).min())))
+    neighbours = KNeighborsClassifier(min(15, len(part) // 2))
+    return float(cross_val_score(neighbours, codes, part.labels, cv=folds).mean())
 
 
 # --- Reconstructions -------------------------------------------------------------------------------------------------
@@ -210,10 +208,10 @@ def interpolate(model: CVAE, first: Part, second: Part, *, steps: int = 10) -> n
 
 
 def decode_plane(model: CVAE, label: int) -> np.ndarray:
-    """Returns the images of a square grid of a 2-D latent space, uint8 of shape (100, 28, 28, 1), row by row."""
+    """Returns the images of a square grid of a 2-D latent space, uint8 of shape (10, 10, 28, 28), from the top."""
     line = np.linspace(-PLANE_REACH, PLANE_REACH, PLANE_SIDE, dtype="float32")
     codes = np.stack(np.meshgrid(line, line[::-1]), axis=-1).reshape(-1, 2)
-    return decode(model, codes, np.full(len(codes), label))
+    return decode(model, codes, np.full(len(codes), label)).reshape(PLANE_SIDE, PLANE_SIDE, 28, 28)
 
 
 def bound_metrics(model: CVAE, test: Part, *, draws: int = results.DRAWS) -> dict:

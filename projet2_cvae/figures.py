@@ -8,27 +8,10 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
-from commun.figures import (
-    MARKERS,
-    PALETTE,
-    WIDTH,
-    Drawing,
-    image_grid,
-    new_figure,
-    number,
-    percent,
-)  # fmt: skip
+from commun.figures import MARKERS, PALETTE, WIDTH, Drawing, image_grid, new_figure, number, percent
 from commun.training import keras
 from projet2_cvae.dataset import CLASSES, Part, one_per_class
-from projet2_cvae.evaluation import (
-    PLANE_SIDE,
-    bernoulli_entropy,
-    decode_plane,
-    encode,
-    interpolate,
-    reconstruct,
-    swap_class,
-)  # fmt: skip
+from projet2_cvae.evaluation import bernoulli_entropy, decode_plane, encode, interpolate, reconstruct, swap_class
 from projet2_cvae.judge import ReferenceFeatures, logits_and_features
 from projet2_cvae.model import CVAE, nelbo_terms
 from projet2_cvae.selection import NAMES, SPACE, complete_trials, word
@@ -91,10 +74,8 @@ def plot_class_entropy(part: Part) -> Drawing:
     axes.bar_label(bars, [number(v, 0) for v in table], padding=4)
     axes.axvline(entropy.mean(), color="black", ls="--")
     axes.set(title="Le plancher de chaque classe (en tirets : la moyenne)", xlabel="nats par image")
-    alt = (
-        "Plancher moyen de chaque classe, en nats par image ; moyenne de toutes les images : "
-        f"{number(entropy.mean(), 1)}."
-    )
+    mean = number(entropy.mean(), 1)
+    alt = f"Plancher moyen de chaque classe, en nats par image ; moyenne de toutes les images : {mean}."
     return Drawing(figure, alt, "svg")
 
 
@@ -128,11 +109,8 @@ def plot_network(models: Mapping[str, keras.Model]) -> Drawing:
     figure, axes = new_figure(2.15 * len(rows), rows=len(rows), squeeze=False)
     counter, descriptions = 0, []
     for axis, (title, layers) in zip(axes[:, 0], rows.items(), strict=True):
-        axis.set(
-            xlim=(-0.6, columns - 0.4),
-            ylim=(-1.75, 1.1),
-            title=f"{title} : {number(models[title].count_params())} paramètres",
-        )
+        axis.set(xlim=(-0.6, columns - 0.4), ylim=(-1.75, 1.1))
+        axis.set_title(f"{title} : {number(models[title].count_params())} paramètres")
         axis.axis("off")
         parts = []
         for x, layer in enumerate(layers):
@@ -169,19 +147,16 @@ def plot_planes(models: Mapping[str, CVAE], part: Part) -> Drawing:
             axis.spines[:].set_color(GREY)
             if index == 0:
                 axis.set_title(CLASSES[c], fontsize=10, fontweight="normal", loc="center")
-    alt = (
-        "Les codes de chaque classe, en bleu, parmi tous les autres, en gris, dans le plan latent : une classe par "
-        f"colonne ; de haut en bas : {', '.join(models)}."
-    )
-    return Drawing(figure, alt)
+    alt = "Les codes de chaque classe, en bleu, parmi les autres, en gris, dans le plan latent, une classe par colonne"
+    return Drawing(figure, f"{alt} ; de haut en bas : {', '.join(models)}.")
 
 
 def plot_manifolds(models: Mapping[str, tuple[CVAE, int]]) -> Drawing:
     """Draws the decoded plane of several (model, label) as mosaics side by side."""
     figure, axes = new_figure(WIDTH / len(models) + 0.3, columns=len(models), squeeze=False)
     for axis, (name, (model, label)) in zip(axes[0], models.items(), strict=True):
-        tiles = decode_plane(model, label).reshape(PLANE_SIDE, PLANE_SIDE, 28, 28)
-        axis.imshow(tiles.transpose(0, 2, 1, 3).reshape(PLANE_SIDE * 28, PLANE_SIDE * 28), vmin=0, vmax=255)
+        tiles = decode_plane(model, label)
+        axis.imshow(np.concatenate(np.concatenate(tiles, axis=1), axis=1), vmin=0, vmax=255)
         axis.set(xticks=[], yticks=[])
         axis.set_title(name, fontsize=11, loc="center")
     return Drawing(figure, f"Mosaïques du plan latent décodé, de gauche à droite : {' ; '.join(models)}.")
@@ -195,11 +170,8 @@ def plot_terms(history: pd.DataFrame) -> Drawing:
         axis.plot(history["epoch"], history[column], color=colour, marker=marker, markevery=max(1, len(history) // 12))
         axis.set(title=label, xlabel="époque", ylabel="nats par image")
         axis.xaxis.get_major_locator().set_params(integer=True)
-    last = history.iloc[-1]
-    alt = (
-        "Courbes de validation par époque, en nats par image : la reconstruction "
-        f"({number(last['val_reconstruction'], 1)} à la fin), puis le terme KL ({number(last['val_kl'], 1)})."
-    )
+    reconstruction, kl = (number(history[column].iloc[-1], 1) for column, _ in terms)
+    alt = f"Validation par époque, en nats par image : reconstruction ({reconstruction} à la fin), puis KL ({kl})."
     return Drawing(figure, alt, "svg")
 
 
@@ -225,18 +197,17 @@ def plot_parallel(table: pd.DataFrame) -> Drawing:
             bounds = (trials[name].min(), trials[name].max())
             decimals = 4 if name == "learning_rate" else 1
             ticks[name] = [(h, number(v, decimals)) for h, v in zip((0, 1), bounds, strict=True)]
-    first_good = len(trials) - max(1, round(len(trials) / 5))
+    others = len(trials) - max(1, round(len(trials) / 5))
     for i in range(len(trials)):
-        style = {"color": PALETTE[2], "lw": 2.2, "zorder": 3} if i >= first_good else {"color": GREY, "lw": 1}
+        style = {"color": GREY, "lw": 1} if i < others else {"color": PALETTE[2], "lw": 2.2, "zorder": 3}
         axes.plot(range(len(columns)), [heights[name][i] for name in columns], **style)
     for x, name in enumerate(columns):
         axes.axvline(x, color="#333", lw=1)
         for height, text in ticks[name]:
             box = {"boxstyle": "round,pad=.15", "fc": "white", "ec": "none", "alpha": 0.85}
             axes.text(x + 0.03, height, text, fontsize=9, va="center", zorder=4, bbox=box)
-    axes.set(
-        xlim=(-0.1, len(columns) - 0.4), yticks=[], title="Les meilleurs essais (en rouge) parmi les essais complets"
-    )
+    axes.set_title("Les meilleurs essais (en rouge) parmi les essais complets")
+    axes.set(xlim=(-0.1, len(columns) - 0.4), yticks=[])
     labels = [NAMES.get(name, "ELBO nég.\n(nats)").replace(" ", "\n", 1) for name in columns]
     axes.set_xticks(range(len(columns)), labels, fontsize=10)
     axes.spines[:].set_visible(False)
@@ -315,9 +286,8 @@ def plot_loss_budget(table: pd.DataFrame) -> Drawing:
 def plot_generated(images: np.ndarray) -> Drawing:
     """Draws generated garments, one class a row, images ordered by class."""
     columns = len(images) // len(CLASSES)
-    figure = image_grid(images, columns=columns, row_labels=CLASSES)
     alt = f"Images inventées pour chacune des dix classes, {columns} par classe, une classe par ligne."
-    return Drawing(figure, alt)
+    return Drawing(image_grid(images, columns=columns, row_labels=CLASSES), alt)
 
 
 def plot_class_swaps(model: CVAE, part: Part) -> Drawing:
@@ -337,10 +307,7 @@ def plot_interpolations(model: CVAE, first: Part, second: Part) -> Drawing:
     images = [image for start, row, end in rows for image in (start, *row, end)]
     captions = ["départ", *[""] * 10, "arrivée"] * len(first)
     garments = ", ".join(CLASSES[label] for label in first.labels)
-    alt = (
-        f"Promenades de dix étapes, une par ligne ({garments}), chacune entre deux vêtements de test de même classe, "
-        "montrés aux deux bouts."
-    )
+    alt = f"Promenades de dix étapes entre deux vêtements de test de même classe, une par ligne ({garments})."
     return Drawing(image_grid(images, captions, columns=12), alt)
 
 
@@ -350,8 +317,5 @@ def plot_least_convincing(
     """Draws generated images with the class asked for and the class that the judge reads."""
     answers = logits_and_features(reference.judge, images[indices])[0].argmax(1)
     captions = [f"{CLASSES[a]}\nlu : {CLASSES[b]}" for a, b in zip(labels[indices], answers, strict=True)]
-    alt = (
-        f"Les {len(indices)} images inventées les moins convaincantes ; sous chacune, la classe demandée, puis la "
-        "classe lue."
-    )
+    alt = f"Les {len(indices)} images inventées les moins convaincantes ; sous chacune, classe demandée, puis lue."
     return Drawing(image_grid(images[indices], captions, columns=10), alt)

@@ -121,12 +121,12 @@ def test_planes_show_every_model_and_name_every_class(part: Part) -> None:
     grey, blue = axes[1, 4].collections
     np.testing.assert_allclose(grey.get_offsets(), codes)
     np.testing.assert_allclose(blue.get_offsets(), codes[part.labels == 4])
-    side = evaluation.PLANE_SIDE
-    grid = evaluation.decode_plane(planes["VAE"], 0).reshape(side, side, 28, 28)
+    grid = evaluation.decode_plane(planes["VAE"], 0)
     corner = evaluation.decode(planes["VAE"], np.array([[-2, 2]], "float32"), np.zeros(1, int))[0, ..., 0]
     np.testing.assert_allclose(grid[0, 0].astype(int), corner.astype(int), atol=1)  # x to the right, y upwards
     mosaics = figures.plot_manifolds({"a": (planes["VAE"], 0), "b": (planes["CVAE"], 3)}).figure.axes
     assert [axis.images[0].get_array().shape for axis in mosaics] == [(280, 280)] * 2
+    np.testing.assert_array_equal(mosaics[0].images[0].get_array()[28:56, 56:84], grid[1, 2])
 
 
 def test_terms_are_drawn_each_on_its_scale() -> None:
