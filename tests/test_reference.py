@@ -68,7 +68,7 @@ def test_the_committed_weights_give_the_committed_figures(monkeypatch):
     assert terms.sum(axis=1).mean() == pytest.approx(metrics["test_nelbo"]["value"], abs=1e-3)
     assert terms[:, 1].mean() == pytest.approx(metrics["test_kl"]["value"], abs=1e-3)
     generated = evaluation.generation_metrics(
-        evaluation.load_reference_model(), evaluation.load_reference_real(), test, draws=2
+        evaluation.load_reference_model(), evaluation.load_reference_features(), test, draws=2
     )
     for name, entry in generated.items():
         assert entry["value"] == pytest.approx(metrics[name]["value"], rel=1e-3), name
