@@ -29,6 +29,7 @@ import numpy as np
 from PIL import Image
 
 from commun import UserError
+from commun.sources import code_hash
 
 ROOT = Path(__file__).resolve().parents[1]
 MEGABYTE = 1_000_000
@@ -442,13 +443,12 @@ def find(name: str, category: str = "") -> Path | None:
     return None
 
 
-def locate(name: str, *, draw: Callable[[Path], None], version: int, category: str = "") -> Location:
+def locate(name: str, *, draw: Callable[[Path], None], category: str = "") -> Location:
     """Returns the real dataset where it is present, and otherwise the project's synthetic sample, drawn once.
 
     Args:
         name: name in the catalogue.
-        draw: writes the sample in the official layout into the folder that it is given.
-        version: number of the sample's drawing; another number draws it again.
+        draw: writes the sample in the official layout into the folder that it is given; edited, it draws it again.
         category: sub-folder, for a dataset with categories.
 
     Raises:
@@ -462,7 +462,7 @@ def locate(name: str, *, draw: Callable[[Path], None], version: int, category: s
                 f"{name}), ou supprimez-le pour travailler sur l'échantillon synthétique."
             )
         return Location(folder, True, dataset.title)
-    folder = working_folder("echantillons") / "-".join(filter(None, (name, category, f"v{version}")))
+    folder = working_folder("echantillons") / "-".join(filter(None, (name, category, code_hash(draw))))
     if not folder.is_dir():
         with atomic_folder(folder) as temporary:
             draw(temporary)

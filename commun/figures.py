@@ -1,12 +1,13 @@
 """One style for every figure, sentence and table of the three projects.
 
-Figures and sentences reach the notebook through `montrer` and `dire`. The alternative text of a figure is required; it
-is computed from the data, so that it stays true at each run.
+Figures and sentences reach the notebook through `montrer` and `dire`. A function that draws returns the figure with its
+alternative text, computed from the same data, so that it stays true at each run.
 """
 
 from __future__ import annotations
 
 import base64
+import dataclasses
 import html
 import inspect
 import io
@@ -126,24 +127,50 @@ class _FrenchTicks(mpl.ticker.ScalarFormatter):
         return super().__call__(x, pos).replace(".", ",")
 
 
-def _bundle(figure: Figure, alt: str, vector: bool, photo: bool = False) -> tuple[dict[str, Any], dict]:
-    if not alt.strip():
-        raise ValueError("a figure needs an alternative text")
+@dataclasses.dataclass(frozen=True)
+class Drawing:
+    """A figure and what it says.
+
+    Attributes:
+        figure: what is drawn.
+        alt: alternative text, in French, for those who do not see it.
+        format: "png" (64 colours), "svg" (line charts) or "jpeg" (photographs).
+    """
+
+    figure: Figure
+    alt: str
+    format: str = "png"
+
+    def __post_init__(self) -> None:
+        """Refuses a figure without a text.
+
+        Raises:
+            ValueError: the text is empty, or the format unknown.
+        """
+        if not self.alt.strip():
+            raise ValueError("a figure needs an alternative text")
+        if self.format not in ("png", "svg", "jpeg"):
+            raise ValueError(f"unknown format: {self.format}")
+
+
+def _bundle(drawing: Drawing) -> tuple[dict[str, Any], dict]:
+    """Returns the output of a drawing and its metadata, as Jupyter takes them."""
+    figure, alt = drawing.figure, drawing.alt
     for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
         if type(axis.get_major_formatter()) is mpl.ticker.ScalarFormatter:
             axis.set_major_formatter(_FrenchTicks())
-    if vector:
+    if drawing.format == "svg":
         stream = io.StringIO()
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
         svg = stream.getvalue()
         start, end = svg.index("<svg"), svg.index(">", svg.index("<svg"))
         svg = f'{svg[start:end]} role="img"><title>{html.escape(alt)}</title>{svg[end + 1 :]}'
         return {"image/svg+xml": svg, "text/plain": alt}, {}
-    raw, light, mime = io.BytesIO(), io.BytesIO(), "image/jpeg" if photo else "image/png"
+    raw, light, mime = io.BytesIO(), io.BytesIO(), f"image/{drawing.format}"
     figure.savefig(raw, format="png", dpi=100, metadata={"Software": None})
     with Image.open(raw) as image:
         image = image.convert("RGB")
-        if photo:
+        if drawing.format == "jpeg":
             image.save(light, format="jpeg", quality=65, optimize=True, dpi=(100, 100))
         else:  # 64 colours are enough, and make a notebook three times lighter
             image = image.quantize(64, dither=Image.Dither.NONE)
@@ -152,9 +179,9 @@ def _bundle(figure: Figure, alt: str, vector: bool, photo: bool = False) -> tupl
     return {mime: data, "text/plain": alt}, {mime: {"alt": alt}}
 
 
-def montrer(figure: Figure, *, alt: str, vector: bool = False, photo: bool = False) -> None:
-    """Shows a figure with its alternative text: PNG, or SVG (`vector`, line charts), or JPEG (`photo`, photographs)."""
-    bundle, metadata = _bundle(figure, alt, vector, photo)
+def montrer(drawing: Drawing) -> None:
+    """Shows a figure with its alternative text."""
+    bundle, metadata = _bundle(drawing)
     _display(bundle, metadata)
 
 
@@ -174,16 +201,17 @@ def tableau(table: pd.DataFrame, *, legende: str, decimals: int = 3, index: bool
     })
 
 
-def code(item: Callable | type) -> None:
-    """Shows the highlighted source of a function or class: the code shown is the code run."""
+def code(*items: Callable | type) -> None:
+    """Shows the highlighted source of functions and classes: the code shown is the code run."""
     from pygments import highlight
     from pygments.formatters import HtmlFormatter
     from pygments.lexers import PythonLexer
 
-    source = textwrap.dedent(inspect.getsource(item))
-    body = highlight(source, PythonLexer(), HtmlFormatter(noclasses=True, style="friendly"))
-    title = f"Source de {item.__module__}.{item.__qualname__}"
-    _display({"text/html": f"<details open><summary>{title}</summary>{body}</details>", "text/plain": source})
+    for item in items:
+        source = textwrap.dedent(inspect.getsource(item))
+        body = highlight(source, PythonLexer(), HtmlFormatter(noclasses=True, style="friendly"))
+        title = f"Source de {item.__module__}.{item.__qualname__}"
+        _display({"text/html": f"<details open><summary>{title}</summary>{body}</details>", "text/plain": source})
 
 
 class Slot:
@@ -217,12 +245,12 @@ class Slot:
         else:
             print(line, flush=True)
 
-    def figure(self, figure: Figure, *, alt: str) -> None:
+    def figure(self, drawing: Drawing) -> None:
         """Shows a figure in place of what the slot held; in a terminal, its alternative text."""
         if self._notebook:
-            self._show(*_bundle(figure, alt, vector=True))
+            self._show(*_bundle(drawing))
         else:
-            self.text(alt)
+            self.text(drawing.alt)
             if sys.stdout.isatty():
                 print()
 
@@ -236,17 +264,15 @@ def new_figure(height: float = 4.0, *, rows: int = 1, columns: int = 1, width: f
     return figure, figure.subplots(rows, columns, **options)
 
 
-def plot_history(history: pd.DataFrame, *, title: str, unit: str = "") -> Figure:
+def plot_history(history: pd.DataFrame, *, title: str, unit: str = "") -> Drawing:
     """Draws the loss, and the validation loss where there is one, against epochs."""
     figure, axes = new_figure(3.4)
-    for column, colour, marker in zip(("loss", "val_loss"), PALETTE, MARKERS, strict=False):
-        if column in history:
-            step = max(1, len(history) // 15)
-            axes.plot(
-                history["epoch"], history[column], color=colour, marker=marker, markevery=step, label=LABELS[column]
-            )
+    curves = [name for name in ("loss", "val_loss") if name in history]
+    for name, colour, marker in zip(curves, PALETTE, MARKERS, strict=False):
+        step = max(1, len(history) // 15)
+        axes.plot(history["epoch"], history[name], color=colour, marker=marker, markevery=step, label=LABELS[name])
     if len(history) > 3:  # the first epoch, far above the others, would flatten the rest
-        values = history[[c for c in ("loss", "val_loss") if c in history]].to_numpy()[1:]
+        values = history[curves].to_numpy()[1:]
         values = values[np.isfinite(values)]
         if values.size:  # none is left of a training that diverged
             margin = 0.08 * (values.max() - values.min() + 1e-9)
@@ -254,18 +280,14 @@ def plot_history(history: pd.DataFrame, *, title: str, unit: str = "") -> Figure
     axes.set(title=title, xlabel="époque", ylabel=f"perte ({unit})" if unit else "perte")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend()
-    return figure
-
-
-def describe_history(history: pd.DataFrame, *, title: str, unit: str = "") -> str:
-    """Says in one French line what `plot_history` draws."""
     last, epochs = history.iloc[-1], len(history)
-    parts = [f"{LABELS[c]} {number(last[c])}{NBSP}{unit}".rstrip() for c in ("loss", "val_loss") if c in history]
+    ends = ", ".join(f"{LABELS[name]} {number(last[name])}{NBSP}{unit}".rstrip() for name in curves)
     time = f" en {duration(history['seconds'].sum())}" if "seconds" in history else ""
-    return f"{title} : {epochs} époque{'s' if epochs > 1 else ''}{time} ; à la fin, {', '.join(parts)}."
+    alt = f"{title} : {epochs} époque{'s' if epochs > 1 else ''}{time} ; à la fin, {ends}."
+    return Drawing(figure, alt, "svg")
 
 
-def plot_grid(
+def image_grid(
     images: np.ndarray | Sequence[np.ndarray],
     captions: Sequence[str] | None = None,
     *,
@@ -308,8 +330,11 @@ def plot_grid(
     return figure
 
 
-def plot_confusion(matrix: np.ndarray, names: Sequence[str], *, title: str, xlabel: str, ylabel: str) -> Figure:
-    """Draws a confusion matrix, shape (k, k), each row as shares of its total, in percent."""
+def plot_confusion(matrix: np.ndarray, names: Sequence[str], *, title: str, xlabel: str, ylabel: str) -> Drawing:
+    """Draws a confusion matrix of counts, shape (k, k), each row as shares of its total, in percent.
+
+    The text says the mean of the diagonal, classes without examples left out, and the largest confusion.
+    """
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     size = len(names)
     figure, axes = new_figure(min(9.0, 2.5 + 0.5 * size))
@@ -325,94 +350,9 @@ def plot_confusion(matrix: np.ndarray, names: Sequence[str], *, title: str, xlab
                     j, i, f"{100 * share:.0f}", ha="center", va="center", color="white" if share > 0.5 else "black"
                 )
     figure.colorbar(image, ax=axes, label="% de la ligne", shrink=0.8)
-    return figure
-
-
-def describe_confusion(matrix: np.ndarray, names: Sequence[str]) -> str:
-    """Says in French the mean of the diagonal and the largest confusion of a matrix of counts, shape (k, k).
-
-    Classes without examples are left out of the mean.
-    """
-    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     off = shares - np.diag(np.diag(shares))
     i, j = np.unravel_index(off.argmax(), off.shape)
     largest = f"la confusion la plus fréquente va de « {names[i]} » à « {names[j]} » ({percent(off[i, j])})"
     mean = percent(np.diag(shares)[matrix.sum(axis=1) > 0].mean())
-    end = largest if off.any() else "aucune confusion"
-    return f"Matrice de confusion : {mean} en moyenne sur la diagonale ; {end}."
-
-
-# --- Networks --------------------------------------------------------------------------------------------------------
-
-_WEIGHTED = ("Dense", "Conv2D", "Conv2DTranspose")
-
-
-def weighted_layers(model: Any) -> list[Any]:
-    """Returns the Dense, Conv2D and Conv2DTranspose layers of a Keras model, in order, nested models included."""
-    found = []
-    for layer in getattr(model, "layers", []):
-        found += weighted_layers(layer) if hasattr(layer, "layers") else [layer] * (type(layer).__name__ in _WEIGHTED)
-    return found
-
-
-def plot_network(models: Mapping[str, Any]) -> Figure:
-    """Draws Keras functional models, one row each: layers as blocks, with output shapes and parameter counts.
-
-    Layers with weights are numbered through the rows and drawn in colour; the others are grey. Dropout, activations
-    and changes of shape are left out.
-
-    Args:
-        models: title of the row -> model.
-    """
-    rows = {title: [layer for layer in m.layers if _is_drawn(layer, m)] for title, m in models.items()}
-    columns = max(map(len, rows.values()))
-    figure, axes = new_figure(2.15 * len(rows), rows=len(rows), squeeze=False)
-    counter = 0
-    for axis, (title, layers) in zip(axes[:, 0], rows.items(), strict=True):
-        axis.set(
-            xlim=(-0.6, columns - 0.4),
-            ylim=(-1.75, 1.1),
-            title=f"{title} : {number(models[title].count_params())} paramètres",
-        )
-        axis.axis("off")
-        for x, layer in enumerate(layers):
-            kind = type(layer).__name__
-            weighted = kind in _WEIGHTED
-            counter += weighted
-            size = int(np.prod([n for n in layer.output.shape[1:] if n]))
-            half = 0.25 + 0.65 * np.log10(max(size, 1)) / 5
-            colour = PALETTE[0] if kind == "Dense" else PALETTE[1] if weighted else "#d5dadf"
-            axis.add_patch(mpl.patches.Rectangle((x - 0.3, -half), 0.6, 2 * half, facecolor=colour, edgecolor="#333"))
-            if weighted:
-                axis.text(x, 0, str(counter), ha="center", va="center", fontweight="bold", fontsize=14)
-            if x + 1 < len(layers):
-                axis.annotate("", (x + 0.68, 0), (x + 0.32, 0), arrowprops={"arrowstyle": "->", "color": "#333"})
-            shape = "×".join(str(n) for n in layer.output.shape[1:])
-            lines = [_LAYER_NAMES.get(kind, kind), shape, f"{number(layer.count_params())} p." if weighted else ""]
-            axis.text(x, -1.0, "\n".join(lines), ha="center", va="top", fontsize=min(10.5, 84 / columns))
-    return figure
-
-
-def _is_drawn(layer: Any, model: Any) -> bool:
-    """Says if a layer deserves a block: those that only change the shape don't, but the last one does."""
-    return layer is model.layers[-1] or type(layer).__name__ not in {"Dropout", "Flatten", "Reshape", "Activation"}
-
-
-_LAYER_NAMES = {
-    "InputLayer": "entrée",
-    "Concatenate": "concat.",
-    "Reshape": "image",
-    "Multiply": "produit",
-    "Conv2DTranspose": "Conv2DTr.",
-}
-
-
-def describe_network(models: Mapping[str, Any]) -> str:
-    """Says in French the layers of Keras models, in order, with their output shapes."""
-    parts = []
-    for title, model in models.items():
-        layers = [
-            f"{type(la).__name__} ({'×'.join(str(n) for n in la.output.shape[1:])})" for la in weighted_layers(model)
-        ]
-        parts.append(f"{title} : {', '.join(layers)}")
-    return "Schéma du réseau. " + " ; ".join(parts) + "."
+    alt = f"Matrice de confusion : {mean} en moyenne sur la diagonale ; {largest if off.any() else 'aucune confusion'}."
+    return Drawing(figure, alt)

@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import re
+import sys
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -88,6 +89,25 @@ def journal(path: Path, configuration: str, figures_read: Mapping[str, float]) -
     before = pd.read_csv(path, dtype=str) if path.is_file() else pd.DataFrame()
     with atomic_file(path) as temporary:
         pd.concat([before, pd.DataFrame([line])]).to_csv(temporary, index=False)
+
+
+def header(*, project: str, dataset: str, split: str, seconds: float) -> dict[str, Any]:
+    """Returns the head of a `metrics.json`.
+
+    Args:
+        project: name of the package whose command measures.
+        dataset: name of the data, in French.
+        split: what was learnt from and what was judged, in French.
+        seconds: what the trainings and the measures took, whenever they were done.
+    """
+    return {
+        "dataset": dataset,
+        "split": split,
+        "hardware": hardware(),
+        "duration_s": round(seconds),
+        "date": date.today().isoformat(),
+        "command": " ".join([f"python -m {project}", *sys.argv[1:]]),
+    }
 
 
 def comparison(

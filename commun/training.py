@@ -1,4 +1,4 @@
-"""Training that can be repeated: seeds, load-or-train, checkpoints, progress.
+"""Training that can be repeated: budgets, the training function, checkpoints, weights on disk, progress.
 
 Randomness is a function of (seed, epoch) alone, so that a resumed run equals an uninterrupted one.
 """
@@ -14,7 +14,7 @@ import os
 import shutil
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ import pandas as pd
 
 from commun import UserError, figures, native_stderr_to
 from commun.datasets import atomic_file, atomic_folder, working_folder
+from commun.sources import code_hash
 
 # What reading a damaged file raises.
 UNREADABLE = (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile)
@@ -34,156 +35,6 @@ UNREADABLE = (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipf
 with native_stderr_to(Path(os.devnull)):  # TensorFlow announces itself there, whatever its log level
     import keras
 logging.getLogger("tensorflow").setLevel(logging.ERROR)  # else it warns of each compilation from the fifth on
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """A trained model: `history` has one row per epoch, `folder` holds what was saved, `fresh` says if trained now."""
-
-    model: keras.Model
-    history: pd.DataFrame
-    metrics: dict[str, float]
-    folder: Path
-    fresh: bool
-
-
-def fingerprint(*arrays: np.ndarray) -> str:
-    """Returns a short hash of the shapes, types and contents of arrays: the identity of a set of data."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(f"{array.shape}{array.dtype}".encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()[:12]
-
-
-def run_key(config: Mapping, *, data: str, version: int) -> str:
-    """Returns the folder name of a run: a hash of its configuration, its data's fingerprint and its code's version."""
-    text = json.dumps({"config": config, "data": data, "version": version}, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
-
-
-def load_or_train(
-    config: Mapping,
-    build: Callable[[], keras.Model],
-    fit: Callable[[keras.Model, Path], tuple[pd.DataFrame, dict[str, float]]],
-    *,
-    project: str,
-    data: str,
-    version: int,
-    title: str = "",
-    unit: str = "",
-) -> Run:
-    """Loads the run of this configuration, or trains and saves it.
-
-    Args:
-        config: what defines the run, JSON-serialisable.
-        build: makes the compiled, built model.
-        fit: trains it, given a folder for checkpoints; returns the history and final metrics.
-        project: name of the project, a folder under `travail/modeles/`.
-        data: fingerprint of the training data.
-        version: the integer `VERSION` of the project's model.py.
-        title: with it, a run that is loaded shows its learning curves, as the one that is trained does.
-        unit: unit of the loss, for these curves.
-
-    Returns:
-        The run. Its folder holds `model.keras` (without optimiser), `config.json`, `history.csv`, `metrics.json`.
-
-    Raises:
-        UserError: a saved run cannot be read, or the disk is full.
-    """
-    folder = working_folder("modeles", project) / run_key(config, data=data, version=version)
-    if folder.is_dir():
-        run = load_run(folder)
-        if title:
-            show_history(run.history, title=title, unit=unit)
-        return run
-    checkpoints = working_folder("modeles", project, f"{folder.name}.en_cours")
-    model = build()
-    history, metrics = fit(model, checkpoints)
-    with atomic_folder(folder) as temporary:
-        save_run(temporary, model, config, history, metrics, data=data, version=version)
-    shutil.rmtree(checkpoints, ignore_errors=True)
-    return Run(model, history, metrics, folder, fresh=True)
-
-
-def save_run(
-    folder: Path, model: keras.Model, config: Mapping, history: pd.DataFrame, metrics: Mapping, **identity
-) -> None:
-    """Writes a run's four files into an existing folder; the optimiser, which doubles the weight, is left out."""
-    optimizer, model.optimizer = model.optimizer, None
-    model.save(folder / "model.keras")
-    model.optimizer = optimizer
-    (folder / "config.json").write_text(_json({"config": config, **identity}), encoding="utf-8")
-    history.to_csv(folder / "history.csv", index=False)
-    (folder / "metrics.json").write_text(_json(metrics), encoding="utf-8")
-
-
-def _json(content: Mapping) -> str:
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-
-
-def load_run(folder: Path) -> Run:
-    """Loads a run from its folder.
-
-    Raises:
-        UserError: a file is missing or unreadable.
-    """
-    try:
-        model = keras.saving.load_model(folder / "model.keras", compile=False)
-        history = pd.read_csv(folder / "history.csv")
-        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    except (*UNREADABLE, TypeError) as error:
-        raise UserError(
-            f"Le modèle enregistré dans {folder} est illisible ({type(error).__name__}). Effacez ce dossier et "
-            "relancez : le modèle sera entraîné de nouveau."
-        ) from error
-    return Run(model, history, metrics, folder, fresh=False)
-
-
-def save_weights(path: Path, model: keras.Model, config: Budget, *, bits: int = 10, **arrays: np.ndarray) -> None:
-    """Writes a model's weights as 16-bit floats, half the size of a `.keras` file, and other arrays as they are.
-
-    Args:
-        path: without a suffix; `.npz` takes the arrays, `.json` the configuration.
-        model: trained.
-        config: what builds it again.
-        bits: of the mantissa that are kept, of 10; with fewer, the file compresses better.
-        arrays: what goes with the weights.
-    """
-    weights = {f"w{i}": _rounded(np.asarray(w), bits) for i, w in enumerate(model.weights)}
-    with atomic_file(path.with_suffix(".npz")) as temporary:
-        np.savez_compressed(temporary, **weights, **arrays)
-    with atomic_file(path.with_suffix(".json")) as temporary:
-        temporary.write_text(_json(dataclasses.asdict(config)), encoding="utf-8")
-
-
-def _rounded(values: np.ndarray, bits: int) -> np.ndarray:
-    """Returns 16-bit floats rounded to so many bits of mantissa, 0..10."""
-    step = np.uint16(1 << (10 - bits))
-    stored = np.asarray(values, dtype="float16").view("uint16")
-    return ((stored + step // 2) // step * step).view("float16")
-
-
-def load_weights(
-    path: Path, make: Callable[[dict], keras.Model], *, project: str
-) -> tuple[keras.Model, dict[str, np.ndarray]]:
-    """Returns the model of `save_weights`, made from its configuration by `make`, and the other arrays.
-
-    Raises:
-        UserError: a file is missing or unreadable; the message names the command of `project` that makes it again.
-    """
-    weights, config = path.with_suffix(".npz"), path.with_suffix(".json")
-    try:
-        model = make(json.loads(config.read_text(encoding="utf-8")))
-        with np.load(weights) as stored:
-            arrays = {name: stored[name] for name in stored.files}
-        for i, weight in enumerate(model.weights):
-            weight.assign(arrays.pop(f"w{i}").astype("float32"))
-    except (*UNREADABLE, TypeError) as error:
-        missing = [str(p) for p in (weights, config) if not p.is_file()]
-        fault = f"{' et '.join(missing)} : absent." if missing else f"{weights} est illisible ({type(error).__name__})."
-        raise UserError(f"{fault} Reprenez-le du dépôt, ou refaites-le : python -m {project}.") from error
-    return model, arrays
 
 
 # --- Budget ----------------------------------------------------------------------------------------------------------
@@ -260,7 +111,148 @@ def epoch_indices(budget: Budget, count: int, *, epoch: int) -> np.ndarray:
     return order[start - passes[0] * count :][:size]
 
 
-# --- Epochs ----------------------------------------------------------------------------------------------------------
+# --- Training --------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A trained model.
+
+    Attributes:
+        model: compiled if it was trained now.
+        history: one row per epoch.
+        metrics: those of the last epoch, and the `seconds` of all.
+        folder: where it is saved; None if it is not.
+        fresh: whether it was trained now.
+    """
+
+    model: keras.Model
+    history: pd.DataFrame
+    metrics: dict[str, float]
+    folder: Path | None
+    fresh: bool
+
+
+def train(
+    config: Budget,
+    *,
+    build: Callable[[Any], keras.Model],
+    batches: Callable[[int], keras.utils.PyDataset],
+    measure: Callable[[keras.Model], dict[str, float]] | None = None,
+    after_epoch: Callable[[keras.Model, dict[str, float]], None] | None = None,
+    project: str = "",
+    data: str = "",
+    code: Sequence[Any] = (),
+    title: str = "",
+    unit: str = "",
+) -> Run:
+    """Finds the model of a configuration in `travail/`, resumes its training, or trains it.
+
+    Args:
+        config: the model and its training.
+        build: makes the compiled model, its weights drawn from the seed.
+        batches: from the number of an epoch, from 0, to its batches in order; a function
+            of (seed, epoch) alone.
+        measure: what is measured after each epoch, by names that start with "val_".
+        after_epoch: called with the model and the row of each epoch; may raise to stop.
+        project: sub-folder of `travail/modeles/`; if empty, nothing is found nor saved.
+        data: fingerprint of the data that it learns from.
+        code: classes and functions on which it depends, beside those that `build`,
+            `batches` and `measure` name.
+        title: what is being trained, in French; nothing is shown if empty.
+        unit: unit of the loss, in French.
+
+    Returns:
+        The run; its history has `epoch` (from 1), the mean loss and metrics of the
+        epoch's batches, the measures, and `seconds`.
+
+    Raises:
+        UserError: what is saved can't be read, or the disk is full.
+    """
+    code = code_hash(build, batches, measure, train_one_epoch, *code)
+    folder = run_folder(config, project=project, data=data, code=code) if project else None
+    if folder and folder.is_dir():
+        run = load_run(folder)
+        if title:
+            show_history(run.history, title=title, unit=unit)
+        return run
+    model = build(config)
+    if not model.optimizer.built:  # else TensorFlow traces the step twice
+        model.optimizer.build(model.trainable_variables)
+    checkpoint = folder and folder.with_name(f"{folder.name}.en_cours") / "state.npz"
+    rows = _resume(model, checkpoint) if checkpoint else []
+    progress = Progress(title, config.epochs, unit)
+    for epoch in range(len(rows), config.epochs):
+        start = time.perf_counter()
+        reset_generators(model, seed=config.seed, epoch=epoch)
+        row = {"epoch": epoch + 1} | train_one_epoch(model, batches(epoch))
+        if measure:
+            row |= {name: float(value) for name, value in measure(model).items()}
+        row["seconds"] = round(time.perf_counter() - start, 2)
+        rows.append(row)
+        if checkpoint:
+            _save_checkpoint(model, rows, checkpoint)
+        progress.update(row)
+        if after_epoch:
+            after_epoch(model, row)
+    history = pd.DataFrame(rows)
+    progress.finish(history)
+    metrics = {name: value for name, value in rows[-1].items() if name != "epoch"}
+    metrics["seconds"] = float(history["seconds"].sum())
+    run = Run(model, history, metrics, folder, fresh=True)
+    if folder:
+        _save_run(run, config, data=data, code=code)
+        shutil.rmtree(checkpoint.parent, ignore_errors=True)
+    return run
+
+
+def train_one_epoch(model: keras.Model, batches: keras.utils.PyDataset) -> dict[str, float]:
+    """Takes one gradient step a batch, in order; returns the means of the model's metrics.
+
+    `model.fit` would do, and does with other backends. With TensorFlow, its input pipeline
+    (tf.data) has a tuning thread that sleeps for twice as long each time, up to a minute,
+    and an epoch may have to wait until it wakes up; steps called one by one don't.
+    """
+    if keras.backend.backend() != "tensorflow":
+        logs = model.fit(batches, shuffle=False, verbose=0).history
+        return {name: float(values[-1]) for name, values in logs.items()}
+    sums, count = collections.Counter(), 0
+    for batch in _prefetch(batches):
+        size = len(keras.tree.flatten(batch)[0])
+        logs = model.train_on_batch(*batch, return_dict=True)
+        sums.update({name: size * float(value) for name, value in logs.items()})
+        count += size
+    return {name: value / count for name, value in sums.items()}
+
+
+def _prefetch(batches: keras.utils.PyDataset) -> Iterator[tuple]:
+    """Yields batches made by a thread that is two ahead; `benchmarks/peintures.py` says what this gains."""
+    with ThreadPoolExecutor(1) as thread:
+        waiting = collections.deque()
+        for index in range(len(batches)):
+            waiting.append(thread.submit(batches.__getitem__, index))
+            if len(waiting) > 2:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+class ArrayBatches(keras.utils.PyDataset):
+    """Batches of arrays, in order: each is a tuple of windows, as Keras takes them, (x,) or (x, y)."""
+
+    def __init__(self, *arrays: Any, batch_size: int) -> None:
+        """Takes x, and y if any: arrays, or lists of arrays, of the same length; the last batch may be shorter."""
+        super().__init__()
+        self.arrays, self.batch_size = arrays, batch_size
+
+    def __len__(self) -> int:
+        """Returns the number of batches."""
+        return -(-len(keras.tree.flatten(self.arrays)[0]) // self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple:
+        """Returns a batch."""
+        window = slice(index * self.batch_size, (index + 1) * self.batch_size)
+        return keras.tree.map_structure(lambda array: array[window], self.arrays)
 
 
 def reset_generators(model: keras.Model, *, seed: int, epoch: int) -> None:
@@ -271,116 +263,14 @@ def reset_generators(model: keras.Model, *, seed: int, epoch: int) -> None:
         state.assign(draw.astype(state.dtype))
 
 
-def fit_epochs(
-    model: keras.Model,
-    data: Callable[[int], dict],
-    *,
-    epochs: int,
-    seed: int,
-    evaluate: Callable[[keras.Model], dict[str, float]] | None = None,
-    after_epoch: Callable[[int, dict[str, float]], None] | None = None,
-    checkpoints: Path | None = None,
-    title: str = "",
-    unit: str = "",
-) -> pd.DataFrame:
-    """Trains a compiled model epoch by epoch, resuming from the last checkpoint.
-
-    Args:
-        model: compiled and built.
-        data: from an epoch number, the arguments of `one_pass` for that epoch, e.g. `{"x": images, "batch_size": 64}`;
-            it is a function of (seed, epoch), and gives the examples in the order of training.
-        epochs: total number of epochs.
-        seed: from which the generators are reset at each epoch.
-        evaluate: measures added to the row of each epoch (names starting with "val_").
-        after_epoch: called with the epoch number and its row; may raise to stop the training.
-        checkpoints: folder where the whole state is saved after each epoch; none is saved if None.
-        title: what is being trained, in French; nothing is displayed if empty.
-        unit: unit of the loss, for the figure.
-
-    Returns:
-        One row per epoch: `epoch` (from 1), the training means, the measures of `evaluate`, and `seconds`.
-    """
-    if not model.optimizer.built:  # else TensorFlow traces the training step twice
-        model.optimizer.build(model.trainable_variables)
-    rows: list[dict[str, float]] = _resume(model, checkpoints) if checkpoints else []
-    progress = Progress(title, epochs, unit) if title else None
-    for epoch in range(len(rows), epochs):
-        start = time.perf_counter()
-        reset_generators(model, seed=seed, epoch=epoch)
-        row = {"epoch": epoch + 1} | one_pass(model, **data(epoch))
-        if evaluate:
-            row |= {name: float(value) for name, value in evaluate(model).items()}
-        row["seconds"] = round(time.perf_counter() - start, 2)
-        rows.append(row)
-        if checkpoints:
-            _checkpoint(model, rows, checkpoints)
-        if progress:
-            progress.update(row)
-        if after_epoch:
-            after_epoch(epoch, row)
-    history = pd.DataFrame(rows)
-    if progress:
-        progress.finish(history)
-    return history
-
-
-def one_pass(model: keras.Model, x: Any, y: Any = None, *, batch_size: int = 32) -> dict[str, float]:
-    """Trains a compiled model on each batch once, in order, and returns the means of its measures.
-
-    `model.fit` would do, and does with other backends. With TensorFlow, its input pipeline (tf.data) has a tuning
-    thread that sleeps for twice as long each time, up to a minute; an epoch may have to wait until it wakes up. Steps
-    that are called one by one don't, and are compiled twice as fast.
-
-    Args:
-        model: compiled and built.
-        x: arrays of examples (one, or a list that share their length), or batches that are ready (a PyDataset).
-        y: their targets, if they are arrays and have some.
-        batch_size: examples in a step, for arrays.
-    """
-    if keras.backend.backend() != "tensorflow":
-        logs = model.fit(x, y, batch_size=batch_size, shuffle=False, verbose=0).history
-        return {name: float(values[-1]) for name, values in logs.items()}
-    sums, count = collections.Counter(), 0
-    for batch in _ahead(*_steps(x, y, batch_size)):
-        size = len(keras.tree.flatten(batch)[0])
-        logs = model.train_on_batch(*batch, return_dict=True)
-        sums.update({name: size * float(value) for name, value in logs.items()})
-        count += size
-    return {name: value / count for name, value in sums.items()}
-
-
-def _steps(x: Any, y: Any, batch_size: int) -> tuple[Callable[[int], tuple], int]:
-    """Returns a function from a rank to a batch, (x,), (x, y) or (x, y, weights), and the number of batches."""
-    if isinstance(x, keras.utils.PyDataset):
-        return x.__getitem__, len(x)
-    whole = (x,) if y is None else (x, y)
-    count = len(keras.tree.flatten(whole)[0])
-
-    def batch(index: int) -> tuple:
-        start = index * batch_size
-        return keras.tree.map_structure(lambda array: array[start : start + batch_size], whole)
-
-    return batch, -(-count // batch_size)
-
-
-def _ahead(make: Callable[[int], Any], count: int, *, depth: int = 2) -> Iterator[Any]:
-    """Yields make(0), make(1), ..., made by a thread that is `depth` items ahead."""
-    with ThreadPoolExecutor(1) as thread:
-        waiting = collections.deque(thread.submit(make, index) for index in range(min(depth, count)))
-        for index in range(count):
-            if index + depth < count:
-                waiting.append(thread.submit(make, index + depth))
-            yield waiting.popleft().result()
-
-
-def _checkpoint(model: keras.Model, rows: list[dict], folder: Path) -> None:
+def _save_checkpoint(model: keras.Model, rows: list[dict], path: Path) -> None:
     values = [np.asarray(v) for v in [*model.variables, *model.optimizer.variables]]
-    with atomic_file(folder / "state.npz") as temporary, temporary.open("wb") as stream:
+    with atomic_file(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, rows=json.dumps(rows), **{f"v{i}": value for i, value in enumerate(values)})
 
 
-def _resume(model: keras.Model, folder: Path) -> list[dict]:
-    path = folder / "state.npz"
+def _resume(model: keras.Model, path: Path) -> list[dict]:
+    """Gives a model the state of its checkpoint, if there is one; returns the rows of the epochs that are done."""
     if not path.is_file():
         return []
     variables = [*model.variables, *model.optimizer.variables]
@@ -397,6 +287,112 @@ def _resume(model: keras.Model, folder: Path) -> list[dict]:
     return rows
 
 
+# --- Runs on disk ----------------------------------------------------------------------------------------------------
+
+
+def fingerprint(*arrays: np.ndarray) -> str:
+    """Returns a short hash of the shapes, types and contents of arrays: the identity of a set of data."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.shape}{array.dtype}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()[:12]
+
+
+def config_hash(content: Mapping) -> str:
+    """Returns a short hash of what JSON can write: the identity of a configuration."""
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+
+
+def run_folder(config: Budget, *, project: str, data: str, code: str) -> Path:
+    """Returns the folder of a run: its name is a hash of the configuration, of the data and of the code."""
+    key = config_hash({"config": dataclasses.asdict(config), "data": data, "code": code})
+    return working_folder("modeles", project) / key
+
+
+def _save_run(run: Run, config: Budget, **identity: str) -> None:
+    """Writes the four files of a run; the optimiser, which doubles the weight, is left out."""
+    with atomic_folder(run.folder) as folder:
+        optimizer, run.model.optimizer = run.model.optimizer, None
+        try:
+            run.model.save(folder / "model.keras")
+        finally:
+            run.model.optimizer = optimizer
+        config = {"config": dataclasses.asdict(config), **identity}
+        (folder / "config.json").write_text(_json(config), encoding="utf-8")
+        run.history.to_csv(folder / "history.csv", index=False)
+        (folder / "metrics.json").write_text(_json(run.metrics), encoding="utf-8")
+
+
+def load_run(folder: Path) -> Run:
+    """Loads a run from its folder.
+
+    Raises:
+        UserError: a file is missing or unreadable.
+    """
+    try:
+        model = keras.saving.load_model(folder / "model.keras", compile=False)
+        history = pd.read_csv(folder / "history.csv")
+        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    except (*UNREADABLE, TypeError) as error:
+        raise UserError(
+            f"Le modèle enregistré dans {folder} est illisible ({type(error).__name__}). Effacez ce dossier et "
+            "relancez : le modèle sera entraîné de nouveau."
+        ) from error
+    return Run(model, history, metrics, folder, fresh=False)
+
+
+def _json(content: Mapping) -> str:
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def save_weights(path: Path, model: keras.Model, config: Budget, *, bits: int = 10, **arrays: np.ndarray) -> None:
+    """Writes a model's weights as 16-bit floats, half the size of a `.keras` file, and other arrays as they are.
+
+    Args:
+        path: without a suffix; `.npz` takes the arrays, `.json` the configuration.
+        model: trained.
+        config: what builds it again.
+        bits: of the mantissa that are kept, of 10; with fewer, the file compresses better.
+        arrays: what goes with the weights.
+    """
+    weights = {f"w{i}": to_float16(np.asarray(w), bits) for i, w in enumerate(model.weights)}
+    with atomic_file(path.with_suffix(".npz")) as temporary:
+        np.savez_compressed(temporary, **weights, **arrays)
+    with atomic_file(path.with_suffix(".json")) as temporary:
+        temporary.write_text(_json(dataclasses.asdict(config)), encoding="utf-8")
+
+
+def to_float16(values: np.ndarray, bits: int = 10) -> np.ndarray:
+    """Returns 16-bit floats rounded to so many bits of mantissa, 0..10; with fewer, files compress better."""
+    step = np.uint16(1 << (10 - bits))
+    stored = np.asarray(values, dtype="float16").view("uint16")
+    return ((stored + step // 2) // step * step).view("float16")
+
+
+def load_weights(
+    path: Path, make: Callable[[dict], keras.Model], *, project: str
+) -> tuple[keras.Model, dict[str, np.ndarray]]:
+    """Returns the model of `save_weights`, made from its configuration by `make`, and the other arrays.
+
+    Raises:
+        UserError: a file is missing or unreadable; the message names the command of `project` that makes it again.
+    """
+    weights, config = path.with_suffix(".npz"), path.with_suffix(".json")
+    try:
+        model = make(json.loads(config.read_text(encoding="utf-8")))
+        with np.load(weights) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        for i, weight in enumerate(model.weights):
+            weight.assign(arrays.pop(f"w{i}").astype("float32"))
+    except (*UNREADABLE, TypeError) as error:
+        missing = [str(p) for p in (weights, config) if not p.is_file()]
+        fault = f"{' et '.join(missing)} : absent." if missing else f"{weights} est illisible ({type(error).__name__})."
+        raise UserError(f"{fault} Reprenez-le du dépôt, ou refaites-le : python -m {project}.") from error
+    return model, arrays
+
+
 # --- Progress --------------------------------------------------------------------------------------------------------
 
 
@@ -404,14 +400,17 @@ class Progress:
     """One line that is updated in place, in Jupyter and in a terminal, and ends as one learning-curve figure."""
 
     def __init__(self, title: str, epochs: int, unit: str = "") -> None:
-        """Starts the display of a training of `epochs` epochs."""
+        """Starts the display of a training of `epochs` epochs; without a title, nothing is ever shown."""
         self.title, self.epochs, self.unit = title, epochs, unit
         self.start, self.done_before = time.perf_counter(), None
-        self.slot = figures.Slot()
-        self.slot.text(f"{title} : époque 0/{epochs}…")
+        self.slot = figures.Slot() if title else None
+        if self.slot:
+            self.slot.text(f"{title} : époque 0/{epochs}…")
 
     def update(self, row: Mapping[str, float]) -> None:
         """Shows the last epoch's figures and the time left."""
+        if not self.slot:
+            return
         done = int(row["epoch"])
         elapsed = time.perf_counter() - self.start
         if self.done_before is None:  # a resumed training starts above zero
@@ -422,7 +421,8 @@ class Progress:
 
     def finish(self, history: pd.DataFrame) -> None:
         """Replaces the line by the learning curves."""
-        show_history(history, title=self.title, unit=self.unit, slot=self.slot)
+        if self.slot:
+            show_history(history, title=self.title, unit=self.unit, slot=self.slot)
 
 
 CURVES = ("loss", "val_loss")
@@ -430,7 +430,4 @@ CURVES = ("loss", "val_loss")
 
 def show_history(history: pd.DataFrame, *, title: str, unit: str = "", slot: figures.Slot | None = None) -> None:
     """Shows the learning curves of a run and one line that sums it up."""
-    (slot or figures.Slot()).figure(
-        figures.plot_history(history, title=title, unit=unit),
-        alt=figures.describe_history(history, title=title, unit=unit),
-    )
+    (slot or figures.Slot()).figure(figures.plot_history(history, title=title, unit=unit))

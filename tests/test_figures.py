@@ -12,13 +12,12 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.patches import Rectangle
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 from PIL import Image
 
 from commun import figures
-from commun.figures import NBSP, THIN, duration, number, percent, phrase
+from commun.figures import NBSP, THIN, Drawing, duration, number, percent, phrase
 
 # --- French numbers and sentences ------------------------------------------------------------------------------------
 
@@ -127,9 +126,9 @@ def shell(ipython):
     return run
 
 
-def curve():
+def curve(alt="a", format="png"):
     history = pd.DataFrame({"epoch": [1, 2, 3], "loss": [3.0, 2.0, 1.5], "val_loss": [3.0, 2.5, 2.25]})
-    return figures.plot_history(history, title="Perte < à l'été", unit="nats")
+    return Drawing(figures.plot_history(history, title="Perte < à l'été", unit="nats").figure, alt, format)
 
 
 def test_dire_shows_markdown(shell):
@@ -137,16 +136,20 @@ def test_dire_shows_markdown(shell):
     assert output.data == {"text/markdown": "**1,2** nats", "text/plain": "**1,2** nats"}
 
 
-@pytest.mark.parametrize("vector", [True, False])
 @pytest.mark.parametrize("alt", ["", "  \n"])
-def test_a_figure_without_alternative_text_is_refused(shell, alt, vector):
+def test_a_figure_without_alternative_text_is_refused(alt):
     with pytest.raises(ValueError, match="alternative text"):
-        shell(figures.montrer, curve(), alt=alt, vector=vector)
+        curve(alt)
+
+
+def test_a_figure_in_an_unknown_format_is_refused():
+    with pytest.raises(ValueError, match="unknown format: gif"):
+        curve(format="gif")
 
 
 def test_a_vector_figure_carries_its_escaped_alternative_text(shell):
     alt = 'La perte baisse < 2 & "vite" en été'
-    (output,) = shell(figures.montrer, curve(), alt=alt, vector=True)
+    (output,) = shell(figures.montrer, curve(alt, "svg"))
     assert set(output.data) == {"image/svg+xml", "text/plain"}
     assert output.data["text/plain"] == alt
     root = ElementTree.fromstring(output.data["image/svg+xml"])
@@ -157,7 +160,7 @@ def test_a_vector_figure_carries_its_escaped_alternative_text(shell):
 
 
 def test_vector_figures_hold_no_date_and_are_the_same_at_each_run(shell):
-    first, second = (shell(figures.montrer, curve(), alt="a", vector=True)[0].data["image/svg+xml"] for _ in "ab")
+    first, second = (shell(figures.montrer, curve(format="svg"))[0].data["image/svg+xml"] for _ in "ab")
     assert first == second
     assert "<dc:date" not in first
     assert "creator" not in first.lower()
@@ -165,7 +168,7 @@ def test_vector_figures_hold_no_date_and_are_the_same_at_each_run(shell):
 
 
 def test_a_picture_carries_its_alternative_text_in_its_metadata(shell):
-    outputs = [shell(figures.montrer, curve(), alt='Une "courbe"')[0] for _ in "ab"]
+    outputs = [shell(figures.montrer, curve('Une "courbe"'))[0] for _ in "ab"]
     assert outputs[0].metadata == {"image/png": {"alt": 'Une "courbe"'}}
     assert outputs[0].data == outputs[1].data
     assert outputs[0].data["text/plain"] == 'Une "courbe"'
@@ -177,7 +180,7 @@ def test_a_picture_carries_its_alternative_text_in_its_metadata(shell):
 def test_a_photograph_is_a_light_jpeg_with_its_alternative_text(shell):
     noise = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype="uint8")
     png, jpeg = (
-        shell(figures.montrer, figures.plot_grid(noise), alt="bruit", photo=photo)[0] for photo in (False, True)
+        shell(figures.montrer, Drawing(figures.image_grid(noise), "bruit", format))[0] for format in ("png", "jpeg")
     )
     assert jpeg.metadata == {"image/jpeg": {"alt": "bruit"}}
     picture = Image.open(io.BytesIO(base64.b64decode(jpeg.data["image/jpeg"])))
@@ -218,6 +221,14 @@ def test_only_a_sortable_table_says_that_it_is(shell):
     assert re.search(r'<table[^>]*class="[^"]*\btriable\b', sortable) and "triable" not in plain
 
 
+def test_code_shows_several_sources(shell):
+    first, second = shell(figures.code, figures.percent, figures.duration)
+    assert (first.data["text/plain"].split("(")[0], second.data["text/plain"].split("(")[0]) == (
+        "def percent",
+        "def duration",
+    )
+
+
 def test_code_shows_the_source_that_runs(shell):
     (output,) = shell(figures.code, figures.percent)
     assert output.data["text/plain"].startswith("def percent(value: float, decimals: int = 1) -> str:\n")
@@ -233,7 +244,7 @@ def test_code_shows_the_source_that_runs(shell):
 def test_a_slot_in_a_file_prints_lines(capsys):
     slot = figures.Slot()
     slot.text("un")
-    slot.figure(curve(), alt="deux")
+    slot.figure(curve("deux"))
     assert capsys.readouterr().out == "un\ndeux\n"
 
 
@@ -251,21 +262,23 @@ def test_a_slot_in_a_terminal_rewrites_its_line(monkeypatch):
     slot = figures.Slot()
     slot.text("un")
     slot.text("deux")
-    slot.figure(curve(), alt="trois")
+    slot.figure(curve("trois"))
     assert terminal.getvalue() == "\r\x1b[Kun\r\x1b[Kdeux\r\x1b[Ktrois\n"
 
 
 TRAINING = """
 import sys, types
-sys.modules["keras"] = types.ModuleType("keras")  # nothing is trained here: its import would take seconds
+keras = types.ModuleType("keras")  # nothing is trained here: its import would take seconds
+keras.utils = types.SimpleNamespace(PyDataset=object)
+sys.modules["keras"] = keras
 from commun import training
 
 class Network:
     variables, optimizer = [], type("Optimizer", (), {"built": True})
 
-training.one_pass = lambda model: {"loss": 2.5}
-history = training.fit_epochs(Network(), lambda epoch: {}, epochs=4, seed=0, title="Petit réseau", unit="nats",
-                              evaluate=lambda model: {"val_loss": 3.5})
+training.train_one_epoch = lambda model, batches: {"loss": 2.5}
+run = training.train(training.Budget(epochs=4), build=lambda config: Network(), batches=lambda epoch: (),
+                     measure=lambda model: {"val_loss": 3.5}, title="Petit réseau", unit="nats")
 """
 
 
@@ -293,32 +306,32 @@ def test_a_training_leaves_one_output_in_a_notebook():
 @pytest.mark.parametrize("kept", [0, 5])
 def test_a_training_that_diverges_still_has_its_curves(bad, kept):
     history = pd.DataFrame({"epoch": range(1, 11), "loss": [2.0] * kept + [bad] * (10 - kept)})
-    figure = figures.plot_history(history, title="Diverge")
-    figure.savefig(io.BytesIO(), format="svg")
-    assert all(np.isfinite(figure.axes[0].get_ylim()))
-    assert figures.describe_history(history, title="Diverge").endswith("à la fin, perte indéfini.")
+    drawing = figures.plot_history(history, title="Diverge")
+    drawing.figure.savefig(io.BytesIO(), format="svg")
+    assert all(np.isfinite(drawing.figure.axes[0].get_ylim()))
+    assert drawing.alt.endswith("à la fin, perte indéfini.")
 
 
 def test_the_first_epoch_does_not_flatten_the_others():
     history = pd.DataFrame({"epoch": range(1, 9), "loss": [900, 20, 15, 12, 11, 10, 10, 10]})
-    low, high = figures.plot_history(history, title="t").axes[0].get_ylim()
+    low, high = figures.plot_history(history, title="t").figure.axes[0].get_ylim()
     assert low < 10 and 20 < high < 25
 
 
-def test_describe_history_counts_epochs_and_time():
+def test_the_text_of_learning_curves_counts_epochs_and_time():
     one = pd.DataFrame({"epoch": [1], "loss": [2.0]})
-    assert figures.describe_history(one, title="T") == "T : 1 époque ; à la fin, perte 2."
+    assert figures.plot_history(one, title="T").alt == "T : 1 époque ; à la fin, perte 2."
     two = pd.DataFrame({"epoch": [1, 2], "loss": [2.0, 1.25], "seconds": [10.0, 20.4]})
-    assert figures.describe_history(two, title="T", unit="nats") == (
+    assert figures.plot_history(two, title="T", unit="nats").alt == (
         f"T : 2 époques en 30{NBSP}s ; à la fin, perte 1,25{NBSP}nats."
     )
 
 
 @pytest.mark.parametrize(("count", "columns", "rows"), [(1, 1, 1), (6, 3, 2), (7, 3, 3)])
-def test_plot_grid_has_a_place_for_each_image(count, columns, rows):
+def test_image_grid_has_a_place_for_each_image(count, columns, rows):
     images = np.random.default_rng(0).integers(0, 256, (count, 8, 6, 1)).astype("uint8")
     captions = [f"image {i}" for i in range(count)]
-    figure = figures.plot_grid(images, captions, columns=columns, title="Titre")
+    figure = figures.image_grid(images, captions, columns=columns, title="Titre")
     assert len(figure.axes) == rows * columns
     shown = [axes for axes in figure.axes if axes.images]
     assert len(shown) == count
@@ -330,24 +343,24 @@ def test_plot_grid_has_a_place_for_each_image(count, columns, rows):
     assert figure._suptitle.get_text() == "Titre"
 
 
-def test_plot_grid_puts_all_images_on_one_scale_unless_asked():
+def test_image_grid_puts_all_images_on_one_scale_unless_asked():
     images = np.stack([np.full((4, 4), 10.0), np.linspace(20, 60, 16).reshape(4, 4)])
     for limits, expected in (((0, 255), [(0, 255)] * 2), ((0, 1), [(0, 1)] * 2), (None, [(10, 10), (20, 60)])):
-        figure = figures.plot_grid(images, columns=2, limits=limits)
+        figure = figures.image_grid(images, columns=2, limits=limits)
         assert [axes.images[0].get_clim() for axes in figure.axes] == expected
 
 
-def test_plot_grid_is_as_high_as_its_rows():
+def test_image_grid_is_as_high_as_its_rows():
     square, tall = np.zeros((4, 10, 10)), np.zeros((4, 20, 10))
-    height = figures.plot_grid(square, columns=2).get_figheight()
-    assert figures.plot_grid(tall, columns=2).get_figheight() == pytest.approx(2 * height, rel=0.02)
-    assert figures.plot_grid(square, columns=1).get_figheight() == pytest.approx(4 * height, rel=0.02)
-    assert figures.plot_grid(square, ["a\nb"] * 4, columns=2).get_figheight() > height
-    assert figures.plot_grid(square, columns=2, title="t").get_figheight() > height
+    height = figures.image_grid(square, columns=2).get_figheight()
+    assert figures.image_grid(tall, columns=2).get_figheight() == pytest.approx(2 * height, rel=0.02)
+    assert figures.image_grid(square, columns=1).get_figheight() == pytest.approx(4 * height, rel=0.02)
+    assert figures.image_grid(square, ["a\nb"] * 4, columns=2).get_figheight() > height
+    assert figures.image_grid(square, columns=2, title="t").get_figheight() > height
 
 
-def test_plot_grid_takes_colours_and_labels_of_rows():
-    figure = figures.plot_grid(np.zeros((4, 5, 5, 3), "uint8"), columns=2, row_labels=["un", "deux"])
+def test_image_grid_takes_colours_and_labels_of_rows():
+    figure = figures.image_grid(np.zeros((4, 5, 5, 3), "uint8"), columns=2, row_labels=["un", "deux"])
     assert figure.axes[0].images[0].get_array().shape == (5, 5, 3)
     assert [axes.get_ylabel() for axes in figure.axes] == ["un", "", "deux", ""]
 
@@ -356,9 +369,12 @@ MATRIX = np.array([[8, 2, 0], [0, 5, 0], [0, 0, 0]])  # the last class has no ex
 NAMES = ["sac", "robe", "pull"]
 
 
+def confusion(matrix, names):
+    return figures.plot_confusion(matrix, names, title="T", xlabel="lue", ylabel="vraie")
+
+
 def test_plot_confusion_shows_shares_of_rows():
-    figure = figures.plot_confusion(MATRIX, NAMES, title="T", xlabel="lue", ylabel="vraie")
-    axes, scale = figure.axes
+    axes, scale = confusion(MATRIX, NAMES).figure.axes
     assert axes.images[0].get_array().tolist() == [[80, 20, 0], [0, 100, 0], [0, 0, 0]]
     assert axes.images[0].get_clim() == (0, 100)
     texts = {(round(t.get_position()[1]), round(t.get_position()[0])): t.get_text() for t in axes.texts}
@@ -368,85 +384,13 @@ def test_plot_confusion_shows_shares_of_rows():
     assert "%" in scale.get_ylabel()
 
 
-def test_describe_confusion_says_the_mean_and_the_largest_confusion():
-    text = figures.describe_confusion(MATRIX, NAMES)
+def test_the_text_of_a_confusion_matrix_says_the_mean_and_the_largest_confusion():
+    text = confusion(MATRIX, NAMES).alt
     assert f"90,0{NBSP}% en moyenne" in text  # of the two classes that have examples
     assert f"de « sac » à « robe » (20,0{NBSP}%)" in text
-    assert figures.describe_confusion(MATRIX[::-1, ::-1], NAMES[::-1]) == text
+    assert confusion(MATRIX[::-1, ::-1], NAMES[::-1]).alt == text
 
 
-def test_describe_confusion_without_a_confusion():
-    text = figures.describe_confusion(np.eye(3) * 4, NAMES)
+def test_the_text_of_a_confusion_matrix_without_a_confusion():
+    text = confusion(np.eye(3) * 4, NAMES).alt
     assert text == f"Matrice de confusion : 100,0{NBSP}% en moyenne sur la diagonale ; aucune confusion."
-
-
-# --- Networks --------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def networks():
-    from commun import training  # noqa: F401  # it chooses the default backend of Keras
-
-    import keras  # isort: skip
-    from keras import layers  # isort: skip
-
-    image = keras.Input((8, 8, 1))
-    x = layers.Conv2D(4, 3, strides=2, padding="same")(image)
-    x = layers.Dropout(0.1)(layers.Activation("relu")(x))
-    encoder = keras.Model(image, layers.Dense(6, name="code")(layers.Flatten()(x)))
-    code = keras.Input((6,))
-    x = layers.Reshape((4, 4, 2))(layers.Dense(32)(code))
-    decoder = keras.Model(code, layers.Conv2DTranspose(1, 3, strides=2, padding="same")(x))
-    return encoder, decoder, keras.Sequential([keras.Input((8, 8, 1)), encoder, keras.Sequential([decoder])])
-
-
-def kinds(layers) -> list[str]:
-    return [type(layer).__name__ for layer in layers]
-
-
-def test_weighted_layers_go_through_nested_models_in_order(networks):
-    encoder, decoder, both = networks
-    assert kinds(figures.weighted_layers(encoder)) == ["Conv2D", "Dense"]
-    assert kinds(figures.weighted_layers(decoder)) == ["Dense", "Conv2DTranspose"]
-    assert kinds(figures.weighted_layers(both)) == ["Conv2D", "Dense", "Dense", "Conv2DTranspose"]
-
-
-def test_the_network_of_project_2_has_seven_layers():
-    from projet2_cvae import model
-
-    for form in model.FORMS:
-        config = model.Config(form=form, width=4, latent_dim=2)
-        counts = [len(figures.weighted_layers(build(config))) for build in (model.build_encoder, model.build_decoder)]
-        assert counts == [4, 3]  # three and the latent one, then three
-
-
-def test_plot_network_draws_every_layer_and_numbers_those_with_weights(networks):
-    encoder, decoder, _ = networks
-    figure = figures.plot_network({"Encodeur": encoder, "Décodeur": decoder})
-    first, second = figure.axes
-    blocks = [[patch for patch in axes.patches if type(patch) is Rectangle] for axes in figure.axes]
-    assert list(map(len, blocks)) == [3, 3]  # without Dropout, Activation, Flatten and Reshape
-    numbers = [[t.get_text() for t in axes.texts if t.get_text().isdigit()] for axes in figure.axes]
-    assert numbers == [["1", "2"], ["3", "4"]]
-    texts = [t.get_text() for t in first.texts]
-    assert "entrée\n8×8×1\n" in texts
-    assert "Conv2D\n4×4×4\n40 p." in texts
-    assert "Dense\n6\n390 p." in texts
-    assert first.get_title(loc="left") == "Encodeur : 430 paramètres"
-    assert second.get_title(loc="left").startswith("Décodeur")
-    assert len({block.get_facecolor() for block in blocks[0]}) == 3  # entry, convolution, dense
-
-
-def test_plot_network_draws_a_last_layer_without_weights():
-    from keras import Input, Sequential, layers
-
-    model = Sequential([Input((6,)), layers.Dense(4), layers.Reshape((2, 2))])
-    (axes,) = figures.plot_network({"Réseau": model}).axes
-    assert sum(type(patch) is Rectangle for patch in axes.patches) == len(model.layers) == 2
-    assert [t.get_text() for t in axes.texts if t.get_text().isdigit()] == ["1"]
-    assert "2×2" in axes.texts[-1].get_text()
-
-
-def test_describe_network_names_layers_and_shapes(networks):
-    text = figures.describe_network({"E": networks[0], "D": networks[1]})
-    assert text == ("Schéma du réseau. E : Conv2D (4×4×4), Dense (6) ; D : Dense (32), Conv2DTranspose (8×8×1).")
