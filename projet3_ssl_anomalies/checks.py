@@ -109,18 +109,18 @@ def mask_areas(data: Data, side: int = SIDE) -> pd.DataFrame:
     """Measures the defects: one row for each defective image whose masks are known.
 
     Returns:
-        catégorie, source, défaut: French names.
-        part: share of the image that the defects cover, 0..1.
+        category, source, defect: French names.
+        share: share of the image that the defects cover, 0..1.
         zones: number of separate zones (connected components).
     """
     bad = data.test[data.test["is_defect"]]
     truth = masks(bad, side)
     zones = np.bincount(np.array([zone.image for zone in regions(truth)], int), minlength=len(bad))
     return pd.DataFrame({
-        "catégorie": data.category.title,
+        "category": data.category.title,
         "source": data.source,
-        "défaut": bad["defect"].map(defect_title),
-        "part": truth.mean(axis=(1, 2)),
+        "defect": bad["defect"].map(defect_title),
+        "share": truth.mean(axis=(1, 2)),
         "zones": zones,
     })[zones > 0].reset_index(drop=True)
 

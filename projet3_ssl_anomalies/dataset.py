@@ -168,8 +168,7 @@ def load(name: str) -> Data:
         UserError: the category is unknown, or has no training image.
     """
     wanted = category(name)
-    draw = functools.partial(sample.draw, category=name)
-    location = locate(wanted.dataset, draw=draw, category=name)
+    location = locate(wanted.dataset, draw=functools.partial(sample.draw, category=name), category=name)
     train, test, problems = index(location.folder)
     if train.empty:
         raise UserError(
@@ -199,18 +198,17 @@ def hold_out(data: Data) -> Data:
         f"({len(moved)} en tout) passe dans le test, et aucun modèle n'en apprend rien."
     )
     test = pd.concat([moved, data.test], ignore_index=True)[list(data.test)].astype({"is_defect": bool})
-    return dataclasses.replace(
-        data, train=data.train[~fifth].reset_index(drop=True), test=test, notes=(*data.notes, note)
-    )
+    train = data.train[~fifth].reset_index(drop=True)
+    return dataclasses.replace(data, train=train, test=test, notes=(*data.notes, note))
 
 
 def location(datas: Sequence[Data]) -> Location:
     """Returns one location for the card of a notebook that handles several categories; real if any of them is."""
     titles = []
     for real in (True, False):
-        names = [data.category.name for data in datas if data.location.is_real == real]
-        sets = dict.fromkeys(data.location.title for data in datas if data.location.is_real == real)
-        titles += [f"{' et '.join(sets)} ({', '.join(names)})"] if names else []
+        if of_source := [data for data in datas if data.location.is_real == real]:
+            sets = dict.fromkeys(data.location.title for data in of_source)
+            titles.append(f"{' et '.join(sets)} ({', '.join(data.category.name for data in of_source)})")
     is_real = any(data.location.is_real for data in datas)
     return Location(datas[0].location.folder, is_real, " ; échantillon synthétique : ".join(titles))
 
@@ -219,8 +217,7 @@ def opening_sentence(datas: Sequence[Data]) -> str:
     """Returns the French sentences that open a notebook: where the images come from, and what to know of them."""
     parts = []
     for real, source in ((True, "jeu réel"), (False, "**échantillon synthétique**, dessiné par le projet")):
-        of_source = [data for data in datas if data.location.is_real == real]
-        if of_source:
+        if of_source := [data for data in datas if data.location.is_real == real]:
             names = ", ".join(f"{data.category.title} (*{data.category.name}*)" for data in of_source)
             count = sum(len(data.train) + len(data.test) for data in of_source)
             parts.append(f"{names} : {source}, {figures.number(count)} images.")
@@ -244,9 +241,8 @@ def index(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     folder = Path(folder)
     problems: list[tuple[Path, str]] = []
     train = _table(_sized(_images(folder / "train" / "good", problems), problems))
-    for other in _folders(folder / "train"):
-        if other.name != "good":
-            problems.append((other, "dossier ignoré : seul train/good sert à l'apprentissage"))
+    others = [path for path in _folders(folder / "train") if path.name != "good"]
+    problems += [(path, "dossier ignoré : seul train/good sert à l'apprentissage") for path in others]
     loose = _images(folder / "test", problems, folders=True)
     problems += [(path, "image hors d'un dossier de type : ignorée") for path in loose]
     masks, rows = _masks(folder / "ground_truth", problems), []
@@ -264,8 +260,8 @@ def index(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
             "masques dans ground_truth/<défaut>/. Voyez data/README.md."
         )
     problems += _overall(folder, train, test)
-    rows = [("(tous)" if path == folder else path.relative_to(folder).as_posix(), what) for path, what in problems]
-    return train, test, pd.DataFrame(rows, columns=["file", "what"], dtype=str)
+    named = [("(tous)" if path == folder else path.relative_to(folder).as_posix(), what) for path, what in problems]
+    return train, test, pd.DataFrame(named, columns=["file", "what"], dtype=str)
 
 
 def saturations(folder: Path) -> dict[int, Saturation]:
@@ -274,10 +270,9 @@ def saturations(folder: Path) -> dict[int, Saturation]:
     The result is empty where the file is absent or is not what it should be.
     """
     try:
-        entries = json.loads((Path(folder) / CONFIG).read_text(encoding="utf-8"))
         return {
             int(item["pixel_value"]): Saturation(float(item["saturation_threshold"]), bool(item["relative_saturation"]))
-            for item in entries
+            for item in json.loads((Path(folder) / CONFIG).read_text(encoding="utf-8"))
         }
     except (OSError, ValueError, KeyError, TypeError):
         return {}
@@ -362,8 +357,7 @@ def _overall(folder: Path, train: pd.DataFrame, test: pd.DataFrame) -> list[tupl
     listed = ", ".join(f"{spelled_size(row)} ({row['count']} fois)" for _, row in sizes.head(4).iterrows())
     if len(sizes) > 1:
         problems.append((folder, f"{len(sizes)} tailles d'images : {listed}{', …' * (len(sizes) > 4)}"))
-    oblong = sizes["count"][sizes["width"] != sizes["height"]].sum()
-    if oblong:
+    if oblong := sizes["count"][sizes["width"] != sizes["height"]].sum():
         problems.append((folder, f"images non carrées, étirées en un carré : {oblong}"))
     return problems
 

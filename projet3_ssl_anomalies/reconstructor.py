@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import commun.training  # noqa: F401, first: it chooses the default backend of Keras
-from projet3_ssl_anomalies import PROJECT
+from projet3_ssl_anomalies import PROJECT, metrics
 from projet3_ssl_anomalies.colour import to_lab, to_rgb
 from projet3_ssl_anomalies.pretexts import PRETEXTS
 
@@ -170,3 +170,27 @@ def codes(model: Reconstructor, images: np.ndarray, category_id: int = 0) -> np.
         outputs = [np.asarray(encoder(model.pretext.corrupt(lab, mean_images, h), training=False)) for h in hidden]
         rows.append(np.mean([o.reshape(len(lab), -1, o.shape[-1]).mean(axis=1) for o in outputs], axis=0))
     return np.concatenate(rows)
+
+
+def project_codes(codes: np.ndarray, fit: np.ndarray) -> np.ndarray:
+    """Returns codes (n, d) on the two main axes of the codes `fit` of good parts, (m, d), m at least 2: (n, 2)."""
+    from sklearn.decomposition import PCA
+
+    return PCA(2).fit(_standardised(fit, fit)).transform(_standardised(codes, fit))
+
+
+def code_separation(train_codes: np.ndarray, test_codes: np.ndarray, is_defect: np.ndarray) -> float:
+    """Returns the AUROC of the mean distance to the 5 nearest codes of good parts; NaN if all are good, or none is.
+
+    All codes, (m, d) and (n, d), are standardised by those of training; `is_defect` is bool of shape (n,).
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    neighbours = NearestNeighbors(n_neighbors=min(5, len(train_codes))).fit(_standardised(train_codes, train_codes))
+    distances, _ = neighbours.kneighbors(_standardised(test_codes, train_codes))
+    score = distances.mean(axis=1)
+    return metrics.auroc(score[~is_defect], score[is_defect])
+
+
+def _standardised(codes: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    return (codes - reference.mean(axis=0)) / np.maximum(reference.std(axis=0), 1e-6)
