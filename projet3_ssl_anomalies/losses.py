@@ -33,10 +33,10 @@ def gradient(lightness):
 
 
 def gradient_difference(first, second):
-    """Returns 1 - the gradient magnitude similarity of the lightness, in 0..1, (n, h, w, 1).
+    """Returns 1 - the gradient magnitude similarity of the lightness, (n, h, w, 1).
 
-    Similarity: Xue et al., IEEE TIP 23(2), 2014; its mean over scales halved each time:
-    Zavrtanik et al. (RIAD), Pattern Recognition 112, 2021.
+    In 0..1. Similarity: Xue et al., IEEE TIP 23(2), 2014; its mean over scales halved
+    each time: Zavrtanik et al. (RIAD), Pattern Recognition 112, 2021.
     """
     total, x, y = 0.0, first[..., :1], second[..., :1]
     for scale in range(SCALES):
@@ -45,17 +45,18 @@ def gradient_difference(first, second):
         gx, gy = gradient(x), gradient(y)
         difference = 1 - (2 * gx * gy + PLAIN) / (ops.square(gx) + ops.square(gy) + PLAIN)
         if scale:
-            difference = ops.repeat(ops.repeat(difference, 2**scale, axis=1), 2**scale, axis=2)
+            difference = ops.repeat(difference, 2**scale, axis=1)
+            difference = ops.repeat(difference, 2**scale, axis=2)
         total = total + difference
     return total / SCALES
 
 
 def structural_difference(first, second):
-    """Returns 1 - SSIM of the lightness, in 0..2, (n, 2h / WINDOW - 1, 2w / WINDOW - 1, 1).
+    """Returns 1 - SSIM of the lightness, (n, 2h / WINDOW - 1, 2w / WINDOW - 1, 1).
 
-    Wang et al., IEEE TIP 13(4), 2004, on square windows that half overlap: a window at each pixel
-    would double the cost of training. The lightness is brought to 0..1: SSIM compares means by their
-    ratio, so it depends on where zero is, which is black.
+    In 0..2. Wang et al., IEEE TIP 13(4), 2004, on square windows that half overlap: a
+    window at each pixel would double the cost of training. The lightness is brought to
+    0..1: SSIM compares means by their ratio, so zero must be black.
     """
 
     def mean(x):
@@ -65,4 +66,5 @@ def structural_difference(first, second):
     mx, my = mean(x), mean(y)
     vx, vy, cov = mean(x * x) - mx * mx, mean(y * y) - my * my, mean(x * y) - mx * my
     c1, c2 = 0.01**2, 0.03**2  # (K1 L)^2 and (K2 L)^2, values ranging over L = 1
-    return 1 - (2 * mx * my + c1) * (2 * cov + c2) / ((mx * mx + my * my + c1) * (vx + vy + c2))
+    means = (2 * mx * my + c1) / (mx * mx + my * my + c1)
+    return 1 - means * (2 * cov + c2) / (vx + vy + c2)

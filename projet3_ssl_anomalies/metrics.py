@@ -6,7 +6,7 @@ Scores are floats of shape (n,), higher = more abnormal; `is_defect` is bool of 
 Every area under a curve is one closed form, exact, without a grid of thresholds. A detection rate is a weighted sum
 over the scores u of the pixels (or images) to find, sum_u w_u [threshold <= u], so its area is that of each step:
 
-    AU = sum_u w_u G(u),    G(u) = limit - (a + b) / 2    where b <= limit (see `_areas_added`),
+    AU = sum_u w_u G(u),    G(u) = limit - (a + b) / 2    where b <= limit (see `areas_added`),
 
 a and b being the shares of the normal ones strictly above u, and at or above u. The pixel AUROC weighs all abnormal
 pixels alike, up to a false-positive rate of 1. AU-sPRO weighs each defect alike and, within it, only its `saturation`
@@ -16,7 +16,7 @@ components as defects and their whole areas as saturation.
 An example of four points: two defects score 4 and 2, two good parts 3 and 1. No good part is above the first, so that
 G(4) = 1 - 0; half of them are above the second, and G(2) = 1 - 0.5. Each defect weighs 1/2:
 
-    >>> float((0.5 * _areas_added(np.array([0, 0.5]), np.array([0, 0.5]), limit=1)).sum())
+    >>> float((0.5 * areas_added(np.array([0, 0.5]), np.array([0, 0.5]), limit=1)).sum())
     0.75
     >>> image_auroc(np.array([4.0, 2, 3, 1]), np.array([True, True, False, False]))
     0.75
@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.ndimage import label
@@ -78,40 +78,23 @@ def curves(scores: np.ndarray, is_defect: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def false_alarm_threshold(good_scores: np.ndarray, rate: float) -> float:
-    """Returns the smallest threshold above which lie at most floor(rate * n) of the n scores of good images.
+    """Returns the threshold above which lie at most floor(rate * n) of n good scores.
 
-    An image is rejected when its score > threshold, so the threshold is the score of rank floor(rate * n) + 1, from the
-    highest; with ties, fewer are rejected.
+    An image is rejected when its score > threshold, so it is the score of rank
+    floor(rate * n) + 1, from the highest; with ties, fewer are rejected.
 
     Args:
-        good_scores: scores of good images by models that did not train on them (out-of-fold), shape (n,).
+        good_scores: of images that the models did not train on (out-of-fold), shape (n,).
         rate: share of good images that may be rejected, from 1/n to less than 1.
 
     Raises:
-        UserError: the rate is out of these bounds (n images say nothing of a rate under 1/n), or a score is not finite.
+        UserError: the rate is out of these bounds, or a score is not finite.
     """
     good_scores = _finite_scores(good_scores)
     n = len(good_scores)
-    allowed = math.floor(rate * n + 1e-9) if 0 < rate < 1 else 0  # 0.29 * 100 is 28.999999999999996
-    if n < 2:
-        raise UserError(f"Il faut les scores d'au moins deux bonnes images pour fixer un seuil ({n} donnée).")
-    if not allowed:
-        least = math.ceil(1e4 / n) / 1e4
-        raise UserError(
-            f"Un taux de fausses alertes de {figures.percent(rate, 2)} ne se règle pas sur {n} bonnes images : le plus "
-            f"petit taux admissible est 1/{n}, soit {figures.percent(least, 2)}, et il reste sous "
-            f"{figures.percent(1, 0)}. Demandez un taux entre les deux."
-        )
+    _check_rate(rate, n)
+    allowed = math.floor(rate * n + 1e-9)  # 0.29 * 100 is 28.999999999999996
     return float(np.sort(good_scores)[n - 1 - allowed])
-
-
-def binomial_interval(k: int, n: int) -> list[float]:
-    """Returns the exact 95 % interval [low, high] of a proportion seen k times in n (Clopper and Pearson, 1934)."""
-    from scipy.stats import beta
-
-    low = beta.ppf(0.025, k, n - k + 1) if k > 0 else 0.0
-    high = beta.ppf(0.975, k + 1, n - k) if k < n else 1.0
-    return [float(low), float(high)]
 
 
 # --- Pixels ----------------------------------------------------------------------------------------------------------
@@ -157,24 +140,31 @@ def pixel_auroc(maps: np.ndarray, masks: np.ndarray) -> float:
 
 
 def au_pro(maps: np.ndarray, masks: np.ndarray, limit: float = PRO_LIMIT) -> float:
-    """Returns the area under the mean share found of each connected component, up to a false-positive rate, over it.
+    """Returns the AU-PRO: the area under the mean share found of each component.
 
-    Bergmann et al., "The MVTec Anomaly Detection Dataset" (IJCV 129, 2021). In 0..1.
+    Up to a false-positive rate, `limit`, and divided by it: in 0..1. Bergmann et al.,
+    "The MVTec Anomaly Detection Dataset" (IJCV 129, 2021).
     """
     maps, masks = _matching(maps, masks)
     return au_spro(maps, regions(masks), ~masks, limit=limit)
 
 
-def au_spro(maps: np.ndarray, regions: Sequence[Region], normal: np.ndarray, *, limit: float = SPRO_LIMIT) -> float:
-    """Returns the area under the mean saturated share found of each defect, up to a false-positive rate, over it.
+def au_spro(
+    maps: np.ndarray,
+    regions: Sequence[Region],
+    normal: np.ndarray,
+    *,
+    limit: float = SPRO_LIMIT,
+) -> float:
+    """Returns the AU-sPRO: the area under the mean saturated share found of each defect.
 
-    Bergmann et al., "Beyond Dents and Scratches" (IJCV 130, 2022), as AutoVI's evaluation code computes it. In 0..1.
+    Bergmann et al., "Beyond Dents and Scratches" (IJCV 130, 2022), as AutoVI's code.
 
     Args:
         maps: shape (n, h, w).
         regions: the defects of all images.
-        normal: bool of shape (n, h, w), the pixels that no mask of their image covers, good images included.
-        limit: the false-positive rate, in 0..1.
+        normal: bool of shape (n, h, w), what no mask covers, good images included.
+        limit: the false-positive rate up to which it goes, in 0..1.
     """
     maps, normal = _matching(maps, normal)
     return _Curve.of(maps, regions, limit).area(_sorted_values(maps, normal))
@@ -217,7 +207,7 @@ class _Curve:
         scores = np.concatenate(self.tops)
         above, at_or_above = (1 - np.searchsorted(normal, scores, side) / len(normal) for side in ("right", "left"))
         shares = np.repeat(self.weights / self.saturations, [len(top) for top in self.tops])
-        return float(shares @ _areas_added(above, at_or_above, self.limit) / self.weights.sum() / self.limit)
+        return float(shares @ areas_added(above, at_or_above, self.limit) / self.weights.sum() / self.limit)
 
     def tables(self, edges: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns what each of `count` images adds to the mean: weight found by bin (count, b), weight (count,)."""
@@ -234,18 +224,19 @@ def _pixel_curve(maps: np.ndarray, masks: np.ndarray) -> _Curve:
     return dataclasses.replace(curve, weights=curve.saturations.astype("float64"))
 
 
-def _areas_added(above: np.ndarray, at_or_above: np.ndarray, limit: float) -> np.ndarray:
-    """Returns the area that each score adds to a detection curve, up to a false-positive rate.
+def areas_added(above: np.ndarray, at_or_above: np.ndarray, limit: float) -> np.ndarray:
+    """Returns the area that each score adds to a detection curve, up to a limit.
 
-    It is the area under [threshold <= score]: 0 up to the share of normal ones strictly `above` the score, 1 from the
-    share `at_or_above` it, and between the two a segment, as between all points of a ROC curve:
+    It is the area under [threshold <= score], against the false-positive rate: 0 up to
+    the share of normal ones strictly `above` the score, 1 from the share `at_or_above`
+    it, and between the two a segment, as between all points of a ROC curve:
 
                        _______ 1
         0 ____________/       |
                  above  at    limit
     """
     width = np.where(at_or_above > above, at_or_above - above, 1.0)
-    cut = np.square(np.maximum(limit - above, 0)) / (2 * width)  # the limit falls on the segment, or before it
+    cut = np.square(np.maximum(limit - above, 0)) / (2 * width)  # on the segment
     return np.where(at_or_above <= limit, limit - (above + at_or_above) / 2, cut)
 
 
@@ -292,16 +283,15 @@ def measure(
     scores, is_defect = _same_length(scores, is_defect)
     measures = {}
     if is_defect.any() and not is_defect.all():
-        values, resample = _image_metrics(scores, is_defect, threshold)
-        measures |= _with_intervals(values, resample, (is_defect, ~is_defect), draws=draws)
+        measures |= _with_intervals(_image_metrics(scores, is_defect, threshold), (is_defect, ~is_defect), draws)
     if maps is not None and masks is not None:
         maps, masks = _matching(maps, masks)
         _same_length(scores, masks.any(axis=(1, 2)))
         used = ~without_mask(is_defect, masks)
         normal = ~masks & used[:, None, None]
         if masks.any() and normal.any():
-            values, resample = _pixel_metrics(maps, masks, normal, [r for r in defects or () if used[r.image]])
-            measures |= _with_intervals(values, resample, (is_defect & used, ~is_defect), draws=draws)
+            of_pixels = _pixel_metrics(maps, masks, normal, [r for r in defects or () if used[r.image]])
+            measures |= _with_intervals(of_pixels, (is_defect & used, ~is_defect), draws)
     return measures
 
 
@@ -351,15 +341,9 @@ def _pixel_metrics(maps: np.ndarray, masks: np.ndarray, normal: np.ndarray, defe
     return values, resample
 
 
-def _with_intervals(
-    values: Mapping[str, float],
-    resample: Callable[[np.ndarray], dict[str, np.ndarray]],
-    strata: Sequence[np.ndarray],
-    *,
-    draws: int,
-) -> dict[str, dict]:
+def _with_intervals(metrics: _Metrics, strata: Sequence[np.ndarray], draws: int) -> dict[str, dict]:
     """Draws the images of each stratum (bool of shape (n,)) with replacement, as weights, `CHUNK` draws at a time."""
-    rng = np.random.default_rng(0)
+    (values, resample), rng = metrics, np.random.default_rng(0)
     drawn = []
     for start in range(0, draws, CHUNK):
         weights = np.zeros((min(CHUNK, draws - start), len(strata[0])))
@@ -389,10 +373,23 @@ def _binned_area(false: np.ndarray, found: np.ndarray, total: np.ndarray, limit:
     at_or_above = _from_the_top(false)
     with np.errstate(invalid="ignore"):  # a draw without normal or abnormal pixels is undefined, and left out
         above, at_or_above = ((counts / at_or_above[:, :1]) for counts in (at_or_above - false, at_or_above))
-        return (found * _areas_added(above, at_or_above, limit)).sum(axis=1) / total / limit
+        return (found * areas_added(above, at_or_above, limit)).sum(axis=1) / total / limit
 
 
 # --- What is refused -------------------------------------------------------------------------------------------------
+
+
+def _check_rate(rate: float, n: int) -> None:
+    """Refuses a rate of false alarms of which the scores of n good images say nothing."""
+    if n < 2:
+        raise UserError(f"Il faut les scores d'au moins deux bonnes images pour fixer un seuil ({n} donnée).")
+    if not 0 < rate < 1 or rate * n + 1e-9 < 1:
+        least = math.ceil(1e4 / n) / 1e4
+        raise UserError(
+            f"Un taux de fausses alertes de {figures.percent(rate, 2)} ne se règle pas sur {n} bonnes images : le plus "
+            f"petit taux admissible est 1/{n}, soit {figures.percent(least, 2)}, et il reste sous "
+            f"{figures.percent(1, 0)}. Demandez un taux entre les deux."
+        )
 
 
 def _finite_scores(scores: np.ndarray) -> np.ndarray:

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 
 def unet(config: Config, *, inputs: int, outputs: int) -> keras.Model:
-    """Returns a U-Net from (side, side, inputs) to (side, side, outputs), at half resolution or less.
+    """Returns a U-Net from (side, side, inputs) to (side, side, outputs).
 
-    The last channels of the input are the mean image: the network gives what to add to them, zero
-    at first. Ronneberger, Fischer and Brox, MICCAI 2015. The first convolution halves the sides; at
-    the end, each half-size pixel gives four (Shi et al., CVPR 2016).
+    The last channels of the input are the mean image: the network gives what to add to
+    them, zero at first. Ronneberger, Fischer and Brox, MICCAI 2015. It never works above
+    half resolution: the first convolution halves the sides; at the end, each half-size
+    pixel gives four (Shi et al., CVPR 2016).
     """
     half, width = config.side // 2, config.width
     image = keras.Input((config.side, config.side, inputs), name="image")

@@ -97,7 +97,7 @@ class Pretext(abc.ABC):
         """Returns the network, from `corrupt` to the whole image; it has a layer named "code"."""
 
     def loss(self, images, output, hidden):
-        """Returns the mean loss: quadratic on hidden pixels, structural on the whole image."""
+        """Returns the mean loss: quadratic where hidden, structural on the whole image."""
         weight = ops.cast(hidden, "float32")[..., None]
         loss = ops.sum(weight * ops.square(images - output)) / ops.sum(weight)
         if self.config.structure:
@@ -125,7 +125,10 @@ class Pretext(abc.ABC):
 
 
 class Colorization(Pretext):
-    """Predicts the two chroma channels from the lightness (Zhang, Isola and Efros, ECCV 2016)."""
+    """Predicts the two chroma channels from the lightness.
+
+    Zhang, Isola and Efros, "Colorful Image Colorization", ECCV 2016.
+    """
 
     name, title = "colorization", "colorisation"
     channels = ("a*", "b*")
@@ -167,12 +170,13 @@ class Inpainting(Pretext):
     n_masks = 3
 
     def masks(self, rng: np.random.Generator) -> np.ndarray:
-        """Returns one partition for each size of cells: the cells, shared out among three masks."""
-        side, sizes = self.config.side, self.config.cells
-        return np.stack([_partition_cells(side, count, self.n_masks, rng) for count in sizes])
+        """Returns a partition for each size of cells, shared out among three masks."""
+        side, counts = self.config.side, self.config.cells
+        partitions = [_partition_cells(side, n, self.n_masks, rng) for n in counts]
+        return np.stack(partitions)
 
     def corrupt(self, images, mean_images, hidden):
-        """Returns the image, zero where hidden, the mask, the mean image: (n, side, side, 7)."""
+        """Returns the image, zero where hidden, the mask, the mean image: 7 channels."""
         hidden = ops.cast(hidden, "float32")[..., None]
         return ops.concatenate([images * (1 - hidden), hidden, mean_images], axis=-1)
 
@@ -184,8 +188,8 @@ class Inpainting(Pretext):
 class MaskedAutoencoder(Pretext):
     """Predicts three quarters of the patches from the others (He et al., CVPR 2022).
 
-    The encoder only receives the visible patches; a light decoder adds mask tokens for the others
-    and gives the image.
+    The encoder only receives the visible patches; a light decoder adds mask tokens for
+    the others and gives the image.
     """
 
     name, title = "masked_autoencoder", "auto-encodeur masqué"
@@ -194,15 +198,16 @@ class MaskedAutoencoder(Pretext):
     depth, decoder_depth, heads = 4, 2, 4
 
     def masks(self, rng: np.random.Generator) -> np.ndarray:
-        """Returns two partitions: patches shared out in four; each mask hides three quarters."""
+        """Returns two partitions; each mask hides three quarters of the patches."""
         side, grid = self.config.side, self.config.side // self.config.patch
-        partitions = range(self.n_partitions)
-        return np.stack([~_partition_cells(side, grid, self.n_masks, rng) for _ in partitions])
+        draws = range(self.n_partitions)
+        visible = [_partition_cells(side, grid, self.n_masks, rng) for _ in draws]
+        return ~np.stack(visible)
 
     def corrupt(self, images, mean_images, hidden):
-        """Returns the visible patches less the mean image, (n, v, 3 patch^2), and what places them.
+        """Returns the visible patches, less the mean image, (n, v, 3 patch^2).
 
-        That is: their places (n, v), the ranks of all the tokens (n, t), and the mean image.
+        Then their places (n, v), the ranks of all the tokens (n, t), the mean image.
         """
         patch, grid = self.config.patch, self.config.side // self.config.patch
         tokens = ops.reshape(images - mean_images, (-1, grid, patch, grid, patch, 3))
@@ -224,7 +229,8 @@ class MaskedAutoencoder(Pretext):
         places = keras.Input((visible,), dtype="int32", name="places")
         ranks = keras.Input((grid * grid,), dtype="int32", name="ranks")
         mean_images = keras.Input((side, side, 3), name="mean_images")
-        position = layers.Embedding(grid * grid, dim, embeddings_initializer=embedding_initializer())
+        draw = embedding_initializer()
+        position = layers.Embedding(grid * grid, dim, embeddings_initializer=draw)
         x = layers.Dense(dim)(tokens) + position(places)
         for _ in range(self.depth):
             x = transformer(x, self.heads)
@@ -234,7 +240,8 @@ class MaskedAutoencoder(Pretext):
             x = transformer(x, self.heads)
         x = layers.LayerNormalization()(x)
         x = layers.Dense(3 * patch * patch, kernel_initializer="zeros")(x)
-        x = layers.Permute((1, 3, 2, 4, 5))(layers.Reshape((grid, grid, patch, patch, 3))(x))
+        x = layers.Reshape((grid, grid, patch, patch, 3))(x)
+        x = layers.Permute((1, 3, 2, 4, 5))(x)
         x = layers.Reshape((side, side, 3))(x) + mean_images
         return keras.Model([tokens, places, ranks, mean_images], x, name=self.name)
 

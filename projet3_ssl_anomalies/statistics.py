@@ -61,29 +61,33 @@ class NormalStatistics:
     def distances(self, errors: np.ndarray) -> np.ndarray:
         """Returns how unusual errors (..., side, side, channels) are: (..., side, side).
 
-        It is the Mahalanobis distance over the square root of the number of channels: about 1 on a
-        good part.
+        It is the Mahalanobis distance over the square root of the number of channels:
+        about 1 on a good part.
         """
         centred = errors - self.mean
         white = np.einsum("hwij,...hwj->...hwi", self.whitening, centred, optimize=True)
         return np.sqrt(np.mean(np.square(white), axis=-1))
 
 
-def normal_statistics(errors: np.ndarray, *, aligned: bool, scoring: ScoringConfig = SCORING) -> NormalStatistics:
+def normal_statistics(
+    errors: np.ndarray, *, aligned: bool, scoring: ScoringConfig = SCORING
+) -> NormalStatistics:
     """Returns the statistics of smoothed errors of good parts, (n, side, side, channels).
 
-    Each pixel has its own, for aligned parts; its covariance is shrunk towards the global
-    variances, for n is small. Otherwise a pixel has no meaning of its own, and all of them get the
-    global mean and variances. The global correlations are left out: those between surfaces of
-    several colours say nothing of any of them.
+    Each pixel has its own, for aligned parts; its covariance is shrunk towards the
+    global variances, for n is small. Otherwise a pixel has no meaning of its own, and
+    all of them get the global mean and variances. The global correlations are left out:
+    those between surfaces of several colours say nothing of any of them.
     """
-    n, (means, squares) = len(errors), _moments(errors)
+    n = len(errors)
+    global_mean, global_square = (moment.mean(axis=0) for moment in _moments(errors))
     if not aligned:
-        return _position_free_statistics(means.mean(axis=0), squares.mean(axis=0), errors.shape[1:])
+        return _position_free_statistics(global_mean, global_square, errors.shape[1:])
     mean = errors.mean(axis=0, dtype="float64")
-    scatter = np.einsum("nhwi,nhwj->hwij", errors - mean, errors - mean, optimize=True)
-    global_variances = np.diag(squares.mean(axis=0) - means.mean(axis=0) ** 2)
-    covariance = (scatter + scoring.shrinkage * global_variances) / (n + scoring.shrinkage)
+    centred = errors - mean
+    scatter = np.einsum("nhwi,nhwj->hwij", centred, centred, optimize=True)
+    target = np.diag(global_square - global_mean**2)
+    covariance = (scatter + scoring.shrinkage * target) / (n + scoring.shrinkage)
     return _whitened(mean, covariance)
 
 
@@ -140,7 +144,7 @@ def cross_validated_maps(
 
 
 def fuse(maps: Mapping[str, np.ndarray], scoring: ScoringConfig = SCORING) -> np.ndarray:
-    """Returns the weighted mean of the maps of the tasks, each positive, (n, side, side)."""
+    """Returns the weighted mean of the maps of the tasks, positive, (n, side, side)."""
     weights = {task: scoring.weights.get(task, 1.0) for task in maps}
     geometric = scoring.fusion == "geometric"
     if geometric:
@@ -152,7 +156,8 @@ def fuse(maps: Mapping[str, np.ndarray], scoring: ScoringConfig = SCORING) -> np
 def image_scores(maps: np.ndarray, scoring: ScoringConfig = SCORING) -> np.ndarray:
     """Returns the score of each map (n, side, side), shape (n,).
 
-    It is the mean of its `top_fraction` highest pixels, which one noisy pixel hardly moves.
+    It is the mean of its `top_fraction` highest pixels, which one noisy pixel hardly
+    moves.
     """
     flat = maps.reshape(len(maps), -1)
     count = max(1, round(scoring.top_fraction * flat.shape[1]))

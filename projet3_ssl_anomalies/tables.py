@@ -113,7 +113,7 @@ def decision_table(
 def _share(k: int, n: int) -> str:
     if not n:
         return "–"
-    low, high = (number(100 * bound, 0) for bound in metrics.binomial_interval(k, n))
+    low, high = (number(100 * bound, 0) for bound in binomial_interval(k, n))
     return f"{k} sur {n} [{low} ; {high}{NBSP}%]"
 
 
@@ -234,6 +234,15 @@ def image_aurocs(scores: Scores, rows: np.ndarray | slice = slice(None)) -> dict
         name: metrics.auroc(values[rows][~is_defect], values[rows][is_defect])
         for name, values in scores_by_task(scores).items()
     }
+
+
+def binomial_interval(k: int, n: int) -> list[float]:
+    """Returns the exact 95 % interval [low, high] of a proportion seen k times in n (Clopper and Pearson, 1934)."""
+    from scipy.stats import beta
+
+    low = beta.ppf(0.025, k, n - k + 1) if k > 0 else 0.0
+    high = beta.ppf(0.975, k + 1, n - k) if k < n else 1.0
+    return [float(low), float(high)]
 
 
 def _with_interval(entry: Mapping[str, Any] | None) -> str:
