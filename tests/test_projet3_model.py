@@ -650,8 +650,9 @@ def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path, monkeypa
     np.testing.assert_allclose(_predictions(resumed.model), _predictions(whole.model), atol=1e-4)
 
 
-def test_the_seed_decides_the_initial_weights_but_not_what_scoring_hides() -> None:
-    first, same, other = (modelling.build(_config(seed=s)) for s in (3, 3, 4))
+@pytest.mark.parametrize("task", TASKS)
+def test_the_seed_decides_the_initial_weights_but_not_what_scoring_hides(task: str) -> None:
+    first, same, other = (modelling.build(_config(task=task, seed=s)) for s in (3, 3, 4))
     kernels = [[np.asarray(w) for w in m.trainable_weights if len(w.shape) > 1] for m in (first, same, other)]
     for one, equal, different in zip(*kernels, strict=True):
         np.testing.assert_array_equal(one, equal)
