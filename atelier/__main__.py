@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import errno
+import itertools
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from atelier import export, notebooks
-from commun import UserError, datasets, figures, french_argparse, results
+from atelier import donnees, export, notebooks, verification
+from atelier.export import ReportLine
+from commun import UserError, datasets, figures, french_argparse
+from commun.card import IN_ORDER, read_notebook
 from commun.datasets import ROOT
 
 REPORTS = ROOT / "rapports"
@@ -68,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     text = "dit si des carnets ont été exécutés de haut en bas"
     command = commands.add_parser("verifier", help=text, description=text)
     command.add_argument("fichiers", nargs="+", type=Path, metavar="FICHIER")
-    command.set_defaults(action=_check)
+    command.set_defaults(action=_verify)
 
     text = "liste, télécharge ou vérifie les jeux de données"
     command = commands.add_parser("donnees", help=text, description=text)
@@ -88,44 +91,64 @@ def _parser() -> argparse.ArgumentParser:
 # --- Running and exporting -------------------------------------------------------------------------------------------
 
 
-def _run_all(options: argparse.Namespace) -> tuple[list[export.Entry], int]:
-    """Runs the notebooks of the chosen projects; returns how each ended, and the exit code."""
-    chosen = {project: notebooks.notebooks(project) for project in options.projets or notebooks.projects()}
-    if not chosen:
+def _reports(options: argparse.Namespace) -> int:
+    lines, code = _run_all(options)
+    pages = [line for line in lines if line.status != "non exécuté"]
+    for _, neighbours in itertools.groupby(pages, lambda line: line.project):
+        group = list(neighbours)
+        for before, line, after in zip([None, *group[:-1]], group, [*group[1:], None], strict=True):
+            page = options.sortie / line.page
+            links = {"previous": _link(before), "following": _link(after), "index": "../index.html"}
+            export.export_notebook(page.with_suffix(".ipynb"), page, **links)
+    export.export_index(lines, options.sortie / "index.html")
+    print(f"Rapports : {options.sortie / 'index.html'}")
+    return code
+
+
+def _link(line: ReportLine | None) -> tuple[str, str] | None:
+    return line and (Path(line.page).name, line.title)
+
+
+def _execute(options: argparse.Namespace) -> int:
+    return _run_all(options)[1]
+
+
+def _run_all(options: argparse.Namespace) -> tuple[list[ReportLine], int]:
+    """Runs the notebooks of projects, all by default; returns how each ended, and the exit code."""
+    groups = {project: notebooks.notebooks(project) for project in options.projets or notebooks.projects()}
+    if not groups:
         raise UserError(f"Aucun carnet trouvé dans {ROOT}.")
-    paths = [path for group in chosen.values() for path in group]
-    given = dict(options.parametres) | ({"PROFIL": options.profil} if options.profil else {})
-    values = notebooks.select_parameters(paths, given)
+    paths = [path for group in groups.values() for path in group]
+    texts = dict(options.parametres) | ({"PROFIL": options.profil} if options.profil else {})
+    values = notebooks.select_parameters(paths, texts)
     datasets.data_roots()  # refuses a wrong PROJETS_DATA before anything runs
-    entries, code = [], 0
-    for project, group in chosen.items():
-        failed = ""
+    lines, code = [], 0
+    for project, group in groups.items():
+        obstacle = ""  # the notebook that failed: those after it are not run
         for path in group:
-            print(f"[{len(entries) + 1}/{len(paths)}] {project}/{path.name} ", end="", flush=True)
-            entry, mistake = _run_one(project, path, options.sortie, values[path], failed)
-            detail = f" : {entry.error}" if entry.error else ""
-            print(
-                f"{entry.status}{f' en {figures.duration(entry.seconds)}' if entry.seconds else ''}{detail}", flush=True
-            )
-            if entry.status == "échec":
-                failed, code = path.name, max(code, 2 if mistake else 1)
-            entries.append(entry)
-    return entries, code
+            print(f"[{len(lines) + 1}/{len(paths)}] {project}/{path.name} ", end="", flush=True)
+            line, mistake = _run_one(project, path, options.sortie, values[path], obstacle)
+            time = f" en {figures.duration(line.seconds)}" if line.seconds else ""
+            print(f"{line.status}{time}{f' : {line.error}' if line.error else ''}", flush=True)
+            if line.status == "échec":
+                obstacle, code = path.name, max(code, 2 if mistake else 1)
+            lines.append(line)
+    return lines, code
 
 
-def _run_one(project: str, path: Path, output: Path, values: dict, failed: str) -> tuple[export.Entry, bool]:
+def _run_one(project: str, path: Path, output: Path, values: dict, obstacle: str) -> tuple[ReportLine, bool]:
+    """Runs a notebook, unless another one failed before it; returns its line, and whether its error is a mistake."""
     page = f"{project}/{path.stem}.html"
     common = {"project": project, "title": export.title_of(path), "page": page}
-    if failed:
+    if obstacle:
         (output / page).unlink(missing_ok=True)
-        return export.Entry(
-            **common, status="non exécuté", seconds=None, error=f"demande {failed}, qui a échoué"
-        ), False
+        reason = f"demande {obstacle}, qui a échoué"
+        return ReportLine(**common, status="non exécuté", seconds=None, error=reason), False
     target = output / project / path.name
     outcome = notebooks.run(path, target, values)
     failure = export.failure_of(target) if outcome.error else None
-    card = notebooks.card(results.read_notebook(target)) or {}
-    entry = export.Entry(
+    card = verification.card_of(read_notebook(target)) or {}
+    line = ReportLine(
         **common,
         status="échec" if outcome.error else "réussi",
         seconds=outcome.seconds,
@@ -134,28 +157,7 @@ def _run_one(project: str, path: Path, output: Path, values: dict, failed: str) 
         profile=card.get("profil", ""),
         source=card.get("donnees", ""),
     )
-    return entry, outcome.mistake
-
-
-def _reports(options: argparse.Namespace) -> int:
-    entries, code = _run_all(options)
-    ran = [entry for entry in entries if entry.status != "non exécuté"]
-    for index, entry in enumerate(ran):
-        near = [
-            ran[i] if 0 <= i < len(ran) and ran[i].project == entry.project else None for i in (index - 1, index + 1)
-        ]
-        links = [(Path(other.page).name, other.title) if other else None for other in near]
-        page = options.sortie / entry.page
-        export.export_notebook(
-            page.with_suffix(".ipynb"), page, previous=links[0], following=links[1], index="../index.html"
-        )
-    export.export_index(entries, options.sortie / "index.html")
-    print(f"Rapports : {options.sortie / 'index.html'}")
-    return code
-
-
-def _execute(options: argparse.Namespace) -> int:
-    return _run_all(options)[1]
+    return line, outcome.mistake
 
 
 def _export(options: argparse.Namespace) -> int:
@@ -169,24 +171,24 @@ def _export(options: argparse.Namespace) -> int:
 # --- Checking --------------------------------------------------------------------------------------------------------
 
 
-def _check(options: argparse.Namespace) -> int:
+def _verify(options: argparse.Namespace) -> int:
     states = []
     for path in options.fichiers:
-        state, card = notebooks.check(path)
+        state, card = verification.check(path)
         states.append(state)
         detail = ""
         if card:
-            detail = (
-                f" (profil {card['profil']}, {card['donnees']}, {card['date']}, identifiant {card['execution'][:12]})"
-            )
+            about = f"profil {card['profil']}, {card['donnees']}, {card['date']}"
+            detail = f" ({about}, identifiant {card['execution'][:12]})"
         print(f"{path} : {state}{detail}")
-    return int(any(state != notebooks.IN_ORDER for state in states))
+    return int(any(state != IN_ORDER for state in states))
 
 
 def _refresh(options: argparse.Namespace) -> int:
     os.environ["PROJETS_DATA"] = datasets.SAMPLE_ONLY
     for project in options.projets or notebooks.projects():
-        for path in notebooks.notebooks(project) if options.tous else notebooks.stale(project):
+        paths = notebooks.notebooks(project)
+        for path in paths if options.tous else verification.stale(paths):
             target = datasets.working_folder("carnets", project) / path.name
             outcome = notebooks.run(path, target, {})
             if outcome.error:
@@ -211,7 +213,7 @@ def _data(options: argparse.Namespace) -> int:
     if options.verbe == "telecharger":
         if not options.jeu:
             raise UserError(f"Quel jeu télécharger ? {', '.join(datasets.CATALOGUE)}.")
-        for folder in datasets.fetch(options.jeu, options.categorie):
+        for folder in donnees.fetch(options.jeu, options.categorie):
             print(f"Prêt : {folder}")
         return 0
     names = [options.jeu] if options.jeu else [name for name in datasets.CATALOGUE if datasets.find(name)]
@@ -219,7 +221,7 @@ def _data(options: argparse.Namespace) -> int:
         raise UserError("Aucun jeu réel n'est présent : rien à vérifier (voir « donnees lister »).")
     problems = 0
     for name in names:
-        report = datasets.verify(name)
+        report = donnees.verify(name)
         problems += len(report.problems)
         print(f"{name} : {'correct' if not report.problems else f'{len(report.problems)} problème(s)'}")
         for line in (*report.problems, *report.notes):

@@ -1,32 +1,23 @@
-"""Notebooks as files: which exist, which parameters they take, how they are run, whether they were run."""
+"""Notebooks as files: which exist, which parameters they take, how they are run."""
 
 from __future__ import annotations
 
 import ast
 import contextlib
 import dataclasses
-import json
 import os
 import time
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from atelier import verification
 from commun import UserError, native_stderr_to
+from commun.card import read_notebook
 from commun.datasets import ROOT, SAMPLE_ONLY, atomic_file, data_roots, working_folder
-from commun.results import (
-    CARD_MIME,
-    IN_ORDER,
-    MODIFIED,
-    code_cells,
-    compare,
-    hashes,
-    read_notebook,
-    write_json,
-)
+from commun.results import write_json
 
-HANDED_OUT = ROOT / "atelier" / "distribution.json"
-TYPES = {"int": int, "float": float, "str": str, "bool": lambda text: {"true": True, "false": False}[text.lower()]}
+_TYPES = {"int": int, "float": float, "str": str, "bool": lambda text: {"true": True, "false": False}[text.lower()]}
 
 
 def projects() -> list[str]:
@@ -40,10 +31,10 @@ def notebooks(project: str) -> list[Path]:
     Raises:
         UserError: no project has this name.
     """
-    found = sorted((ROOT / project).glob("[0-9][0-9]_*.ipynb"))
-    if not found:
+    paths = sorted((ROOT / project).glob("[0-9][0-9]_*.ipynb"))
+    if not paths:
         raise UserError(f"Projet inconnu : « {project} ». Projets : {', '.join(projects())}.")
-    return found
+    return paths
 
 
 def parameters(path: Path) -> dict[str, str]:
@@ -55,20 +46,20 @@ def parameters(path: Path) -> dict[str, str]:
     return {}
 
 
-def select_parameters(paths: Sequence[Path], given: Mapping[str, str]) -> dict[Path, dict[str, Any]]:
-    """Returns the values of each notebook's parameters, converted to their declared types.
+def select_parameters(paths: Sequence[Path], texts: Mapping[str, str]) -> dict[Path, dict[str, Any]]:
+    """Returns the values of each notebook's parameters, converted from texts to their declared types.
 
     Raises:
-        UserError: no notebook declares a given name, or a value is not of its type.
+        UserError: no notebook declares one of the names, or a value is not of its type.
     """
     declared = {path: parameters(path) for path in paths}
     known = {name: kind for names in declared.values() for name, kind in names.items()}
     values = {}
-    for name, text in given.items():
+    for name, text in texts.items():
         if name not in known:
             raise UserError(f"Paramètre inconnu : « {name} ». Paramètres de ces carnets : {', '.join(sorted(known))}.")
         try:
-            values[name] = TYPES[known[name]](text)
+            values[name] = _TYPES[known[name]](text)
         except (ValueError, KeyError) as error:
             raise UserError(f"« {text} » ne convient pas au paramètre {name}, de type {known[name]}.") from error
     return {path: {n: v for n, v in values.items() if n in names} for path, names in declared.items()}
@@ -132,57 +123,6 @@ def _environment(values: Mapping[str, str]) -> Generator[None]:
                 os.environ[name] = value
 
 
-# --- Checking --------------------------------------------------------------------------------------------------------
-
-NEVER, FAILED = "jamais exécuté", "en erreur"
-
-
-def card(notebook: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Returns the run's card that a notebook carries, or None."""
-    for cell in reversed(notebook["cells"]):
-        for output in cell.get("outputs", []):
-            if found := output.get("data", {}).get(CARD_MIME):
-                return found
-    return None
-
-
-def check(path: Path) -> tuple[str, dict[str, Any] | None]:
-    """Returns a notebook's state, one of the five constants above, and its card.
-
-    Raises:
-        UserError: the file is missing or is not a notebook.
-    """
-    notebook = read_notebook(path)
-    found = card(notebook)
-    outputs = [o for c in notebook["cells"] if c["cell_type"] == "code" for o in c.get("outputs", [])]
-    if any(o["output_type"] == "error" for o in outputs):
-        return FAILED, found
-    if found is None or found["execution"] in handed_out().values():
-        return NEVER, found
-    return state(path, found), found
-
-
-def state(path: Path, found: Mapping[str, Any]) -> str:
-    """Returns how a card relates to the cells of its notebook, whoever ran it."""
-    now = compare(found["cellules"], hashes(code_cells(path)))
-    return MODIFIED if now != IN_ORDER and found["etat"] == IN_ORDER else now
-
-
-def handed_out() -> dict[str, str]:
-    """Returns the run ids of the committed notebooks: "project/name.ipynb" -> id."""
-    return json.loads(HANDED_OUT.read_text(encoding="utf-8")) if HANDED_OUT.is_file() else {}
-
-
-def stale(project: str) -> list[Path]:
-    """Returns the committed notebooks to run again: the first whose card no longer matches, and its successors."""
-    paths = notebooks(project)
-    for index, path in enumerate(paths):
-        found = card(read_notebook(path))
-        if found is None or state(path, found) != IN_ORDER:
-            return paths[index:]
-    return []
-
-
 def write_back(executed: Path, source: Path) -> None:
     """Puts an executed notebook in place of its source, without volatile metadata, and records its run id."""
     import nbformat
@@ -193,5 +133,6 @@ def write_back(executed: Path, source: Path) -> None:
         cell.metadata = {"tags": tags} if (tags := cell.metadata.get("tags")) else {}
     with atomic_file(source) as temporary:
         nbformat.write(notebook, temporary)
-    record = handed_out() | {f"{source.parent.name}/{source.name}": card(read_notebook(source))["execution"]}
-    write_json(HANDED_OUT, dict(sorted(record.items())))
+    card = verification.card_of(read_notebook(source))
+    run_ids = verification.handed_out() | {f"{source.parent.name}/{source.name}": card["execution"]}
+    write_json(verification.HANDED_OUT, dict(sorted(run_ids.items())))

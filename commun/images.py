@@ -17,8 +17,8 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from commun.datasets import atomic_folder, working_folder
+from commun.sources import code_hash
 
-VERSION = 1  # another number makes every cached array again
 MAX_PIXELS = 80_000_000  # a larger image is refused: decoded, it would fill the memory
 _CHUNK = 64  # images decoded before they are written
 _ORIENTATION = 0x0112  # EXIF tag; from 5 on, width and height are exchanged
@@ -31,10 +31,10 @@ def size(path: Path) -> tuple[int, int]:
         ValueError: the header can't be read; the message is a short reason, in French.
     """
     with _opened(path) as image:
-        turned = 0
+        orientation = 0
         with contextlib.suppress(Exception):  # broken EXIF data raises about anything
-            turned = image.getexif().get(_ORIENTATION, 0)
-        return (image.height, image.width) if turned in range(5, 9) else image.size
+            orientation = image.getexif().get(_ORIENTATION, 0)
+        return (image.height, image.width) if orientation in range(5, 9) else image.size
 
 
 def decode(path: Path, side: int | None = None, *, crop: bool = False) -> np.ndarray:
@@ -77,7 +77,7 @@ def read_images(
 ) -> tuple[np.ndarray, dict[Path, str]]:
     """Decodes images in parallel into one file of `travail/`, which later calls open at once.
 
-    The file's name is a hash of the paths, of the files' sizes and dates, of `side`, `crop` and `VERSION`.
+    Its name is a hash of the paths, of the files' sizes and dates, of `side`, `crop` and of the code that decodes.
 
     Args:
         paths: the files.
@@ -105,7 +105,7 @@ def read_images(
 
 
 def _key(paths: Sequence[Path], side: int, crop: bool) -> str:
-    digest = hashlib.sha256(f"{VERSION} {side}{' carré' if crop else ''}".encode())
+    digest = hashlib.sha256(repr((code_hash(_decode_all), side, crop)).encode())
     for path in paths:
         state = path.stat() if path.is_file() else None
         digest.update(repr((str(path), state and (state.st_size, state.st_mtime_ns))).encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import functools
 import hashlib
 import inspect
@@ -71,7 +72,7 @@ def _in_repository(module: types.ModuleType | None) -> bool:
 
 def _read_function(function: types.FunctionType) -> tuple[str, list[Any]]:
     """Returns what identifies a function by itself, and what it uses."""
-    names, text = set(), _code_text(function.__code__, function.__doc__)
+    names, text = set(), _code_text(function.__code__)
     for code in _nested(function.__code__):
         names |= set(code.co_names)
     named = [(name, function.__globals__[name]) for name in names if name in function.__globals__]
@@ -100,15 +101,11 @@ def _nested(code: types.CodeType) -> Iterator[types.CodeType]:
             yield from _nested(constant)
 
 
-def _code_text(code: types.CodeType, doc: str | None = None) -> str:
-    """Returns instructions, names and constants; a docstring is a constant that nothing reads."""
-    constants = [
-        _code_text(c, next((t for t in c.co_consts[:1] if isinstance(t, str)), None)) if isinstance(c, types.CodeType)
-        else _plain(c)
-        for c in code.co_consts
-        if not (doc is not None and c == doc)
-    ]  # fmt: skip
-    return f"{code.co_code.hex()} {code.co_names} {code.co_varnames} {code.co_freevars} {constants}"
+def _code_text(code: types.CodeType) -> str:
+    """Spells instructions with the names and constants that they use, among which a docstring is not."""
+    steps = [step for step in dis.get_instructions(code) if step.opname != "EXTENDED_ARG"]
+    values = [_code_text(s.argval) if isinstance(s.argval, types.CodeType) else _plain(s.argval) for s in steps]
+    return str([(step.opname, value) for step, value in zip(steps, values, strict=True)])
 
 
 def _plain(value: Any) -> str | None:

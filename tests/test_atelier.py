@@ -7,9 +7,9 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from atelier import notebooks
+from atelier import notebooks, verification
 from atelier.__main__ import main
-from commun import UserError, datasets, results
+from commun import UserError, card, datasets
 
 CARD = 'results.carte("{}", profil=PROFIL, donnees=datasets.Location(datasets.ROOT, False, "essai"))'
 
@@ -34,7 +34,7 @@ def house(tmp_path, monkeypatch, work):
     root = tmp_path / "dépôt à moi"  # a space and accents, as on a student's machine
     for module in (notebooks, datasets):
         monkeypatch.setattr(module, "ROOT", root)
-    monkeypatch.setattr(notebooks, "HANDED_OUT", root / "distribution.json")
+    monkeypatch.setattr(verification, "HANDED_OUT", root / "distribution.json")
     write(root / "projet8_echec" / "01_rate.ipynb", "1 + 1", "raise ValueError('la mesure est vide')", "2 + 2")
     write(root / "projet8_echec" / "02_suite.ipynb", "3 + 3")
     declared = ['PROFIL: str = "rapide"', "ESSAIS: int = 3", "TAUX: float = 0.5", "VITE: bool = False"]
@@ -59,13 +59,13 @@ def test_a_failing_cell_is_kept_and_the_other_projects_still_run(house, tmp_path
     assert not (output / "projet8_echec" / "02_suite.html").exists()
     executed = output / "projet9_bien" / "01_un.ipynb"
     assert "42" in (output / "projet9_bien" / "01_un.html").read_text(encoding="utf-8")
-    card = notebooks.card(results.read_notebook(executed))
-    assert card["etat"] == notebooks.IN_ORDER
-    assert card["profil"] == "essai"
-    assert "ESSAIS = 21" in card["parametres"]
+    shown = verification.card_of(card.read_notebook(executed))
+    assert shown["etat"] == card.IN_ORDER
+    assert shown["profil"] == "essai"
+    assert "ESSAIS = 21" in shown["parametres"]
     assert main(["verifier", str(executed)]) == 0
     assert main(["verifier", str(output / "projet8_echec" / "01_rate.ipynb")]) == 1
-    assert notebooks.FAILED in capsys.readouterr().out
+    assert verification.FAILED in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -136,24 +136,24 @@ def edit(path, change):
 
 def card_of(notebook):
     outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
-    return next(o["data"][results.CARD_MIME] for o in outputs if results.CARD_MIME in o.get("data", {}))
+    return next(o["data"][card.CARD_MIME] for o in outputs if card.CARD_MIME in o.get("data", {}))
 
 
 def test_verifier_tells_the_five_states(executed, house):
     original = executed.read_text(encoding="utf-8")
-    assert notebooks.check(executed)[0] == notebooks.IN_ORDER
+    assert verification.check(executed)[0] == card.IN_ORDER
 
     def comment(notebook):
         notebook["cells"][3]["source"] += "\n\n# une remarque"
 
     edit(executed, comment)
-    assert notebooks.check(executed)[0] == notebooks.IN_ORDER
+    assert verification.check(executed)[0] == card.IN_ORDER
 
     def change(notebook):
         notebook["cells"][3]["source"] = "reglage = 1000"
 
     edit(executed, change)
-    assert notebooks.check(executed)[0] == notebooks.MODIFIED
+    assert verification.check(executed)[0] == card.MODIFIED
 
     def add(notebook):
         new = {"id": "neuve", "source": "print('jamais lancée')", "outputs": []}
@@ -161,29 +161,29 @@ def test_verifier_tells_the_five_states(executed, house):
 
     executed.write_text(original, encoding="utf-8")
     edit(executed, add)
-    assert notebooks.check(executed)[0] == notebooks.MODIFIED
+    assert verification.check(executed)[0] == card.MODIFIED
 
     def shuffle(notebook):
-        card = card_of(notebook)
-        card["cellules"] = [card["cellules"][1], card["cellules"][0], *card["cellules"][2:]]
-        card["etat"] = results.DISORDER
+        shown = card_of(notebook)
+        shown["cellules"] = [shown["cellules"][1], shown["cellules"][0], *shown["cellules"][2:]]
+        shown["etat"] = card.DISORDER
 
     executed.write_text(original, encoding="utf-8")
     edit(executed, shuffle)
-    assert notebooks.check(executed)[0] == results.DISORDER
+    assert verification.check(executed)[0] == card.DISORDER
 
     executed.write_text(original, encoding="utf-8")
     identifier = card_of(json.loads(original))["execution"]
-    notebooks.HANDED_OUT.write_text(json.dumps({"projet9_bien/01_un.ipynb": identifier}), encoding="utf-8")
-    assert notebooks.check(executed)[0] == notebooks.NEVER
-    assert notebooks.check(house / "projet9_bien" / "01_un.ipynb")[0] == notebooks.NEVER
+    verification.HANDED_OUT.write_text(json.dumps({"projet9_bien/01_un.ipynb": identifier}), encoding="utf-8")
+    assert verification.check(executed)[0] == verification.NEVER
+    assert verification.check(house / "projet9_bien" / "01_un.ipynb")[0] == verification.NEVER
 
 
 def test_not_a_notebook(tmp_path):
     path = tmp_path / "x.ipynb"
     path.write_text("{}", encoding="utf-8")
     with pytest.raises(UserError, match="n'est pas un carnet"):
-        notebooks.check(path)
+        verification.check(path)
 
 
 def test_refreshing_runs_what_changed_and_its_successors_only(house, monkeypatch, capsys):
@@ -194,10 +194,11 @@ def test_refreshing_runs_what_changed_and_its_successors_only(house, monkeypatch
     write(folder / "03_trois.ipynb", "5 + 5")
     monkeypatch.setenv("PROJETS_DATA", "echantillon")
     assert main(["carnets"]) == 0
-    assert notebooks.stale("projet9_bien") == []
+    assert verification.stale(notebooks.notebooks("projet9_bien")) == []
     first = {p.name: p.read_bytes() for p in folder.iterdir()}
     write(folder / "02_deux.ipynb", "4 + 5")
-    assert [p.name for p in notebooks.stale("projet9_bien")] == ["02_deux.ipynb", "03_trois.ipynb"]
+    stale = verification.stale(notebooks.notebooks("projet9_bien"))
+    assert [path.name for path in stale] == ["02_deux.ipynb", "03_trois.ipynb"]
     capsys.readouterr()
     assert main(["carnets"]) == 0
     assert "01_un" not in capsys.readouterr().out
@@ -206,7 +207,7 @@ def test_refreshing_runs_what_changed_and_its_successors_only(house, monkeypatch
     notebook = nbformat.read(folder / "02_deux.ipynb", as_version=4)
     assert all(set(cell.metadata) <= {"tags"} for cell in notebook.cells)
     assert "papermill" not in notebook.metadata
-    assert notebooks.check(folder / "02_deux.ipynb")[0] == notebooks.NEVER  # handed out, not run by a student
+    assert verification.check(folder / "02_deux.ipynb")[0] == verification.NEVER  # handed out, not run by a student
 
 
 def test_a_user_mistake_in_a_notebook_is_shown_without_a_traceback(house, tmp_path, capsys):

@@ -16,7 +16,8 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from atelier import export
-from atelier.export import Entry, FormulaError, export_index, export_notebook, mathml, title_of
+from atelier.export import ReportLine, export_index, export_notebook, title_of
+from atelier.formules import FormulaError, mathml
 from commun import UserError
 
 PIXEL = base64.b64encode(
@@ -239,6 +240,14 @@ def test_outputs(soup):
     assert not soup.select(".bandeau")
 
 
+def test_the_header_of_a_column_of_numbers_is_its_own(tmp_path):
+    rows = "".join(f"<tr><td>{a}</td><td>{b}</td></tr>" for a, b in (("5", "5"), ("cinq", "6")))
+    table = f"<table><thead><tr><th>mot</th><th>nombre</th></tr></thead><tbody>{rows}</tbody></table>"
+    page = exported(tmp_path, [new_code_cell("t", outputs=[display({"text/html": table})])])
+    assert [head.get_text() for head in page.select("thead th.nombre")] == ["nombre"]
+    assert [cell.get_text() for cell in page.select("td.nombre")] == ["5", "6"]
+
+
 def test_source_shown_by_the_notebook_takes_the_colours_of_the_page(tmp_path):
     code = (
         '<details open><summary>Source de a.b</summary><div class="highlight" style="background: #f0f0f0"><pre>'
@@ -318,15 +327,15 @@ def test_an_unreadable_notebook_is_a_user_error(tmp_path):
     assert not (tmp_path / "p.html").exists()
 
 
-ENTRIES = [
-    Entry("Projet 1", "Préparer", "projet 1/01.html", "réussi", 65, profile="rapide", source="échantillon synthétique"),
-    Entry("Projet 1", "Évaluer", "projet 1/03.html", "échec", 4000, "cellule-4", "ValueError: a < b"),
-    Entry("Projet 2", "Générer", "", "non exécuté", None),
+LINES = [
+    ReportLine("Projet 1", "Préparer", "projet 1/01.html", "réussi", 65, profile="rapide", source="échantillon"),
+    ReportLine("Projet 1", "Évaluer", "projet 1/03.html", "échec", 4000, "cellule-4", "ValueError: a < b"),
+    ReportLine("Projet 2", "Générer", "", "non exécuté", None),
 ]
 
 
 def test_index(tmp_path):
-    export_index(ENTRIES, tmp_path / "index.html")
+    export_index(LINES, tmp_path / "index.html")
     text = (tmp_path / "index.html").read_text(encoding="utf-8")
     page = BeautifulSoup(text, "html.parser")
     assert remote(text) == []

@@ -8,6 +8,7 @@ import os
 import weakref
 from pathlib import Path
 
+import edited
 import numpy as np
 import pytest
 from PIL import Image
@@ -240,32 +241,31 @@ def test_the_size_of_a_chunk_changes_nothing(paths, monkeypatch, chunk):
     assert problems == {}
 
 
-def test_a_second_call_decodes_nothing_and_a_change_does(paths, tmp_path, monkeypatch):
-    calls, decode = [], images.decode
+@pytest.fixture
+def decodings(monkeypatch):
+    """The paths of the images that were opened, in order; the decoder itself is part of the cache's key."""
+    paths, opening = [], Image.open
+    monkeypatch.setattr(Image, "open", lambda path: (paths.append(path), opening(path))[1])
+    return paths
 
-    def watched(path, *arguments, **options):
-        calls.append(path)
-        return decode(path, *arguments, **options)
 
-    monkeypatch.setattr(images, "decode", watched)
+def test_a_second_call_decodes_nothing_and_a_change_does(paths, decodings):
     first, _ = images.read_images(paths, 24, project="essai")
-    assert sorted(calls) == sorted(paths)
+    assert sorted(decodings) == sorted(paths)
     again, _ = images.read_images(list(paths), 24, project="essai")
-    assert len(calls) == 7
+    assert len(decodings) == 7
     np.testing.assert_array_equal(first, again)
 
     def decoded(*arguments, **options) -> int:
-        before = len(calls)
+        before = len(decodings)
         images.read_images(*arguments, **options)
-        return len(calls) - before
+        return len(decodings) - before
 
     assert decoded(paths, 12, project="essai") == 7
     assert decoded(paths, 24, project="autre") == 7
     assert decoded(paths[::-1], 24, project="essai") == 7
     assert decoded(paths, 24, project="essai", crop=True) == 7
     assert decoded(paths, 24, project="essai", crop=True) == 0
-    monkeypatch.setattr(images, "VERSION", images.VERSION + 1)
-    assert decoded(paths, 24, project="essai") == 7
     assert decoded(paths, 24, project="essai") == 0
     save(paths[2], noise(99))
     os.utime(paths[2], ns=(1, 1))
@@ -273,11 +273,32 @@ def test_a_second_call_decodes_nothing_and_a_change_does(paths, tmp_path, monkey
     np.testing.assert_array_equal(images.read_images(paths, 24, project="essai")[0][2], noise(99))
 
 
-def test_problems_are_remembered(paths, monkeypatch):
+@pytest.mark.parametrize(
+    ("before", "after", "corner"),
+    [
+        ('image.size, "white")', 'image.size, "black")', 0),  # a function that decode calls
+        ("MAX_PIXELS = 80_000_000", "MAX_PIXELS = 80_000_001", 255),  # a constant
+        ("# broken EXIF data does not spoil", "# spoilt EXIF data does not spoil", 255),
+    ],
+)
+def test_images_are_decoded_again_when_the_decoder_was_edited(
+    tmp_path, work, monkeypatch, decodings, before, after, corner
+):
+    transparent = [save(tmp_path / "a.png", np.zeros((4, 4, 4), np.uint8))]
+    source = Path(images.__file__).read_text(encoding="utf-8")
+    assert before in source
+    original = edited.load(tmp_path / "decodeur.py", source, monkeypatch)
+    assert original.read_images(transparent, 4, project="essai")[0][0, 0, 0, 0] == 255
+    changed = edited.load(tmp_path / "decodeur.py", source.replace(before, after), monkeypatch)
+    assert changed.read_images(transparent, 4, project="essai")[0][0, 0, 0, 0] == corner
+    assert len(decodings) == (1 if "#" in before else 2)
+
+
+def test_problems_are_remembered(paths, decodings):
     paths[4].write_bytes(b"")
     first = images.read_images(paths, 24, project="essai")[1]
-    monkeypatch.setattr(images, "decode", lambda *a, **options: pytest.fail("decoded again"))
     assert images.read_images(paths, 24, project="essai")[1] == first == {paths[4]: "fichier vide"}
+    assert len(decodings) == 7
 
 
 def test_nothing_readable_and_nothing_at_all(work, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import json
 import os
 import subprocess
@@ -72,6 +73,23 @@ def test_commun_knows_no_project_and_a_project_knows_only_commun(path):
 @pytest.mark.parametrize("path", sorted((ROOT / "atelier").glob("*.py")), ids=shown)
 def test_atelier_knows_only_commun(path):
     assert imports_of(path) & OURS <= {"commun", "atelier"}
+
+
+def test_no_module_imports_itself_through_others():
+    paths = sorted(path for name in OURS for path in (ROOT / name).rglob("*.py"))
+    modules = {shown(path).removesuffix(".py").removesuffix("/__init__").replace("/", "."): path for path in paths}
+    graph = {}
+    for name, path in modules.items():
+        imports = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                members = {f"{node.module}.{alias.name}" for alias in node.names}
+                imports |= members if members <= set(modules) else {*members, node.module}
+            elif isinstance(node, ast.Import):
+                imports |= {alias.name for alias in node.names}
+        graph[name] = imports & set(modules)
+    assert "commun.datasets" in graph["commun.images"] and "atelier.donnees" in graph["atelier.__main__"]
+    assert list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
 
 
 BLOCKED = """

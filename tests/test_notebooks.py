@@ -5,9 +5,9 @@ import re
 import browser
 import pytest
 
-from atelier import export, notebooks
+from atelier import export, notebooks, verification
 from atelier.__main__ import main
-from commun import results
+from commun.card import IN_ORDER, read_notebook
 from commun.datasets import ROOT
 
 PATHS = [path for project in notebooks.projects() for path in notebooks.notebooks(project)]
@@ -16,15 +16,15 @@ IDS = [f"{path.parent.name}/{path.stem}" for path in PATHS]
 
 @pytest.mark.parametrize("path", PATHS, ids=IDS)
 def test_a_committed_notebook_is_executed_light_and_clean(path):
-    notebook = results.read_notebook(path)
-    card = notebooks.card(notebook)
+    notebook = read_notebook(path)
+    card = verification.card_of(notebook)
     assert card is not None, "jamais exécuté : lancez make notebooks"
-    assert notebooks.state(path, card) == notebooks.IN_ORDER, "la carte ne correspond plus : lancez make notebooks"
+    assert verification.state(path, card) == IN_ORDER, "la carte ne correspond plus : lancez make notebooks"
     assert card["carnet"] == f"{path.parent.name}/{path.name}"
     assert not card["donnees_reelles"], "les carnets du dépôt sont exécutés sur l'échantillon"
     assert card["parametres"] == ""
-    assert notebooks.handed_out()[card["carnet"]] == card["execution"]
-    assert notebooks.check(path)[0] == notebooks.NEVER
+    assert verification.handed_out()[card["carnet"]] == card["execution"]
+    assert verification.check(path)[0] == verification.NEVER
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
     outputs = [output for cell in cells for output in cell["outputs"]]
@@ -35,7 +35,7 @@ def test_a_committed_notebook_is_executed_light_and_clean(path):
 
 @pytest.mark.parametrize("path", PATHS, ids=IDS)
 def test_a_notebook_follows_the_house_order(path):
-    cells = results.read_notebook(path)["cells"]
+    cells = read_notebook(path)["cells"]
     assert cells[0]["cell_type"] == "markdown"
     assert cells[0]["source"].startswith("# ")
     assert "Ce qu'il faut" in cells[0]["source"]
@@ -67,8 +67,8 @@ def test_the_chain_succeeds(reports):
     assert code == 0
     for path in PATHS:
         executed = output / path.parent.name / path.name
-        assert notebooks.check(executed)[0] == notebooks.IN_ORDER
-        card = notebooks.card(results.read_notebook(executed))
+        assert verification.check(executed)[0] == IN_ORDER
+        card = verification.card_of(read_notebook(executed))
         assert card["profil"] == "essai"
 
 
@@ -87,7 +87,7 @@ def test_a_report_opens_without_a_network(reports, path):
     assert failed == []
     assert "Ce qu'il faut retenir" in document.replace("\u2019", "'")
     assert "Carte d'exécution" in document
-    told = "".join(c["source"] for c in results.read_notebook(path)["cells"] if c["cell_type"] == "markdown")
+    told = "".join(c["source"] for c in read_notebook(path)["cells"] if c["cell_type"] == "markdown")
     assert "<math" in document or "$" not in told
 
 

@@ -15,8 +15,9 @@ import pytest
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from commun import images
+from commun.sources import code_hash
 from projet1_artistes import sample
-from projet1_artistes.sample import NEAR_DUPLICATES, ODDITIES, PAINTERS
+from projet1_artistes.sample import NEAR_DUPLICATES, ODDITIES, PAINTERS, files, painting
 
 BY_NAME = {painter.name: painter for painter in PAINTERS}
 UNREADABLE = ("truncated", "empty", "text")
@@ -82,17 +83,26 @@ def test_works_do_not_depend_on_what_was_drawn_before(root: Path) -> None:
     for name, number in (("Maison Garance", 3), ("Casimir Ondoyer", 2), ("Melchior Fenestrou", 12)):
         first, again = (sample.work(BY_NAME[name], number) for _ in range(2))
         assert first.tobytes() == again.tobytes()
-        assert sample._jpeg(again) == _high(root, name, number).read_bytes()
-        assert sample._small(again) == _low(root, name, number).read_bytes()
+        assert files._jpeg(again) == _high(root, name, number).read_bytes()
+        assert files._low_quality(again) == _low(root, name, number).read_bytes()
 
 
 def test_another_process_paints_the_same(root: Path) -> None:
     code = (
-        "import sys; from projet1_artistes import sample as s; p = {p.name: p for p in s.PAINTERS}['Pivoine Estrelle'];"
-        "sys.stdout.buffer.write(s._jpeg(s.work(p, 2)))"
+        "import sys; from projet1_artistes.sample import PAINTERS, files, work;"
+        "painter = {p.name: p for p in PAINTERS}['Pivoine Estrelle'];"
+        "sys.stdout.buffer.write(files._jpeg(work(painter, 2)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert done.stdout == _high(root, "Pivoine Estrelle", 2).read_bytes()
+
+
+@pytest.mark.parametrize("scene", sorted({painter.scene for painter in PAINTERS}))
+def test_an_edited_scene_has_the_sample_drawn_again(monkeypatch: pytest.MonkeyPatch, scene: str) -> None:
+    before = code_hash(sample.draw)
+    assert code_hash(sample.draw) == before
+    monkeypatch.setattr(painting, scene, lambda rng, width, height: None)
+    assert code_hash(sample.draw) != before
 
 
 # --- Layout ----------------------------------------------------------------------------------------------------------
@@ -233,7 +243,7 @@ def test_palette_twins_differ_in_colour_only(first: str, second: str) -> None:
 
 @pytest.mark.parametrize(("first", "second"), STROKE_TWINS)
 def test_stroke_twins_differ_in_fine_marks_only(first: str, second: str) -> None:
-    assert _differences(first, second) == {"hand"}
+    assert _differences(first, second) == {"marks"}
     for number in range(4):
         one, other = _pair(first, second, number)
         assert one.size == other.size

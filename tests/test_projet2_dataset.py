@@ -35,7 +35,7 @@ def _part(labels, images=None) -> dataset.Part:
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("données réelles") / "fashion_mnist"
-    sample.draw(folder, train=TRAIN, test=TEST, seed=1)
+    sample.draw(folder, train=TRAIN, test=TEST)
     return folder
 
 

@@ -123,7 +123,10 @@ def test_what_is_done_counts_wherever_it_is_written(module, old, new):
     ("old", "new"),
     [
         ('"""Builds."""', '"""Builds a list of numbers."""'),
+        ('    """Builds."""\n', ""),
         ("    # a comment\n", ""),
+        ("    return x + 1\n", '    """Adds one."""\n    return x + 1\n'),
+        ('    """Options."""\n', ""),
         ("# a comment", "# another comment\n\n\n"),
         ("def build(width,", "def build(width: int,"),
         ('"""Options."""', '"""What can be chosen."""'),

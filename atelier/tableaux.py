@@ -1,0 +1,51 @@
+"""Tables of the reports: in a box that scrolls, their numbers to the right."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bs4 import BeautifulSoup, Tag
+
+_NUMBER = re.compile(r"[-−+]?[\d\s\u202f\u00a0]*\d([.,]\d+)?([eE][-+]?\d+)?\s*(%|s|ms|min|h|[kMG]?o)?|[-–—]|NaN|")
+
+
+def dress(soup: BeautifulSoup, table: Tag) -> None:
+    """Puts a table in a box that scrolls, and aligns its columns of numbers to the right.
+
+    Of what pandas adds to a frame shown by its name, the style, which would leak on the other tables, is dropped, and
+    the size is translated.
+    """
+    for style in table.find_previous_siblings("style", attrs={"scoped": True}):
+        style.decompose()
+    for size in table.find_next_siblings("p"):
+        size.string = re.sub(r"^(\d+) rows × (\d+) columns$", r"\1 lignes × \2 colonnes", size.get_text())
+    rows = [row.find_all(["td", "th"], recursive=False) for row in table.select("tbody > tr")]
+    _align_numbers(table, rows)
+    heads = table.select("tbody th")
+    if all(len(head.get_text()) <= 24 for head in heads):
+        for head in heads:
+            head["class"] = [*head.get("class", []), "court"]
+    del table["border"]
+    for row in table.select("thead tr[style]"):  # pandas aligns headers here
+        del row["style"]
+    columns = max(map(len, rows), default=0)
+    classes = ["defile"] + ["entiere"] * (len(rows) <= 20) + ["ample"] * (columns > 7) + ["serree"] * (columns > 10)
+    box = table.wrap(soup.new_tag("div", attrs={"class": " ".join(classes)}))
+    if table.caption:
+        box.attrs.update({"role": "region", "aria-label": table.caption.get_text().strip()})
+
+
+def _align_numbers(table: Tag, rows: list[list[Tag]]) -> None:
+    """Marks the columns that hold only numbers, their headers included, unless cells are merged."""
+    if not rows or table.select("[colspan]:not([colspan='1']), [rowspan]:not([rowspan='1'])"):
+        return
+    width = len(rows[0])
+    heads = [row.find_all(["td", "th"], recursive=False) for row in table.select("thead > tr")]
+    above = [head for head in heads if len(head) == width]
+    for position, column in enumerate(zip(*(row for row in rows if len(row) == width), strict=True)):
+        texts = [cell.get_text().strip() for cell in column]
+        if column[0].name == "td" and any(texts) and all(_NUMBER.fullmatch(text) for text in texts):
+            for cell in (*column, *(head[position] for head in above)):
+                cell["class"] = [*cell.get("class", []), "nombre"]
