@@ -78,13 +78,8 @@ def _run(options: argparse.Namespace) -> None:
 
 def _train(data: dataset.Data, options: argparse.Namespace) -> None:
     """Trains what judges a category, and writes it with the ablation on synthetic defects."""
-    budget = dataclasses.replace(
-        training.profile("complet"),
-        images=options.images,
-        epochs=options.epoques,
-        folds=options.plis,
-        side=options.cote,
-    )
+    sizes = {"images": options.images, "epochs": options.epoques, "folds": options.plis, "side": options.cote}
+    budget = dataclasses.replace(training.profile("complet"), **sizes)
     (group,) = training.groups([data], budget)
     title, start, folder = data.category.title, time.time(), project.REFERENCE
     errors = detector.out_of_fold_errors(group, budget, seed=options.graine, title=title)
@@ -123,9 +118,7 @@ def _measure(data: dataset.Data) -> None:
         for metric, entry in entries.items()
     }
     seconds = sum(content["training_s"].values())
-    content |= results.header(
-        project=project.PROJECT, dataset="MVTec AD", split=content["split"], seconds=seconds
-    )
+    content |= results.header(project=project.PROJECT, dataset="MVTec AD", split=content["split"], seconds=seconds)
     results.write_json(path, content)
     configs = {task: dataclasses.asdict(model.config) for task, model in judge.models.items()}
     key = commun.training.config_hash({"category": name, "models": configs, **dataclasses.asdict(judge.scoring)})

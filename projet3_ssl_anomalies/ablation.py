@@ -27,18 +27,8 @@ PAINTED = 40  # held-out images painted to compare trainings, at most
 
 # --- Constants of scoring --------------------------------------------------------------------------------------------
 
-_WEIGHTS = (
-    (1, 1, 1),
-    (1, 0.5, 1),
-    (1, 2, 1),
-    (1, 1, 2),
-    (2, 1, 1),
-    (1, 0, 0),
-    (0, 1, 0),
-    (0, 0, 1),
-    (0, 1, 1),
-    (1, 0, 1),
-)
+_TOGETHER = ((1, 1, 1), (1, 0.5, 1), (1, 2, 1), (1, 1, 2), (2, 1, 1))  # weights of the tasks
+_WITHOUT = ((1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 1, 1), (1, 0, 1))
 _VALUES = {
     "error_sigma": (0, 1, 2, 3, 4, 6),
     "map_sigma": (0, 1, 2, 3, 4, 6, 8),
@@ -57,7 +47,7 @@ def scoring_variants(retained: ScoringConfig = SCORING) -> Iterator[tuple[str, s
     for constant, values in _VALUES.items():
         for value in values:
             yield constant, f"{value:g}", replace(retained, **{constant: value})
-    for weights in _WEIGHTS:
+    for weights in _TOGETHER + _WITHOUT:
         by_task = dict(zip(PRETEXTS, weights, strict=False))
         if any(by_task.values()):
             yield "weights", "/".join(f"{w:g}" for w in weights), replace(retained, weights=by_task)
@@ -76,22 +66,17 @@ def scoring_ablation(group: Group, errors: OutOfFoldErrors) -> pd.DataFrame:
     for category_id, data in enumerate(group.datas):
         good_rows = errors.category_ids == category_id
         bad_rows = good_rows[errors.painted.sources]
-        good, bad = ({t: m[r] for t, m in maps.items()} for maps, r in (
-            (errors.good, good_rows), (errors.defective, bad_rows)
-        ))  # fmt: skip
+        pairs = {task: (maps[good_rows], errors.defective[task][bad_rows]) for task, maps in errors.good.items()}
         painted, cache = errors.painted.take(bad_rows), {}
         for constant, value, scoring in scoring_variants(errors.scoring):
             key = (scoring.error_sigma, scoring.map_sigma, scoring.shrinkage)  # all that maps depend on
             if key not in cache:
-                pairs = {
-                    t: cross_validated_maps(good[t], bad[t], aligned=data.category.aligned, scoring=scoring)
-                    for t in good
-                }
-                cache[key] = tuple({t: pair[i] for t, pair in pairs.items()} for i in (0, 1))
-            good_maps, bad_maps = (fuse(maps, scoring) for maps in cache[key])
+                options = {"aligned": data.category.aligned, "scoring": scoring}
+                cache[key] = {task: cross_validated_maps(*pair, **options) for task, pair in pairs.items()}
+            good, bad = (fuse({task: maps[i] for task, maps in cache[key].items()}, scoring) for i in (0, 1))
             row = _named(data) | {"constant": constant, "value": value}
             row["is_retained"] = _spelled(scoring) == _spelled(errors.scoring)
-            rows.append(row | on_synthetic(good_maps, bad_maps, painted, scoring=scoring))
+            rows.append(row | on_synthetic(good, bad, painted, scoring=scoring))
     return pd.DataFrame(rows)
 
 

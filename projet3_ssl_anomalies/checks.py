@@ -9,18 +9,8 @@ import numpy as np
 import pandas as pd
 
 from commun.images import decode, read_images
-from projet3_ssl_anomalies import PROJECT
-from projet3_ssl_anomalies.dataset import (
-    CONFIG,
-    SIDE,
-    Data,
-    defect_title,
-    masks,
-    read,
-    read_mask,
-    saturations,
-    spelled_size,
-)
+from projet3_ssl_anomalies import PROJECT, dataset
+from projet3_ssl_anomalies.dataset import CONFIG, SIDE, Data, defect_title
 from projet3_ssl_anomalies.metrics import regions
 
 NEAR_DUPLICATE = 0.4  # see `near_duplicates`
@@ -32,10 +22,10 @@ def check(data: Data) -> pd.DataFrame:
     for table in (data.train, data.test):
         unreadable = read_images(list(table["path"]), SIDE, project=PROJECT)[1]
         problems += [(path, f"{reason} : laissé de côté") for path, reason in unreadable.items()]
-    config = saturations(data.location.folder)
+    config = dataset.saturations(data.location.folder)
     for path in (path for files in data.test["masks"] for path in files):
         try:
-            value = read_mask(path).value
+            value = dataset.read_mask(path).value
         except ValueError as error:
             problems.append((path, f"{error} : image hors des mesures par pixel"))
             continue
@@ -60,7 +50,7 @@ def near_duplicates(data: Data) -> pd.DataFrame:
         distance: as a share of the typical one, 0..`NEAR_DUPLICATE`.
         identical: whether the two files or their pixels are equal.
     """
-    (train, train_images), (test, test_images) = read(data.train), read(data.test)
+    (train, train_images), (test, test_images) = dataset.read(data.train), dataset.read(data.test)
     known, seen = _thumbnails(train_images), _thumbnails(test_images)
     between = 1 - known @ known.T
     np.fill_diagonal(between, np.inf)
@@ -100,12 +90,12 @@ def counts(data: Data) -> pd.DataFrame:
                 "type": defect_title(name),
                 "images": len(group),
                 "masques": int(group["masks"].map(len).sum()),
-                "taille": spelled_size(sizes.iloc[0]) if len(sizes) == 1 else f"{len(sizes)} tailles",
+                "taille": dataset.spelled_size(sizes.iloc[0]) if len(sizes) == 1 else f"{len(sizes)} tailles",
             })
     return pd.DataFrame(rows)
 
 
-def mask_areas(data: Data, side: int = SIDE) -> pd.DataFrame:
+def mask_areas(data: Data) -> pd.DataFrame:
     """Measures the defects: one row for each defective image whose masks are known.
 
     Returns:
@@ -114,7 +104,7 @@ def mask_areas(data: Data, side: int = SIDE) -> pd.DataFrame:
         zones: number of separate zones (connected components).
     """
     bad = data.test[data.test["is_defect"]]
-    truth = masks(bad, side)
+    truth = dataset.masks(bad)
     zones = np.bincount(np.array([zone.image for zone in regions(truth)], int), minlength=len(bad))
     return pd.DataFrame({
         "category": data.category.title,
@@ -141,13 +131,9 @@ def near_duplicates_table(datas: Sequence[Data]) -> pd.DataFrame:
     tables = [near_duplicates(data).assign(catégorie=data.category.title, source=data.source) for data in datas]
     table = pd.concat(tables, ignore_index=True)
     table["identical"] = table["identical"].map({True: "oui", False: "non"})
-    names = {
-        "test": "image de test",
-        "train": "image d'apprentissage",
-        "distance": "distance",
-        "identical": "identique",
-    }
-    return table.rename(columns=names)[["catégorie", "source", *names.values()]]
+    names = {"test": "image de test", "train": "image d'apprentissage", "identical": "identique"}
+    table = table.rename(columns=names)
+    return table[["catégorie", "source", "image de test", "image d'apprentissage", "distance", "identique"]]
 
 
 def _short(data: Data, path: Path) -> str:

@@ -25,8 +25,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from commun import UserError, figures
-from commun.datasets import Location, data_roots, entry, locate
+from commun import UserError, datasets, figures
+from commun.datasets import Location
 from commun.images import decode, read_images, size
 from projet3_ssl_anomalies import PROJECT, sample
 from projet3_ssl_anomalies.metrics import Region
@@ -103,11 +103,11 @@ def defect_title(name: str) -> str:
 def available() -> dict[str, Location]:
     """Returns the real categories found on disk, declared here or not: name -> location. The sample is not drawn."""
     locations: dict[str, Location] = {}
-    for root in data_roots():
-        for dataset in DATASETS:
-            for folder in _folders(root / dataset):
+    for root in datasets.data_roots():
+        for name in DATASETS:
+            for folder in _folders(root / name):
                 if (folder / "train").is_dir() or (folder / "test").is_dir():
-                    locations.setdefault(folder.name, Location(folder, True, entry(dataset).title))
+                    locations.setdefault(folder.name, Location(folder, True, datasets.dataset(name).title))
     return locations
 
 
@@ -168,7 +168,7 @@ def load(name: str) -> Data:
         UserError: the category is unknown, or has no training image.
     """
     wanted = category(name)
-    location = locate(wanted.dataset, draw=functools.partial(sample.draw, category=name), category=name)
+    location = datasets.locate(wanted.dataset, draw=functools.partial(sample.draw, category=name), category=name)
     train, test, problems = index(location.folder)
     if train.empty:
         raise UserError(

@@ -12,21 +12,12 @@ import numpy as np
 import commun.training  # first: it chooses the default backend of Keras
 from commun import UserError, figures, results
 from projet3_ssl_anomalies import PROJECT, REFERENCE, dataset, defects, metrics, pretexts, training
+from projet3_ssl_anomalies import statistics as stats
 from projet3_ssl_anomalies.dataset import Category
 from projet3_ssl_anomalies.defects import Defective
 from projet3_ssl_anomalies.pretexts import FUSED
 from projet3_ssl_anomalies.reconstructor import Reconstructor, Scorer, error_maps
-from projet3_ssl_anomalies.statistics import (
-    SCORING,
-    NormalStatistics,
-    ScoringConfig,
-    anomaly_maps,
-    fuse,
-    image_scores,
-    left_out_distances,
-    normal_statistics,
-    smooth,
-)
+from projet3_ssl_anomalies.statistics import SCORING, NormalStatistics, ScoringConfig, fuse, smooth
 from projet3_ssl_anomalies.training import Group, Profile
 
 HELD_OUT = 5  # with one fold, one good image in five is held out
@@ -167,7 +158,7 @@ class Detector:
         maps = {}
         for task, scorer in self.scorers.items():
             errors = error_maps(scorer, images, self.category_id)
-            maps[task] = anomaly_maps(errors, self.statistics[task], self.scoring)
+            maps[task] = stats.anomaly_maps(errors, self.statistics[task], self.scoring)
         return {**maps, FUSED: fuse(maps, self.scoring)}
 
     def threshold(self, rate: float = FALSE_ALARMS, *, task: str = FUSED) -> float:
@@ -199,7 +190,7 @@ def detectors(
     for category_id, data in enumerate(group.datas):
         rows, aligned = errors.category_ids == category_id, data.category.aligned
         smoothed = {task: smooth(maps[rows], scoring.error_sigma) for task, maps in errors.good.items()}
-        statistics = {t: normal_statistics(m, aligned=aligned, scoring=scoring) for t, m in smoothed.items()}
+        statistics = {t: stats.normal_statistics(m, aligned=aligned, scoring=scoring) for t, m in smoothed.items()}
         scores = _good_scores(smoothed, aligned, scoring)
         made.append(Detector(data.category, category_id, scorers, statistics, scores, scoring, seconds))
     return made
@@ -207,9 +198,9 @@ def detectors(
 
 def _good_scores(smoothed: Mapping[str, np.ndarray], aligned: bool, scoring: ScoringConfig) -> dict[str, np.ndarray]:
     """Returns the scores of good parts, each judged by the others, from their smoothed errors."""
-    distances = {t: left_out_distances(m, aligned=aligned, scoring=scoring) for t, m in smoothed.items()}
+    distances = {t: stats.left_out_distances(m, aligned=aligned, scoring=scoring) for t, m in smoothed.items()}
     maps = {task: smooth(d, scoring.map_sigma) for task, d in distances.items()}
-    return {name: image_scores(m, scoring) for name, m in {**maps, FUSED: fuse(maps, scoring)}.items()}
+    return {name: stats.image_scores(m, scoring) for name, m in {**maps, FUSED: fuse(maps, scoring)}.items()}
 
 
 def pipeline_example(group: Group, errors: OutOfFoldErrors) -> dict[str, np.ndarray]:
@@ -227,8 +218,8 @@ def pipeline_example(group: Group, errors: OutOfFoldErrors) -> dict[str, np.ndar
     pictures, maps = {"image": errors.painted.images[row]}, {}
     for task, good in errors.good.items():
         smoothed, error = smooth(good[rows], scoring.error_sigma), errors.defective[task][row : row + 1]
-        statistics = normal_statistics(smoothed, aligned=group.datas[0].category.aligned, scoring=scoring)
-        maps[task] = anomaly_maps(error, statistics, scoring)
+        statistics = stats.normal_statistics(smoothed, aligned=group.datas[0].category.aligned, scoring=scoring)
+        maps[task] = stats.anomaly_maps(error, statistics, scoring)
         if task == shown:
             sizes = np.linalg.norm(smoothed[..., -3:], axis=-1)
             pictures["error"] = np.linalg.norm(smooth(error, scoring.error_sigma)[0, ..., -3:], axis=-1)

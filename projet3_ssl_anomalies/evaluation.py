@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from commun import UserError, results
+from commun.datasets import Location
 from projet3_ssl_anomalies import dataset, metrics
 from projet3_ssl_anomalies.dataset import SIDE, Data
 from projet3_ssl_anomalies.detector import FALSE_ALARMS, Detector, load_detector
@@ -42,52 +43,47 @@ class Scores:
     truth: np.ndarray
 
 
-def score_folder(
-    folder: Path,
-    category: str,
-    *,
-    detector: Detector | None = None,
-    rate: float = FALSE_ALARMS,
-    draws: int = results.DRAWS,
-    limit: int | None = None,
-) -> Scores:
+def score_folder(folder: Path, category: str, *, detector: Detector | None = None, **options) -> Scores:
     """Judges the test images of a category's folder.
 
     Args:
         folder: the category's, in the layout of MVTec AD or AutoVI; train/ and ground_truth/ may be missing.
         category: its name; without a `detector`, one of those of `reference/`.
         detector: what judges; by default, the detector of `reference/`.
-        rate: rate of false alarms at which F1 is given.
-        draws: bootstrap draws of the intervals.
-        limit: images judged, at most; spread over the folder.
+        options: those of `score_data`.
 
     Raises:
         UserError: there is no such detector, no test image, or none that can be read.
     """
     detector = detector or load_detector(category)
-    _, table, problems = dataset.index(folder)
-    return score_table(table, problems, detector, folder=Path(folder), rate=rate, draws=draws, limit=limit)
+    location = Location(Path(folder), True, detector.category.title)
+    return score_data(Data(detector.category, location, *dataset.index(folder)), detector, **options)
 
 
-def score_data(data: Data, detector: Detector, **options) -> Scores:
-    """Judges the test part of a category; the options are those of `score_table`."""
-    return score_table(data.test, data.problems, detector, folder=data.location.folder, **options)
-
-
-def score_table(
-    table: pd.DataFrame,
-    problems: pd.DataFrame,
+def score_data(
+    data: Data,
     detector: Detector,
     *,
-    folder: Path,
     rate: float = FALSE_ALARMS,
     draws: int = results.DRAWS,
     limit: int | None = None,
 ) -> Scores:
-    """Judges the images of a table of `dataset.index` or `Data.test`; see `score_folder`."""
+    """Judges the test part of a category.
+
+    Args:
+        data: the category.
+        detector: what judges.
+        rate: rate of false alarms at which F1 is given.
+        draws: bootstrap draws of the intervals.
+        limit: images judged, at most; spread over the folder.
+
+    Raises:
+        UserError: there is no test image, or none that can be read.
+    """
+    table, folder = data.test, data.location.folder
     if table.empty:
         raise UserError(f"{folder / 'test'} ne contient aucune image lisible : il n'y a rien à juger.")
-    left_out = [f"{row.file} : {row.what}" for row in problems.itertuples()]
+    left_out = [f"{row.file} : {row.what}" for row in data.problems.itertuples()]
     if limit and len(table) > limit:
         left_out.append(f"{len(table) - limit} images sur {len(table)}, pour tenir dans le budget du profil")
         table = table.iloc[dataset.evenly_spaced(np.arange(len(table)), limit)]

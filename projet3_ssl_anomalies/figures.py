@@ -19,7 +19,7 @@ from scipy import ndimage
 
 from commun import figures
 from commun.figures import MARKERS, PALETTE, Drawing, number
-from projet3_ssl_anomalies import dataset, metrics
+from projet3_ssl_anomalies import dataset, metrics, tables
 from projet3_ssl_anomalies.colour import mean_difference, to_lab, to_rgb
 from projet3_ssl_anomalies.dataset import SIDE, Data, defect_title
 from projet3_ssl_anomalies.defects import TYPES, Defective
@@ -27,16 +27,6 @@ from projet3_ssl_anomalies.detector import Detector
 from projet3_ssl_anomalies.evaluation import Scores
 from projet3_ssl_anomalies.pretexts import FUSED, title
 from projet3_ssl_anomalies.reconstructor import Reconstructor, hidden_view, reconstruction_picture
-from projet3_ssl_anomalies.tables import (
-    CONSTANTS,
-    MEASURES,
-    SOURCES,
-    image_aurocs,
-    mean_ablation,
-    rows_by_type,
-    scores_by_task,
-    shown_value,
-)
 
 OUTLINE = "#00c8ff"  # of the true defects; seen on dark, brown and white parts alike
 CONTOUR = "#ff2fd6"  # of the map at the threshold
@@ -268,14 +258,8 @@ def _frequent(defect: np.ndarray) -> dict[str, np.ndarray]:
 
 def plot_pipeline(pictures: Mapping[str, np.ndarray]) -> Drawing:
     """Draws `detector.pipeline_example`: the image, then each map; the last two, in deviations, share one scale."""
-    titles = {
-        "image": "image",
-        "error": "erreur",
-        "mean": "moyenne",
-        "deviation": "écart-type",
-        "distance": "erreur normalisée",
-        "fused": "fusion",
-    }
+    titles = {"image": "image", "error": "erreur", "mean": "moyenne", "deviation": "écart-type"}
+    titles |= {"distance": "erreur normalisée", "fused": "fusion"}
     figure, axes = figures.new_figure(3.9, rows=2, columns=3)
     top = max(pictures["distance"].max(), pictures["fused"].max(), 1e-6)
     for axis, (name, picture) in zip(axes.flat, pictures.items(), strict=True):
@@ -302,16 +286,16 @@ def plot_ablation(table: pd.DataFrame, *, source: str) -> Drawing:
         table: of `ablation.scoring_ablation`; the categories of a source are averaged.
         source: "real" or "sample", never both.
     """
-    means = mean_ablation(table[table["source"] == source])
+    means = tables.mean_ablation(table[table["source"] == source])
     curves = {constant: part for constant, part in means.groupby("constant", sort=False) if len(part) > 1}
     figure, panels = _panels(len(curves), height=3.0, sharey=True)
     listed = []
     for axis, (constant, part) in zip(panels, curves.items(), strict=True):
-        values = np.array([shown_value(constant, value) for value in part["value"]])
-        for (name, label), colour, marker in zip(MEASURES.items(), PALETTE, MARKERS, strict=False):
+        values = np.array([tables.shown_value(constant, value) for value in part["value"]])
+        for (name, label), colour, marker in zip(tables.MEASURES.items(), PALETTE, MARKERS, strict=False):
             axis.plot(range(len(part)), part[name], color=colour, marker=marker, label=label)
         axis.set_xticks(range(len(part)), values, rotation=60 if max(map(len, values)) > 5 else 0, fontsize=10)
-        name = CONSTANTS[constant]
+        name = tables.CONSTANTS[constant]
         axis.set_title(textwrap.fill(name[:1].upper() + name[1:], 28), fontsize=11)
         for place in np.flatnonzero(part["is_retained"]):
             axis.axvspan(place - 0.4, place + 0.4, color="#e3e7ea", zorder=0, label="valeur retenue")
@@ -320,8 +304,8 @@ def plot_ablation(table: pd.DataFrame, *, source: str) -> Drawing:
         change = f"de {number(areas[low], 3)} ({values[low]}) à {number(areas[high], 3)} ({values[high]})"
         listed.append(f"{name}, {change}, valeur retenue : {retained}")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
-    alt = f"Courbes par constante, {SOURCES[source]}. AUROC image sur des défauts de synthèse : {' ; '.join(listed)}."
-    return Drawing(figure, alt)
+    alt = f"Courbes par constante, {tables.SOURCES[source]}. AUROC image sur des défauts de synthèse : "
+    return Drawing(figure, f"{alt}{' ; '.join(listed)}.")
 
 
 def _panels(count: int, *, height: float, **options: Any) -> tuple[Figure, list]:
@@ -342,8 +326,9 @@ def plot_roc(scores: Mapping[str, Scores]) -> Drawing:
     figure, panels = _panels(len(scores), height=3.3)
     listed = []
     for axis, (category, of_category) in zip(panels, scores.items(), strict=True):
-        is_defect, areas = of_category.table["is_defect"].to_numpy(bool), image_aurocs(of_category)
-        for (name, values), colour, line in zip(scores_by_task(of_category).items(), COLOURS, LINES, strict=False):
+        is_defect, areas = of_category.table["is_defect"].to_numpy(bool), tables.image_aurocs(of_category)
+        by_task = tables.scores_by_task(of_category).items()
+        for (name, values), colour, line in zip(by_task, COLOURS, LINES, strict=False):
             points = metrics.curves(values, is_defect)[:2] if np.isfinite(areas[name]) else ([], [])
             axis.plot(*points, color=colour, ls=line, lw=3 if name == FUSED else 1.8, label=title(name))
         axis.set(title=category[:1].upper() + category[1:], xlabel="bonnes pièces rejetées", ylabel="défauts trouvés")
@@ -358,7 +343,7 @@ def plot_roc(scores: Mapping[str, Scores]) -> Drawing:
 
 def plot_scores(scores: Scores, threshold: float, *, heading: str) -> Drawing:
     """Draws the score of each part, a row a type of defect, with how many parts the threshold rejects."""
-    types, values, rng = rows_by_type(scores), scores.table["score"].to_numpy(), np.random.default_rng(0)
+    types, values, rng = tables.rows_by_type(scores), scores.table["score"].to_numpy(), np.random.default_rng(0)
     figure, axes = figures.new_figure(1.4 + 0.55 * len(types))
     labels, listed = [], []
     for place, (name, rows) in enumerate(types.items()):

@@ -72,15 +72,12 @@ class Config(commun.training.Budget):
             raise UserError(f"side est un multiple de 16, au moins 32 (valeur donnée : {self.side}).")
         if not self.cells:
             raise UserError("cells est vide : donnez au moins une taille de cellule.")
+        divided = f"Un côté de {self.side} pixels ne se divise pas en"
         for count in self.cells:
             if count < 2 or self.side % count:
-                raise UserError(
-                    f"Un côté de {self.side} pixels ne se divise pas en {count} cellules égales (deux au moins)."
-                )
+                raise UserError(f"{divided} {count} cellules égales (deux au moins).")
         if self.patch < 1 or self.side % (2 * self.patch):
-            raise UserError(
-                f"Un côté de {self.side} pixels ne se divise pas en un nombre pair de carreaux de {self.patch} pixels."
-            )
+            raise UserError(f"{divided} un nombre pair de carreaux de {self.patch} pixels.")
         for name in ("n_categories", "width"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} doit valoir au moins 1 (valeur donnée : {getattr(self, name)}).")
@@ -243,14 +240,9 @@ SETTINGS = {  # chosen on synthetic defects, as are the defaults of `Config`
 
 def configurations(group: Group, budget: Profile, *, seed: int = 0) -> dict[str, Config]:
     """Returns the configuration of each pretext task for a group: name of the task -> configuration."""
-    common = {
-        "side": budget.side,
-        "n_categories": len(group.datas),
-        "start_from_mean": budget.start_from_mean,
-        "images_seen": budget.images * len(group.datas),
-        "epochs": budget.epochs,
-        "seed": seed,
-    }
+    n = len(group.datas)
+    common = {"side": budget.side, "n_categories": n, "start_from_mean": budget.start_from_mean, "seed": seed}
+    common |= {"images_seen": n * budget.images, "epochs": budget.epochs}
     return {task: Config(task=task, **SETTINGS.get(task, {}), **common) for task in PRETEXTS}
 
 
@@ -258,21 +250,10 @@ def configurations(group: Group, budget: Profile, *, seed: int = 0) -> dict[str,
 
 
 def train_final(group: Group, budget: Profile, *, seed: int = 0, title: str = "") -> dict[str, commun.training.Run]:
-    """Trains the model of each task on all the good images of a group, and watches one image of each category.
-
-    Args:
-        group: categories that share their models.
-        budget: sizes.
-        seed: of the trainings.
-        title: shown with the progress; nothing is shown if empty.
-    """
+    """Trains the model of each task on all the good images of a group, and watches one image of each category."""
+    titles = {task: f"{title}, {pretexts.title(task)}" if title else "" for task in PRETEXTS}
     return {
-        task: train(
-            config,
-            group.good,
-            watched=group.watched,
-            title=f"{title}, {pretexts.title(task)}" if title else "",
-        )
+        task: train(config, group.good, watched=group.watched, title=titles[task])
         for task, config in configurations(group, budget, seed=seed).items()
     }
 
@@ -352,11 +333,8 @@ def snapshots(config: Config, good: Good, watched: Good) -> dict[int, np.ndarray
 
 
 def _snapshot_folder(config: Config, good: Good, watched: Good) -> Path:
-    identity = {
-        "config": dataclasses.asdict(config),
-        "data": [_fingerprint(good), _fingerprint(watched)],
-        "code": code_hash(build, batches, *_code(config)),
-    }
+    data, code = [_fingerprint(good), _fingerprint(watched)], code_hash(build, batches, *_code(config))
+    identity = {"config": dataclasses.asdict(config), "data": data, "code": code}
     return working_folder("etapes", PROJECT, commun.training.config_hash(identity))
 
 
