@@ -5,19 +5,14 @@ They are given configurations (see `training.Config`), of which they read the si
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import commun.training  # noqa: F401, first: it chooses the default backend of Keras
 from projet3_ssl_anomalies import PROJECT
 
 import keras  # isort: skip
 from keras import layers, ops  # isort: skip
 
-if TYPE_CHECKING:
-    from projet3_ssl_anomalies.training import Config
 
-
-def unet(config: Config, *, inputs: int, outputs: int) -> keras.Model:
+def unet(config, *, inputs: int, outputs: int) -> keras.Model:
     """Returns a U-Net from (side, side, inputs) to (side, side, outputs).
 
     The last channels of the input are the mean image: the network gives what to add to

@@ -13,7 +13,6 @@ Images are in CIELAB divided by 50 (see `colour`), float32 of shape (n, side, si
 from __future__ import annotations
 
 import abc
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,9 +23,6 @@ from projet3_ssl_anomalies.networks import UnshuffleTokens, embedding_initialize
 
 import keras  # isort: skip
 from keras import layers, ops  # isort: skip
-
-if TYPE_CHECKING:
-    from projet3_ssl_anomalies.training import Config
 
 PRETEXTS: dict[str, type[Pretext]] = {}
 FUSED = "fused"  # what stands for all the tasks, beside their names
@@ -70,8 +66,8 @@ class Pretext(abc.ABC):
         """Registers the task."""
         PRETEXTS[cls.name] = cls
 
-    def __init__(self, config: Config) -> None:
-        """Takes the configuration of a model."""
+    def __init__(self, config) -> None:
+        """Takes the configuration of a model, a `training.Config`."""
         self.config = config
 
     def masks(self, rng: np.random.Generator) -> np.ndarray:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 import commun.training  # noqa: F401, first: it chooses the default backend of Keras
@@ -13,9 +11,6 @@ from projet3_ssl_anomalies.pretexts import PRETEXTS
 
 import keras  # isort: skip
 from keras import ops  # isort: skip
-
-if TYPE_CHECKING:
-    from projet3_ssl_anomalies.training import Config
 
 TRAINING_PARTITIONS = 8  # draws of `Pretext.masks` among whose masks training chooses
 BATCH = 8  # images scored at once
@@ -33,8 +28,8 @@ class Reconstructor(keras.Model):
         training_masks: those of all the draws, each once, bool of shape (k, side, side).
     """
 
-    def __init__(self, config: Config, **kwargs) -> None:
-        """Builds the network of a configuration."""
+    def __init__(self, config, **kwargs) -> None:
+        """Builds the network of a configuration, a `training.Config`."""
         super().__init__(**kwargs)
         self.config = config
         self.pretext = PRETEXTS[config.task](config)
