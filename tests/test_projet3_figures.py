@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
+import inspect
+import json
 import re
+import textwrap
 import warnings
 from pathlib import Path
 
@@ -11,6 +16,7 @@ import pandas as pd
 import pytest
 from scipy.spatial.distance import cdist
 
+import projet3_ssl_anomalies as project
 from commun import figures
 from projet3_ssl_anomalies import REFERENCE, ablation, defects, evaluation, reconstructor, statistics, tables, training
 from projet3_ssl_anomalies import figures as drawings
@@ -445,3 +451,16 @@ def test_each_reference_ablation_is_one_of_these_tables() -> None:
         pairs = list(zip(table["constant"], table["value"].fillna(""), strict=True))
         assert pairs == [(constant, value) for constant, value, _ in ablation.scoring_variants()]
         assert tables.ablation_table(table).notna().all(axis=None) and len(tables.defect_types_table(table)) == 1
+
+
+def test_code_shown_in_notebooks_fits_the_page() -> None:
+    names = []
+    for path in Path(project.__file__).parent.glob("*.ipynb"):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        calls = re.findall(r"figures\.code\(([^)]*)\)", "\n".join("".join(cell["source"]) for cell in cells))
+        names += [name.strip() for call in calls for name in call.split(",") if not name.strip().startswith("commun.")]
+    assert len(names) > 10
+    for name in names:
+        module, *attributes = name.split(".")
+        item = functools.reduce(getattr, attributes, importlib.import_module(f"{project.PROJECT}.{module}"))
+        assert max(map(len, textwrap.dedent(inspect.getsource(item)).splitlines())) <= 90, name

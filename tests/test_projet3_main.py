@@ -78,7 +78,7 @@ def test_training_variants_differ_by_one_constant_each():
 
 
 def test_trainings_are_compared_on_the_same_defects(real, monkeypatch, capsys):
-    monkeypatch.setitem(PRETEXTS, "inpainting", Inpainting)
+    PRETEXTS["inpainting"] = Inpainting  # until the end of the fixture
     small = ablation.Config(task="inpainting", images_seen=8, epochs=1, side=32, start_from_mean=False, width=4)
     two = [(ablation.RETAINED, "", small), ("side", "64", dataclasses.replace(small, side=64))]
     monkeypatch.setattr(ablation, "training_variants", lambda images, epochs: iter(two))
