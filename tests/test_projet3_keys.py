@@ -20,11 +20,12 @@ CONFIG = {"side": 32, "width": 2, "batch_size": 2, "images_seen": 4, "epochs": 2
 
 @pytest.fixture(autouse=True)
 def registry() -> Generator[None]:
-    """The tasks that a test defines are forgotten after it."""
-    before = dict(PRETEXTS)
+    """The tasks and the classes that a test defines are forgotten after it."""
+    tables = [(table, dict(table)) for table in (PRETEXTS, keras.saving.get_custom_objects())]
     yield
-    PRETEXTS.clear()
-    PRETEXTS.update(before)
+    for table, before in tables:
+        table.clear()
+        table.update(before)
 
 
 def _good() -> Good:
