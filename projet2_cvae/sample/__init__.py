@@ -11,4 +11,3 @@ from projet2_cvae.sample.garments import draw_images
 
 __all__ = ["draw", "draw_images"]
 
-VERSION = 1
