@@ -9,4 +9,3 @@ from projet1_artistes.sample.painters import PAINTERS, folder_names
 from projet1_artistes.sample.painting import paint, work
 
 __all__ = ["NEAR_DUPLICATES", "ODDITIES", "PAINTERS", "draw", "folder_names", "paint", "work"]
-
