@@ -271,12 +271,13 @@ def plot_history(history: pd.DataFrame, *, title: str, unit: str = "") -> Drawin
     for name, colour, marker in zip(curves, PALETTE, MARKERS, strict=False):
         step = max(1, len(history) // 15)
         axes.plot(history["epoch"], history[name], color=colour, marker=marker, markevery=step, label=LABELS[name])
-    if len(history) > 3:  # the first epoch, far above the others, would flatten the rest
-        values = history[curves].to_numpy()[1:]
-        values = values[np.isfinite(values)]
-        if values.size:  # none is left of a training that diverged
-            margin = 0.08 * (values.max() - values.min() + 1e-9)
-            axes.set_ylim(values.min() - margin, values.max() + margin)
+    values = history[curves].to_numpy()
+    later = values[1:][np.isfinite(values[1:])]
+    if later.size:  # none is left of a training that diverged
+        low, high = later.min(), later.max()
+        if len(history) > 3 and values[0].max() > high + 2 * (high - low):  # the first epoch would flatten the others
+            margin = 0.08 * (high - low + 1e-9)
+            axes.set_ylim(low - margin, high + margin)
     axes.set(title=title, xlabel="époque", ylabel=f"perte ({unit})" if unit else "perte")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend()

@@ -151,11 +151,11 @@ def train(
     Args:
         config: the model and its training.
         build: makes the compiled model, its weights drawn from the seed.
-        batches: from the number of an epoch, from 0, to its batches in order; a function
-            of (seed, epoch) alone.
+        batches: from the number of an epoch, from 0, to its batches in order; a
+            function of (seed, epoch) alone.
         measure: what is measured after each epoch, by names that start with "val_".
-        after_epoch: called with the model and the row of each epoch; may raise to stop.
-        project: sub-folder of `travail/modeles/`; if empty, nothing is found nor saved.
+        after_epoch: called with the model and the row of each epoch; it may raise.
+        project: sub-folder of `travail/modeles/`; if empty, nothing is saved.
         data: fingerprint of the data that it learns from.
         code: classes and functions on which it depends, beside those that `build`,
             `batches` and `measure` name.

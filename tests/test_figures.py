@@ -318,6 +318,12 @@ def test_the_first_epoch_does_not_flatten_the_others():
     assert low < 10 and 20 < high < 25
 
 
+def test_a_first_epoch_that_flattens_nothing_stays_in_the_frame():
+    history = pd.DataFrame({"epoch": range(1, 6), "loss": [2.4, 1.7, 1.4, 1.2, 1.1], "val_loss": [2.2, 1.2, 0.7, 0.5, 0.4]})
+    low, high = figures.plot_history(history, title="t").figure.axes[0].get_ylim()
+    assert low < 0.4 and high > 2.4
+
+
 def test_the_text_of_learning_curves_counts_epochs_and_time():
     one = pd.DataFrame({"epoch": [1], "loss": [2.0]})
     assert figures.plot_history(one, title="T").alt == "T : 1 époque ; à la fin, perte 2."
