@@ -319,7 +319,8 @@ def test_the_first_epoch_does_not_flatten_the_others():
 
 
 def test_a_first_epoch_that_flattens_nothing_stays_in_the_frame():
-    history = pd.DataFrame({"epoch": range(1, 6), "loss": [2.4, 1.7, 1.4, 1.2, 1.1], "val_loss": [2.2, 1.2, 0.7, 0.5, 0.4]})
+    losses = {"loss": [2.4, 1.7, 1.4, 1.2, 1.1], "val_loss": [2.2, 1.2, 0.7, 0.5, 0.4]}
+    history = pd.DataFrame({"epoch": range(1, 6), **losses})
     low, high = figures.plot_history(history, title="t").figure.axes[0].get_ylim()
     assert low < 0.4 and high > 2.4
 
