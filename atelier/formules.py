@@ -57,6 +57,14 @@ _DEFINITION = re.compile(
     rf"|DeclareMathOperator\*?\s*\{{?\\[A-Za-z]+\}}?\s*{_GROUP}|def\s*\\[A-Za-z]+(?:\#\d)*\s*{_GROUP})\s*"
 )
 _ACCENTS = {"\u0300": "`ˋ", "\u0301": "´ˊ", "\u0302": "ˆ^", "\u0303": "~˜", "\u0308": "¨"}
+_ALPHABETS = "\U0001d400-\U0001d7ff"  # bold, italic, sans serif and monospace letters
+_TEXT = re.compile(f"<mtext>([^<]*[{_ALPHABETS}][^<]*)</mtext>")
+_STYLES = {
+    "BOLD": "font-weight:bold;",
+    "ITALIC": "font-style:italic;",
+    "MONOSPACE": "font-family:monospace;",
+    "SANS-SERIF": "font-family:sans-serif;",
+}
 _engines = threading.local()  # an engine may only be used by the thread that made it
 
 
@@ -107,7 +115,7 @@ def mathml(latex: str, *, block: bool = False) -> str:
         raise FormulaError(f"{str(error).splitlines()[0]}: {latex}") from error
     if not converted.startswith("<math") or re.search("merror|tml-cancelto", converted):  # \\ref is a link
         raise FormulaError(f"no formula, or a part of it is refused: {latex}")
-    return _composed(_drawn(converted), latex)
+    return _TEXT.sub(_worded, _composed(_drawn(converted), latex))
 
 
 def _drawn(converted: str) -> str:
@@ -134,6 +142,14 @@ def _composed(converted: str, latex: str) -> str:
             pattern = rf"<mover><mi>{base}</mi><mo stretchy=\"false\"[^>]*>[{accent}]</mo></mover>"
             converted = re.sub(pattern, f"<mi>{letter}</mi>", converted)
     return converted
+
+
+def _worded(match: re.Match[str]) -> str:
+    """Writes the words of `\\textbf` and its like with ordinary letters, which are read, searched and copied."""
+    letter = re.search(f"[{_ALPHABETS}]", match[1])
+    names = unicodedata.name(letter[0], "")
+    style = "".join(rule for word, rule in _STYLES.items() if word in names)
+    return f'<mtext style="{style}">{unicodedata.normalize("NFKC", match[1])}</mtext>'
 
 
 def _engine() -> quickjs.Object:

@@ -36,7 +36,12 @@ def dress(soup: BeautifulSoup, table: Tag) -> None:
     columns = max(map(len, rows), default=0)
     classes = ["defile"] + ["entiere"] * (len(rows) <= 20) + ["ample"] * (columns > 7) + ["serree"] * (columns > 10)
     box = table.wrap(soup.new_tag("div", attrs={"class": " ".join(classes)}))
+    if columns == 2 and table.thead is None:  # names and values
+        box["class"] = [*box["class"], "fiche"]
     if table.caption:
+        text = soup.new_tag("span")
+        text.extend(list(table.caption.contents))
+        table.caption.append(text)
         box.attrs.update({"role": "region", "aria-label": table.caption.get_text().strip()})
 
 

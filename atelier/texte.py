@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 NO_ALT = "Figure sans description"
 MAX_NESTING = 60  # blocks in blocks
-_NUMBERED = re.compile(r"\\(begin|end)\{(equation|align|alignat|gather|multline|flalign|eqnarray)\}")
+_NUMBERED = re.compile(r"\\(begin|end)\{(equation|align|alignat|gather|multline|flalign)\}")
 # What HTML reads as text up to a closing tag: without it, the rest of the page would be swallowed.
 _RAW = "script|style|textarea|title|xmp|iframe|noembed|noframes|noscript|plaintext"
 _INLINE = (
@@ -90,6 +90,8 @@ class Writer:
         if piece.kind == "code":
             return f"<code>{html.escape(piece.body)}</code>"
         latex = _NUMBERED.sub(r"\\\1{\2*}", piece.body)  # JupyterLab numbers none
+        latex = re.sub(r"\\begin\{eqnarray\*?\}", r"\\begin{darray}{rcl}", latex)
+        latex = re.sub(r"\\end\{eqnarray\*?\}", r"\\end{darray}", latex)
         definitions = formules.definitions(latex)
         written = formules.formula(latex, block=piece.kind == "block", source=piece.source, before=self._definitions)
         self._definitions.extend(definitions)
