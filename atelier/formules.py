@@ -53,7 +53,7 @@ _DISPLAYED = re.compile(r"\\begin\{(?:align|gather|equation|multline|eqnarray|fl
 _GROUP = r"\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}"
 _OPERATOR = re.compile(rf"\\DeclareMathOperator(\*?)\s*\{{?(\\[A-Za-z]+)\}}?\s*({_GROUP})")
 _DEFINITION = re.compile(
-    rf"\\(?:(?:re|provide)?newcommand\*?\s*\{{?\\[A-Za-z]+\}}?\s*(?:\[[^\]]*\])*\s*{_GROUP}"
+    rf"\\(?:require\s*\{{[\w,]*\}}|(?:re|provide)?newcommand\*?\s*\{{?\\[A-Za-z]+\}}?\s*(?:\[[^\]]*\])*\s*{_GROUP}"
     rf"|DeclareMathOperator\*?\s*\{{?\\[A-Za-z]+\}}?\s*{_GROUP}|def\s*\\[A-Za-z]+(?:\#\d)*\s*{_GROUP})\s*"
 )
 _ACCENTS = {"\u0300": "`ˋ", "\u0301": "´ˊ", "\u0302": "ˆ^", "\u0303": "~˜", "\u0308": "¨"}
@@ -84,10 +84,12 @@ def formula(latex: str, *, block: bool, source: str | None = None, before: Seque
     name = "formule" if block else "maths"
     if _DEFINITION.sub("", latex).strip() == "" and latex.strip():
         return f"<code hidden>{html.escape(latex.strip())}</code>"
+    shown = (source or latex).strip()
     try:
-        return f'<span class="{name}">{mathml("".join([*before, latex]), block=block)}</span>'
+        element = mathml("".join([*before, latex]), block=block)
+        return f'<span class="{name}" data-latex="{html.escape(shown)}">{element}</span>'
     except FormulaError:
-        code = f"<code>{html.escape((source or latex).strip())}</code>"
+        code = f"<code>{html.escape(shown)}</code>"
         return f'<span class="{name} source">{code}</span>' if block else code
 
 
@@ -106,6 +108,8 @@ def mathml(latex: str, *, block: bool = False) -> str:
 
     if not latex.strip():
         raise FormulaError("empty formula")
+    if re.search(r"(?<!\\)%", latex) and "\n" not in latex.strip():  # rather "95 %" than a comment
+        raise FormulaError(f"bare percent sign: {latex}")
     source = re.sub(r"\\require\s*\{\w*\}", "", latex)
     source = _OPERATOR.sub(lambda match: rf"\def{match[2]}{{\operatorname{match[1]}{match[3]}}}", source)
     display = block or _DISPLAYED.search(source) is not None

@@ -61,14 +61,16 @@ class Writer:
             folder: where the paths of its images start; images outside it are not read.
             attachments: pasted images, name -> {type: base64}.
         """
+        from bs4 import Comment
+
         text = aparte.set_aside(_image_paths(source))
         try:
             written = _markdown().render(text.markdown, {"docId": str(next(self._cells))})
         except RecursionError:  # a thousand of blocks in blocks
             return f"<pre>{html.escape(source)}</pre>"
         soup = _parsed(_harmless(written))
-        for element in soup.find_all(["script", "style"]):
-            element.decompose()
+        for element in soup.find_all(["script", "style"]):  # JupyterLab runs none, and a style is the whole page's
+            element.replace_with(Comment(element.get_text().replace("-", "\u2010")))
         for element in soup.find_all(True):
             for name, value in element.attrs.items():
                 if isinstance(value, str):
@@ -138,12 +140,14 @@ def _fence(renderer: RendererHTML, tokens: Sequence[Token], index: int, options:
     from pygments.util import ClassNotFound
 
     code = tokens[index].content
+    info = f'data-info="{html.escape(tokens[index].info.strip())}"' if tokens[index].info.strip() else ""
     language = (tokens[index].info.split() or [""])[0]
     try:
-        return highlight(code, get_lexer_by_name(language, stripnl=False), HtmlFormatter())
+        coloured = highlight(code, get_lexer_by_name(language, stripnl=False), HtmlFormatter())
+        return coloured.replace('class="highlight"', f'class="highlight" {info}', 1)
     except ClassNotFound:
         label = '<p class="etiquette">Schéma Mermaid, montré par sa source</p>' if language == "mermaid" else ""
-        return f"{label}<pre><code>{html.escape(code, quote=False)}</code></pre>\n"
+        return f"{label}<pre {info}><code>{html.escape(code, quote=False)}</code></pre>\n"
 
 
 def _back(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: Any) -> str:
