@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Literal
 
 MAX_GLUED = 24  # characters beside a formula that stay on its line
+# What follows the dollar of a number or of a shell variable, not the one that ends a formula.
+_VARIABLE = re.compile(r"[\dA-ZÀ-Þ]|[_{]\w")
 
 Kind = Literal["inline", "block", "code"]
 
@@ -123,13 +125,12 @@ def _is_formula(match: re.Match[str]) -> bool:
     """Tells a formula from what stands between two dollars of money or of shell variables."""
     body = match["single"]
     before = match.string[match.start() - 1 : match.start()]
-    after = match.string[match.end() : match.end() + 1]
     command = re.search(r"\\[A-Za-z]", body) is not None
     spaces = body[0].isspace() + body[-1].isspace()
     if spaces or command:
         return command and spaces != 1 and before != "$" and "`" not in body
     prose = re.search(r"(?:^|\s)[^\W\d_]{2,}['’\s]|\s[àôùy]\s", body) is not None
     amount = before.isalnum() or body[0].isdigit() or body[-1].isdigit()
-    variable = after.isdigit() or after.isupper() or after in tuple("_{(")
+    variable = _VARIABLE.match(match.string, match.end()) is not None
     money = before.isdigit() or (amount and prose)
     return not (money or variable or before == "$" or body[-1] in "/:.\"'`" or "`" in body)

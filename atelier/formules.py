@@ -149,7 +149,7 @@ def _composed(converted: str, latex: str) -> str:
 
 
 def _worded(match: re.Match[str]) -> str:
-    """Writes the words of `\\textbf` and its like with ordinary letters, which are read, searched and copied."""
+    r"""Writes the words of `\textbf` and its like with ordinary letters, which are read, searched and copied."""
     letter = re.search(f"[{_ALPHABETS}]", match[1])
     names = unicodedata.name(letter[0], "")
     style = "".join(rule for word, rule in _STYLES.items() if word in names)

@@ -30,8 +30,10 @@ def fill(soup: BeautifulSoup) -> None:
         lines.append("<ol>" if level > depth else "</li></ol></li>" if level < depth else "</li>")
         depth = level
         label = BeautifulSoup(heading.decode_contents(), features="html.parser")
-        for element in label.find_all(["a", "sup"]):  # no link in a link, no call of a note
-            _ = element.decompose() if element.name == "sup" else element.unwrap()
+        for call in label.select(".footnote-ref"):
+            call.decompose()
+        for link in label.find_all("a"):  # no link in a link
+            link.unwrap()
         for element in label.select("[id]"):
             del element["id"]
         lines.append(f'<li><a href="#{quote(heading["id"])}">{label}</a>')

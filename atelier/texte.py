@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 NO_ALT = "Figure sans description"
 MAX_NESTING = 60  # blocks in blocks
+_DEEP = re.compile(rf"^[ \t]*(?:>[ \t]*|(?:[-*+]|\d+[.)])[ \t]+){{{MAX_NESTING // 3},}}(?=[^\s>*+-])", re.MULTILINE)
 _NUMBERED = re.compile(r"\\(begin|end)\{(equation|align|alignat|gather|multline|flalign)\}")
 # What HTML reads as text up to a closing tag: without it, the rest of the page would be swallowed.
 _RAW = "script|style|textarea|title|xmp|iframe|noembed|noframes|noscript|plaintext"
@@ -63,11 +64,10 @@ class Writer:
         """
         from bs4 import Comment
 
-        text = aparte.set_aside(_image_paths(source))
-        try:
-            written = _markdown().render(text.markdown, {"docId": str(next(self._cells))})
-        except RecursionError:  # a thousand of blocks in blocks
+        if _DEEP.search(source):
             return f"<pre>{html.escape(source)}</pre>"
+        text = aparte.set_aside(_image_paths(source))
+        written = _markdown().render(text.markdown, {"docId": str(next(self._cells))})
         soup = _parsed(_harmless(written))
         for element in soup.find_all(["script", "style"]):  # JupyterLab runs none, and a style is the whole page's
             element.replace_with(Comment(element.get_text().replace("-", "\u2010")))
@@ -189,18 +189,19 @@ def _keep_unused_notes(state: StateCore) -> None:
     notes = state.env.get("footnotes", {}).get("refs", {})
     seen: set[str] = set()
     kept: list[Token] = []
-    depth_open = False
+    moved: list[bool] = []  # of the notes that are open, whether they go to the end of the text
     for token in state.tokens:
         if token.type == "footnote_reference_open":
             label = token.meta["label"]
-            depth_open = notes.get(f":{label}", -1) >= 0 and label not in seen
-            seen |= {label} if depth_open else set()
-            if not depth_open:
+            moved.append(notes.get(f":{label}", -1) >= 0 and label not in seen and not moved)
+            if moved[-1]:
+                seen.add(label)
+            else:
                 mark = Token("html_block", "", 0)
                 mark.content = f"<p>[^{html.escape(label)}]:</p>\n"
                 kept.append(mark)
                 continue
-        elif token.type == "footnote_reference_close" and not depth_open:
+        elif token.type == "footnote_reference_close" and not moved.pop():
             continue
         kept.append(token)
     state.tokens = kept
@@ -253,16 +254,19 @@ def _elements() -> frozenset[str]:
 
 def _harmless(text: str) -> str:
     """Shows as text what looks like HTML and would swallow words: unfinished tags, names in angle brackets."""
-    drawing = re.search(r"<(?:svg|math)\b", text) is not None
 
     def start(match: re.Match[str]) -> str:
+        if match[1]:  # a drawing, whose elements are its own
+            return match[0]
         name = re.match(r"</?([A-Za-z][\w:-]*)(?=[\s/>])", match[0])
-        known = name is not None and (drawing or name[1].lower() in _elements() or "-" in name[1])
+        known = name is not None and (name[1].lower() in _elements() or "-" in name[1])
         return match[0] if known else "&lt;" + match[0][1:]
 
-    text = re.sub(r"<!--(?!.*?-->)", "&lt;!--", text, flags=re.DOTALL)
+    closed, mark, rest = text.rpartition("-->")
+    text = closed + mark + rest.replace("<!--", "&lt;!--")
     text = re.sub(r"<(?!/?[A-Za-z](?:[^<>\"']|\"[^\"]*\"|'[^']*')*>|!--)", "&lt;", text)
-    text = re.sub(r"</?[A-Za-z](?:[^<>\"']|\"[^\"]*\"|'[^']*')*>", start, text)
+    drawing = r"(<(svg|math)\b.*?</\2\s*>)"
+    text = re.sub(rf"{drawing}|</?[A-Za-z](?:[^<>\"']|\"[^\"]*\"|'[^']*')*>", start, text, flags=re.DOTALL)
     for match in reversed(list(re.finditer(rf"<({_RAW})\b", text, flags=re.IGNORECASE))):
         if not re.search(rf"</{match[1]}\s*>", text[match.end() :], flags=re.IGNORECASE):
             text = f"{text[: match.start()]}&lt;{text[match.start() + 1 :]}"
