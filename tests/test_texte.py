@@ -47,23 +47,25 @@ def base64_of(colour: str) -> str:
 # --- No text is lost --------------------------------------------------------------------------------------------------
 
 MARKS = [
-    *"*_`$|<>[](){}#-+&%~^\\:;?!'\"\n\t", "**", "``", "$$", "\n\n", "\n    ", "\n> ", "\n- ", "\n1. ", "\n# ", "\n===\n",
-    "\n---\n", "\n```\n", "\n~~~\n", "\n$$\n", "\n|---|---|\n", "](", "![", "[^1]", "\n[^1]: ", "\n[a]: ", "<b>", "</b>",
-    "<div>", "</div>", "<td>", "<pre>", "<textarea>", "<script>", "</script>", "<style>", "<!--", "-->", "<details>",
-    "<![CDATA[", "<?", "\\begin{align}", "\\end{align}", "\\\\(", "\\\\)", "\\\\[", "\\\\]", "\\text{", "\\frac", "\\|",
-    "« ", " »", "[0 ; 1]", "- [x] ", "https://a.b/", "&amp;", "&#x41;", "\u00a0", "é", "  \n",
+    *"*_`$|<>[](){}#-+&%~^\\:;?!'\"\n\t", "**", "``", "$$", "\n\n", "\n    ", "\n> ", "\n- ", "\n1. ", "\n# ",
+    "\n===\n", "\n---\n", "\n```\n", "\n~~~\n", "\n$$\n", "\n|---|---|\n", "](", "![", "[^1]", "\n[^1]: ", "\n[a]: ",
+    "<b>", "</b>", "<div>", "</div>", "<td>", "<pre>", "<textarea>", "<script>", "</script>", "<style>", "<!--",
+    "-->", "<details>", "<![CDATA[", "<?", r"\begin{align}", r"\end{align}", r"\\(", r"\\)", r"\\[", r"\\]",
+    r"\text{", r"\frac", r"\|", "« ", " »", "[0 ; 1]", "- [x] ", "https://a.b/", "&amp;", "&#x41;", "\u00a0", "é",
+    "  \n",
 ]  # fmt: skip
 FORMS = [
-    "**{}**", "`{}`", "`{} | {}`", "${}$", "$ {} $", "$${}$$", "\n$$\n{}\n$$\n", r"$\text{{{}}} \mathbf{{{}}}$", "~~{}~~",
-    r"$\inconnue{{{}}}$", r"$\frac{{{}}}{{{}}}$", r"$x % {}$", "\n$$\nx % {}\ny\n$$\n", r"$\label{{{}}} \tag{{{}}}$",
-    r"$\newcommand{{\a}}{{{}}}$", r"$\mathchoice{{{}}}{{{}}}{{{}}}{{{}}}$", r"\begin{{align}}{} &= {}\end{{align}}",
-    r"\begin{{itemize}}\item {}\end{{itemize}}", "[{}](u \"{}\")", "![{}]({}.png)", "![{}](attachment:{})", "[^{}]",
-    "\n\n[^{}]: {} {}\n\n", "\n\n[^1]: {}\n\n", "[^1]", "\n\n[{}]: u \"{}\"\n\n", "\n\n[//]: # ({})\n\n", "<b>{}</b>",
+    "**{}**", "`{}`", "`{} | {}`", "${}$", "$ {} $", "$${}$$", "\n$$\n{}\n$$\n", r"$\text{{{}}} \mathbf{{{}}}$",
+    "~~{}~~", r"$\inconnue{{{}}}$", r"$\frac{{{}}}{{{}}}$", "$x % {}$", "\n$$\nx % {}\ny\n$$\n",
+    r"$\label{{{}}} \tag{{{}}}$", r"$\newcommand{{\a}}{{{}}}$", r"$\mathchoice{{{}}}{{{}}}{{{}}}{{{}}}$",
+    r"\begin{{align}}{} &= {}\end{{align}}", r"\begin{{itemize}}\item {}\end{{itemize}}", '[{}](u "{}")',
+    "![{}]({}.png)", "![{}](attachment:{})", "[^{}]", "\n\n[^{}]: {} {}\n\n", "\n\n[^1]: {}\n\n", "[^1]",
+    "\n\n[{}]: u \"{}\"\n\n", "\n\n[//]: # ({})\n\n", "<b>{}</b>",
     "\n\n| {} | {} |\n|---|---|\n| {} | {} | {} | {} |\n| {} |\n\n", "\n\n|{}|\n|---|\n|$a|{}$|\n|`{}|{}`|\n\n",
     "\n\n<div class=\"{}\">\n\n{}\n\n</div>\n\n", "<details><summary>{}</summary>{}</details>", "<script>{}</script>",
     "<style>{}</style>", "<!-- {} -->", "<{}>", "<{}/{}", "{} < {} > {}", "\n\n```{}\n{}\n```\n\n", "\n\n~~~\n{}\n",
     "\n\n    {}\n\n", "\n\n# {}\n\n", "\n\n{}\n===\n\n", "\n\n> {}\n> $$\n> {}\n> $$\n\n", "\n\n- {}\n  - {}\n\n",
-    "&{};", "http://a.b/{}", "<![CDATA[{}]]>", "<?{}?>", "<svg><text>{}</text></svg>", "{} $", "$ {}", "\\${}",
+    "&{};", "http://a.b/{}", "<![CDATA[{}]]>", "<?{}?>", "<svg><text>{}</text></svg>", "{} $", "$ {}", r"\${}",
 ]  # fmt: skip
 
 
@@ -94,13 +96,14 @@ def test_every_word_of_a_cell_is_in_the_page(source):
 
 
 def test_what_follows_a_table_keeps_its_markup(tmp_path):
-    source = "| a | b |\n|---|---|\n| 1 | 2 |\n\n**gras** $x$ `code` [lien](https://a.b)\n\n![alt](p.png)\n\n1 rows × 2 columns"
+    source = "| a |\n|---|\n| 1 |\n\n**gras** $x$ `code` [lien](https://a.b)\n\n![alt](p.png)\n\n1 rows × 2 columns"
     (tmp_path / "p.png").write_bytes(picture("red"))
     page = exported(tmp_path, source).select_one(".texte")
     assert (
         page.select_one(".defile table") and page.strong and page.math and page.select("p code") and page.a and page.img
     )
-    frame = '<div><table class="dataframe"><tbody><tr><td>1</td></tr></tbody></table><p>1 rows × 1 columns</p></div><p>un <b>mot</b></p>'
+    table = '<table class="dataframe"><tbody><tr><td>1</td></tr></tbody></table>'
+    frame = f"<div>{table}<p>1 rows × 1 columns</p></div><p>un <b>mot</b></p>"
     output = new_output("display_data", data={"text/html": frame})
     page = exported(tmp_path, new_code_cell("t", outputs=[output]))
     assert [p.get_text() for p in page.select(".html p")] == ["1 lignes × 1 colonnes", "un mot"] and page.select(
@@ -118,7 +121,8 @@ def test_bars_and_uneven_rows_in_a_table():
 def test_html_around_markdown():
     source = (
         '<div class="alert alert-info">\n\n**Consigne** $x$\n\n</div>\n\n'
-        "<details>\n<summary>Corrigé</summary>\n\nLa réponse est **42**.\n\n```python\nx = 42\n```\n\n</details>\n\nAprès."
+        "<details>\n<summary>Corrigé</summary>\n\nLa réponse est **42**.\n\n```python\nx = 42\n```\n\n</details>\n\n"
+        "Après."
     )
     page = rendered(source)
     assert page.select_one(".alert strong") and page.select_one(".alert math")
@@ -149,7 +153,10 @@ def test_angle_brackets_of_a_text_are_shown(text):
 
 
 def test_footnotes_tasks_strikes_and_diagrams(tmp_path):
-    source = "Une note[^1], ~~barré~~, https://a.b et main.py\n\n- [x] fait\n- [ ] à faire\n\n```mermaid\ngraph TD\n```\n\n[^1]: La note.\n[^x]: Oubliée."
+    source = (
+        "Une note[^1], ~~barré~~, https://a.b et main.py\n\n- [x] fait\n- [ ] à faire\n\n"
+        "```mermaid\ngraph TD\n```\n\n[^1]: La note.\n[^x]: Oubliée."
+    )
     page = exported(tmp_path, source, "Autre[^1]\n\n[^1]: Seconde.")
     identifiers = [tag["id"] for tag in page.select("[id]")]
     assert len(identifiers) == len(set(identifiers))
@@ -158,7 +165,8 @@ def test_footnotes_tasks_strikes_and_diagrams(tmp_path):
     assert "[^x]:" in page.get_text() and "Oubliée." in page.get_text()
     assert page.s.get_text() == "barré" and "[x]" not in page.main.get_text() and not page.main.select("main input")
     assert [mark["aria-label"] for mark in page.select("[role=img]")] == ["fait", "à faire"]
-    assert "graph TD" in page.pre.get_text() and [a.get_text() for a in page.select("main p:first-child > a")][:1] == ["https://a.b"]
+    assert "graph TD" in page.pre.get_text()
+    assert [link.get_text() for link in page.select("main p > a:not(.footnote-backref)")] == ["https://a.b"]
 
 
 @pytest.mark.parametrize(
@@ -179,9 +187,15 @@ def test_the_title_is_the_first_h1_however_written(tmp_path, source, title):
 
 def test_links_to_headings_lead_somewhere(tmp_path):
     headings = [
-        "## Évaluation finale", "## Évaluation finale", "## L'espace latent $z$", "## Le modèle `CVAE`", "### Un **gras** : [lien](https://a.b)",
-        "<h2>Titre HTML</h2>", "Souligné\n---", '<a id="fin"></a>\n\n## Fin 🎉[^1]\n\n[^1]: note',
-    ]  # fmt: skip
+        "## Évaluation finale",
+        "## Évaluation finale",
+        "## L'espace latent $z$",
+        "## Le modèle `CVAE`",
+        "### Un **gras** : [lien](https://a.b)",
+        "<h2>Titre HTML</h2>",
+        "Souligné\n---",
+        '<a id="fin"></a>\n\n## Fin 🎉[^1]\n\n[^1]: note',
+    ]
     wanted = [
         "Évaluation-finale",
         "%C3%89valuation-finale",
