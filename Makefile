@@ -21,12 +21,12 @@ notebooks: .venv/.installe
 
 test-jax: .venv/.installe
 	$(PY) -m pip install --quiet jax
-	KERAS_BACKEND=jax $(PY) -m pytest tests/test_training.py tests/test_projet1_model.py tests/test_projet2_model.py tests/test_projet3_model.py
+	KERAS_BACKEND=jax $(PY) -m pytest tests/test_training.py tests/test_projet1_training.py tests/test_projet1_networks.py tests/test_projet2_model.py tests/test_projet3_model.py
 
 installer: .venv/.installe
 
 .venv/.installe: requirements.txt pyproject.toml
-	$(PYTHON) -c "import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else 'Python 3.11, 3.12 ou 3.13 est nécessaire (ici : %d.%d). Précisez-le : make PYTHON=python3.12 rapports' % v)"
+	$(PYTHON) -c "import sys; v = sys.version_info[:3]; sys.exit(0 if (3, 11, 4) <= v < (3, 14) else 'Python 3.11 (au moins 3.11.4), 3.12 ou 3.13 est nécessaire (ici : %d.%d.%d). Précisez-le : make PYTHON=python3.12 rapports' % v)"
 	$(PYTHON) -m venv .venv
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt -e .
 	touch $@

@@ -19,6 +19,8 @@ import numpy as np
 
 from commun import results, training  # first: it chooses the backend
 from projet2_cvae import model
+from projet2_cvae import training as own_training
+from projet2_cvae.dataset import Part
 
 import keras  # isort: skip
 import tensorflow as tf  # isort: skip
@@ -45,8 +47,8 @@ class Tutorial(keras.Model):
         with tf.GradientTape() as tape:
             mean, log_variance = tf.split(self.encoder([images, labels]), 2, axis=-1)
             code = mean + tf.exp(0.5 * log_variance) * keras.random.normal(tf.shape(mean), seed=self.noise)
-            rebuilt = tf.sigmoid(self.decoder([code, labels]))
-            crossentropy = keras.losses.binary_crossentropy(images, rebuilt)
+            probabilities = tf.sigmoid(self.decoder([code, labels]))
+            crossentropy = keras.losses.binary_crossentropy(images, probabilities)
             reconstruction = tf.reduce_mean(tf.reduce_sum(crossentropy, axis=(1, 2)))
             kl = -0.5 * (1 + log_variance - tf.square(mean) - tf.exp(log_variance))
             kl = tf.reduce_mean(tf.reduce_sum(kl, axis=1))
@@ -60,7 +62,7 @@ class Tutorial(keras.Model):
 
 def stages(config: model.Config, images: np.ndarray, labels: np.ndarray, *, repeats: int = 60) -> dict[str, float]:
     """Returns the milliseconds of one step, cumulated: forward pass, with the gradient, with Adam's update."""
-    network = model.build(config)
+    network = own_training.build(config)
     optimizer = keras.optimizers.Adam(1e-3)
     optimizer.build(network.trainable_variables)
     batch = [tf.constant(a[: config.batch_size]) for a in (images, labels)]
@@ -76,15 +78,15 @@ def stages(config: model.Config, images: np.ndarray, labels: np.ndarray, *, repe
     def update():
         optimizer.apply(gradient(), network.trainable_variables)
 
-    found = {}
+    milliseconds = {}
     for name, stage in (("passe avant", forward), ("avec le gradient", gradient), ("avec Adam", update)):
         compiled = tf.function(stage)
         compiled()
         start = time.perf_counter()
         for _ in range(repeats):
             compiled()
-        found[name] = 1000 * (time.perf_counter() - start) / repeats
-    return found
+        milliseconds[name] = 1000 * (time.perf_counter() - start) / repeats
+    return milliseconds
 
 
 def main() -> None:
@@ -92,24 +94,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Vitesse d'entraînement du CVAE contre le tutoriel Keras.")
     parser.add_argument("--images", type=int, default=50_000, help="images par mesure")
     parser.add_argument("--tours", type=int, default=5, help="mesures de chacun, en alternance")
-    parser.add_argument("--forme", choices=model.FORMS, default="dense")
+    parser.add_argument("--forme", choices=model.ARCHITECTURES, default="dense")
     options = parser.parse_args()
 
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (options.images, 28, 28, 1), dtype="uint8")
     labels = random.integers(0, 10, options.images).astype("uint8")
     width = {"dense": 512, "conv": 64}[options.forme]
-    config = model.Config(form=options.forme, width=width, flip=False, images_seen=options.images, epochs=1)
+    config = model.Config(architecture=options.forme, width=width, flip=False, images_seen=options.images, epochs=1)
 
-    ours = model.build(config)
+    ours, part = own_training.build(config), Part(images, labels)
     tutorial = Tutorial(model.build_encoder(config), model.build_decoder(config))
     tutorial.compile(training.adam(config))
     floats, one_hot = images.astype("float32") / 255, keras.utils.to_categorical(labels, 10)
 
     def ours_pass(epoch: int) -> None:
-        chosen = training.epoch_indices(config, len(labels), epoch=epoch)
-        data = {"x": [images[chosen], labels[chosen]], "batch_size": config.batch_size}
-        training.one_pass(ours, **data)
+        training.train_one_epoch(ours, own_training.batches(config, part, epoch))
 
     def tutorial_pass(epoch: int) -> None:
         tutorial.fit(floats, one_hot, epochs=1, batch_size=config.batch_size, verbose=0)

@@ -20,21 +20,20 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from commun import results, training
-from projet1_artistes import augmentation, dataset, model
-from projet1_artistes.model import Config
+from commun import results
+from commun.training import keras, train_one_epoch
+from projet1_artistes import dataset, training
+from projet1_artistes.training import Batches, Config
 
-import keras  # isort: skip
 
-
-def ordinary(data: dataset.Data) -> np.ndarray:
+def plain_files(data: dataset.Data) -> np.ndarray:
     """Returns the rows of the works that the tutorial can read: JPEG in RGB."""
-    found = []
+    rows = []
     for row, path in enumerate(data.works["path"]):
         with Image.open(path) as image:
             if (image.format, image.mode) == ("JPEG", "RGB"):
-                found.append(row)
-    return np.array(found)
+                rows.append(row)
+    return np.array(rows)
 
 
 def tutorial(config: Config, folder: Path, classes: int):
@@ -47,9 +46,9 @@ def tutorial(config: Config, folder: Path, classes: int):
     x = keras.layers.RandomFlip("horizontal")(inputs)
     x = keras.layers.RandomRotation(0.02)(x)
     x = keras.layers.RandomZoom((-0.4, 0.0))(x)
-    network = keras.Model(inputs, model.build(config, classes)(x))
-    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config.smoothing)
-    network.compile(model.optimizer(config), loss, metrics=["accuracy"])
+    network = keras.Model(inputs, training.network(config, classes)(x))
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config.label_smoothing)
+    network.compile(training.optimizer(config), loss, metrics=["accuracy"])
     return network, files.prefetch(2)
 
 
@@ -61,21 +60,14 @@ def main() -> None:
     options = parser.parse_args()
 
     data = dataset.load()
-    rows, images, classes = ordinary(data), dataset.pixels(data), len(data.names)
-    config = Config(width=options.largeur, mixed=0, threshold=0, images_seen=len(rows) * (options.tours + 1), epochs=1)
-    ours = model.compiled(config, classes)
+    rows, images, classes = plain_files(data), data.images, len(data.names)
+    seen = len(rows) * (options.tours + 1)
+    config = Config(width=options.largeur, cutmix_probability=0, images_seen=seen, epochs=1)
+    ours = training.build(config, classes)
 
-    def batches(turn: int, side: int = config.train_side) -> augmentation.Batches:
-        return augmentation.Batches(
-            images,
-            data.labels,
-            np.random.default_rng(turn).permutation(rows),
-            classes=classes,
-            batch_size=config.batch_size,
-            side=side,
-            seed=(0, turn),
-            transforms=config.transforms,
-        )
+    def batches(turn: int) -> Batches:
+        order = np.random.default_rng(turn).permutation(rows)
+        return Batches(images, data.labels, order, config, classes, epoch=turn)
 
     with tempfile.TemporaryDirectory() as temporary:
         for row in rows:
@@ -90,7 +82,7 @@ def main() -> None:
             return len(rows) / (time.perf_counter() - start)
 
         def ours_pass(turn: int) -> None:
-            training.one_pass(ours, batches(turn))
+            train_one_epoch(ours, batches(turn))
 
         ours_pass(0)  # compiles
         theirs.fit(files, verbose=0)
@@ -100,6 +92,7 @@ def main() -> None:
         ]
         made = speed(lambda: [batches(0)[i] for i in range(len(batches(0)))])
         read = speed(lambda: [None for _ in files])
+        direct = speed(lambda: [ours.train_on_batch(*batches(0)[i]) for i in range(len(batches(0)))])
         still = [batches(0)[i] for i in range(4)]
         start = time.perf_counter()
         for _ in range(5):
@@ -114,6 +107,7 @@ def main() -> None:
     print(f"Le nôtre : {statistics.median(a for a, _ in pairs):.0f} images/s (médiane de {options.tours})")
     print(f"Tutoriel : {statistics.median(b for _, b in pairs):.0f} images/s")
     print(f"Rapport  : {statistics.median(ratios):.2f} (de {min(ratios):.2f} à {max(ratios):.2f})")
+    print(f"Sans fil : {direct:.0f} images/s, chaque lot préparé entre deux pas")
     print(f"Seuls    : nos lots {made:.0f} images/s, ceux du tutoriel {read:.0f}, le réseau {step:.0f}")
 
 

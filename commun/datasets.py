@@ -15,6 +15,7 @@ import os
 import shutil
 import struct
 import tempfile
+import tomllib
 import zlib
 from collections.abc import Callable, Generator, Iterable, Mapping
 from pathlib import Path
@@ -105,89 +106,53 @@ def data_roots() -> list[Path]:
 
 @dataclasses.dataclass(frozen=True)
 class File:
-    """A file to download."""
+    """A file to download; `catalogue.toml` says what each field is."""
 
-    name: str  # on disk
-    urls: tuple[str, ...]  # addresses to try, in order
-    sha256: str | None  # its published hash; None where none is published (the hash is then recorded)
-    megabytes: tuple[float, float]  # smallest and largest acceptable size
-    unpacked_megabytes: float = 0.0  # for an archive, the largest acceptable size once unpacked; 0 for a plain file
+    name: str
+    urls: tuple[str, ...]
+    sha256: str | None
+    megabytes: tuple[float, float]
+    unpacked_megabytes: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """An entry of the catalogue; `data/README.md` says whom to credit and draws the official trees."""
+    """An entry of the catalogue.
 
-    name: str  # of its folder under the data root
-    title: str  # shown to users
+    Attributes:
+        name: that of its folder under the data root.
+        title: shown to users, as are `licence`, `size` and `manual`, the way to get it by hand.
+        files: what is downloaded, by category ("" for a dataset without categories).
+    """
+
+    name: str
+    title: str
     licence: str
-    size: str  # shown to users
-    files: Mapping[str, tuple[File, ...]]  # what is downloaded, by category ("" for a dataset without categories)
-    manual: str = ""  # how to get it by hand, in French
+    size: str
+    files: Mapping[str, tuple[File, ...]]
+    manual: str = ""
 
 
+def _read_catalogue() -> dict[str, Dataset]:
+    with Path(__file__).with_name("catalogue.toml").open("rb") as stream:
+        entries = tomllib.load(stream)
+    catalogue = {}
+    for name, entry in entries.items():
+        hosts, files = entry.pop("hosts", ()), {}
+        for file in entry.pop("files"):
+            category = file.pop("category", "")
+            urls = file.pop("urls", [host + file["name"] for host in hosts])
+            file |= {"urls": tuple(urls), "sha256": file.get("sha256"), "megabytes": tuple(file["megabytes"])}
+            files[category] = (*files.get(category, ()), File(**file))
+        catalogue[name] = Dataset(name=name, files=files, **entry)
+    return catalogue
+
+
+CATALOGUE = _read_catalogue()
 IDX_FILES = {
     "train": ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
     "test": ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
 }
-
-_ARTWORKS = Dataset(
-    name="best-artworks-of-all-time",
-    title="Best Artworks of All Time",
-    licence="CC BY-NC-SA 4.0 ; certaines œuvres sont sous droit d'auteur",
-    size="2,3 Go",
-    files={"": (File("best-artworks-of-all-time.zip", (), None, (100, 4000), 6000),)},
-    manual="Ce jeu demande un compte Kaggle : téléchargez l'archive de "
-    "https://www.kaggle.com/datasets/ikarus777/best-artworks-of-all-time, nommez-la "
-    "best-artworks-of-all-time.zip et placez-la dans {root}, puis relancez la même commande",
-)
-
-_FASHION_HOSTS = (
-    "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
-    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-)
-_FASHION_FILES = (
-    ("train-images-idx3-ubyte.gz", "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84", (20, 40)),
-    ("train-labels-idx1-ubyte.gz", "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845", (0.01, 0.1)),
-    ("t10k-images-idx3-ubyte.gz", "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073", (3, 8)),
-    ("t10k-labels-idx1-ubyte.gz", "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5", (0.001, 0.02)),
-)
-_FASHION_MNIST = Dataset(
-    name="fashion_mnist",
-    title="Fashion-MNIST",
-    licence="MIT",
-    size="31 Mo",
-    files={"": tuple(File(name, tuple(host + name for host in _FASHION_HOSTS), *s) for name, *s in _FASHION_FILES)},
-)
-
-_MVTEC_SHARES = {  # no hash is published
-    "bottle": "150452/132a93367fb17cdf968dfb5c4013f6e7/download/420937370-1629958698",
-    "hazelnut": "150457/51d49f65e84bdc100ff8035d7dd783ea/download/420937545-1629959162",
-    "capsule": "150454/e0ce6dd74eb150f46c0d98131b3703f2/download/420937454-1629958872",
-    "toothbrush": "150463/895a1a5fb84b958f07417784b060434b/download/420938134-1629960477",
-}
-_MVTEC_AD = Dataset(
-    name="mvtec_ad",
-    title="MVTec AD",
-    licence="CC BY-NC-SA 4.0",
-    size="0,1 à 0,6 Go par catégorie",
-    files={
-        name: (File(f"{name}.tar.xz", (f"https://www.mydrive.ch/shares/{s}/{name}.tar.xz",), None, (20, 1500), 3000),)
-        for name, s in _MVTEC_SHARES.items()
-    },
-)
-
-_AUTOVI_URL = "https://zenodo.org/records/10459003/files/engine_wiring.zip"
-_AUTOVI_HASH = "252590d3249f7fbdf83a7e9b735ef0df175adc218460247e9a63bef1c03d420c"
-_AUTOVI = Dataset(
-    name="autovi",
-    title="AutoVI",
-    licence="CC BY-NC-SA 4.0",
-    size="0,25 Go",
-    files={"engine_wiring": (File("engine_wiring.zip", (_AUTOVI_URL,), _AUTOVI_HASH, (240, 260), 1500),)},
-)
-
-CATALOGUE = {entry.name: entry for entry in (_ARTWORKS, _FASHION_MNIST, _MVTEC_AD, _AUTOVI)}
 
 
 def dataset(name: str) -> Dataset:

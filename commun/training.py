@@ -146,7 +146,7 @@ def train(
     title: str = "",
     unit: str = "",
 ) -> Run:
-    """Finds the model of a configuration in `travail/`, resumes its training, or trains it.
+    """Finds the model of a configuration in `travail/`, or trains it, or resumes.
 
     Args:
         config: the model and its training.
@@ -170,7 +170,9 @@ def train(
         UserError: what is saved can't be read, or the disk is full.
     """
     code = code_hash(build, batches, measure, train_one_epoch, *code)
-    folder = run_folder(config, project=project, data=data, code=code) if project else None
+    folder = None
+    if project:
+        folder = run_folder(config, project=project, data=data, code=code)
     if folder and folder.is_dir():
         run = load_run(folder)
         if title:

@@ -10,32 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from PIL import Image
 from scipy import ndimage
 
-from commun import figures, training
-from commun.figures import PALETTE, number, percent
 from commun.images import centred_square, decode
 from projet1_artistes.dataset import Data
 
-STRETCH, CROP, PAD = "étirer", "recadrer", "ajouter des bandes"
+STRETCH, CROP, PAD = "stretch", "crop", "pad"
 BANDS = (40, 40, 40)  # colour of what padding adds
-LANCZOS, BILINEAR, NEAREST = "Lanczos", "bilinéaire sans lissage", "plus proche voisin"
+LANCZOS, BILINEAR, NEAREST = "lanczos", "bilinear", "nearest"
 LARGEST = 512  # pixels: side at which a work is compared with its reductions, unless its file has fewer
 SIDES = (32, 48, 64, 96, 128, 192, 256)  # pixels
-SHOWN = (256, 128, 64)  # pixels
-WORKS_MEASURED = {"essai": 6, "rapide": 60, "complet": 400}  # by profile
-
-
-def measured(profile: str) -> int:
-    """Returns the number of works on which sizes are compared in a profile.
-
-    Raises:
-        UserError: no profile has this name.
-    """
-    return training.profile(WORKS_MEASURED, profile)
+SMALL = 64  # pixels: the side at which filters are compared, and the ordinary work chosen
+WINDOW = 0.25  # side of the finest part of a picture, as a share of its own
 
 
 # --- Three ways to make a square -------------------------------------------------------------------------------------
@@ -51,12 +38,12 @@ def square(image: np.ndarray, side: int, how: str) -> np.ndarray:
     """
     picture = Image.fromarray(image)
     if how == PAD:
-        return np.asarray(_framed(picture, side, BANDS))
+        return np.asarray(framed(picture, side, BANDS))
     box = {STRETCH: None, CROP: centred_square(*picture.size)}[how]
     return np.asarray(picture.resize((side, side), Image.Resampling.LANCZOS, box))
 
 
-def _framed(picture: Image.Image, side: int, colour: tuple[int, int, int]) -> Image.Image:
+def framed(picture: Image.Image, side: int, colour: tuple[int, int, int]) -> Image.Image:
     """Lays a whole picture on a square of one colour."""
     scale = side / max(picture.size)
     width, height = (max(1, round(scale * length)) for length in picture.size)
@@ -72,47 +59,20 @@ def costs(works: pd.DataFrame) -> pd.DataFrame:
         works: width and height, in pixels.
 
     Returns:
-        One row a way; "coût", and its "médiane", its value for "une œuvre sur dix" (or more) and its "maximum".
+        One row a way: its median cost, 0..1, `tenth` (that of one work in ten, at least) and `largest`. The cost of
+        stretching is how much longer than wide a circle becomes; of cropping, the share of the work that is lost; of
+        padding, the share of the pixels that show nothing.
     """
     ratio = works[["width", "height"]].max(axis=1) / works[["width", "height"]].min(axis=1)
-    found = {
-        STRETCH: ("déformation : un cercle devient une ellipse, plus longue que large de", ratio - 1),
-        CROP: ("part de l'œuvre perdue sur les bords", 1 - 1 / ratio),
-        PAD: ("part des pixels qui ne montrent rien", 1 - 1 / ratio),
-    }
-    rows = [(how, cost, *map(percent, np.quantile(shares, [0.5, 0.9, 1]))) for how, (cost, shares) in found.items()]
-    return pd.DataFrame(rows, columns=["façon", "coût", "médiane", "une œuvre sur dix, au moins", "maximum"])
+    shares = {STRETCH: ratio - 1, CROP: 1 - 1 / ratio, PAD: 1 - 1 / ratio}
+    rows = {way: np.quantile(share, [0.5, 0.9, 1]) for way, share in shares.items()}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["median", "tenth", "largest"])
 
 
-def elongated(works: pd.DataFrame, count: int = 2) -> np.ndarray:
-    """Returns the rows of works of different shapes, from the widest to the tallest, shape (count,) at most."""
+def elongated(works: pd.DataFrame) -> np.ndarray:
+    """Returns the rows of the widest and of the tallest work, shape (2,), or (1,) if there is one work."""
     order = np.argsort(-(works["width"] / works["height"]).to_numpy(), kind="stable")
-    return order[np.unique(np.linspace(0, len(order) - 1, count).round().astype(int))]
-
-
-def plot_squares(data: Data, rows: Sequence[int], side: int = 112) -> Figure:
-    """Draws works, two a row: as they are, then made square in the three ways."""
-    pictures, captions = [], []
-    for row in rows:
-        work = data.works.iloc[row]
-        image = decode(work["path"])
-        pictures += [np.asarray(_framed(Image.fromarray(image), side, (255, 255, 255)))]
-        pictures += [square(image, side, how) for how in (STRETCH, CROP, PAD)]
-        captions += [_size(work), STRETCH, CROP, "ajouter\ndes bandes"]
-    return figures.plot_grid(pictures, captions, columns=8)
-
-
-def describe_squares(data: Data, rows: Sequence[int]) -> str:
-    """Says in French what `plot_squares` draws."""
-    listed = (f"{data.names[data.labels[row]]} ({_size(data.works.iloc[row])})" for row in rows)
-    return (
-        f"{len(rows)} œuvres telles quelles, puis étirées, recadrées au centre et complétées par des bandes : "
-        f"{' ; '.join(listed)}. Dimensions en pixels, largeur puis hauteur."
-    )
-
-
-def _size(work: pd.Series) -> str:
-    return f"{work['width']} × {work['height']}"
+    return order[[0, -1]] if len(order) > 1 else order
 
 
 # --- Filters ---------------------------------------------------------------------------------------------------------
@@ -140,29 +100,6 @@ def enlarged(image: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.LANCZOS))
 
 
-def plot_filters(image: np.ndarray, side: int = 64) -> Figure:
-    """Draws the finest part of a square picture, and the same part reduced with each filter."""
-    window = finest(image)
-    pictures, captions = [_cut(image, window, len(image))], [f"{len(image)} px"]
-    for how in (LANCZOS, BILINEAR, NEAREST):
-        small = reduced(image, side, how)
-        pictures.append(_cut(small, window, len(image)))
-        captions.append(f"{side} px, {how}\n{_decibels(psnr(image, enlarged(small, len(image))))}")
-    return figures.plot_grid(pictures, captions, columns=4)
-
-
-def describe_filters(image: np.ndarray, side: int = 64) -> str:
-    """Says in French what `plot_filters` draws."""
-    kept = (
-        f"{how} {_decibels(psnr(image, enlarged(reduced(image, side, how), len(image))))}"
-        for how in (LANCZOS, BILINEAR, NEAREST)
-    )
-    return (
-        f"Un détail d'une œuvre de {len(image)} pixels de côté, puis le même, l'œuvre réduite à {side} pixels par "
-        f"trois filtres. Fidélité de l'œuvre une fois agrandie de nouveau : {', '.join(kept)}."
-    )
-
-
 # --- Detail kept -----------------------------------------------------------------------------------------------------
 
 
@@ -183,27 +120,27 @@ def _gradients(image: np.ndarray) -> np.ndarray:
     return np.diff(grey, axis=0)[:, :-1] ** 2 + np.diff(grey, axis=1)[:-1] ** 2
 
 
-def measure(data: Data, rows: Sequence[int], *, sides: Sequence[int] = SIDES) -> pd.DataFrame:
+def measure_sizes(data: Data, rows: Sequence[int]) -> pd.DataFrame:
     """Measures what is left of works that are made small, then as large as before.
 
-    The largest centred square of a work, `LARGEST` pixels wide or as wide as its file has them, is the reference.
+    The largest centred square of a work, `LARGEST` pixels wide or as wide as its file has them, is the reference; a
+    side that is no smaller leaves it as it is.
 
     Args:
         data: the paintings.
         rows: of the works that are measured.
-        sides: in pixels; those that are no smaller than a work leave it as it is.
 
     Returns:
-        row (of `data.works`), side, psnr (dB), contrast (share of the fine contrast that is left).
+        row (of `data.works`), side (each of `SIDES`), psnr (dB), contrast (share of the fine contrast that is left).
     """
-    found = []
+    measures = []
     for row in rows:
         image = whole_square(data.works.iloc[row])
         before = max(contrast(image), 1e-6)
-        for side in sides:
+        for side in SIDES:
             copy = image if side >= len(image) else enlarged(reduced(image, side), len(image))
-            found.append((row, side, psnr(image, copy), contrast(copy) / before))
-    return pd.DataFrame(found, columns=["row", "side", "psnr", "contrast"])
+            measures.append((row, side, psnr(image, copy), contrast(copy) / before))
+    return pd.DataFrame(measures, columns=["row", "side", "psnr", "contrast"])
 
 
 def whole_square(work: pd.Series) -> np.ndarray:
@@ -211,8 +148,8 @@ def whole_square(work: pd.Series) -> np.ndarray:
     return decode(work["path"], min(LARGEST, work["width"], work["height"]), crop=True)
 
 
-def kept(table: pd.DataFrame) -> pd.DataFrame:
-    """Returns the medians and quartiles of `measure`: side, psnr, low, high (dB; infinite: nothing lost), contrast."""
+def quartiles(table: pd.DataFrame) -> pd.DataFrame:
+    """Returns, by side, the median psnr and its quartiles, low and high (dB; infinite: nothing lost), and contrast."""
     rows = []
     for side, part in table.groupby("side"):
         low, middle, high = np.quantile(part["psnr"], [0.25, 0.5, 0.75], method="nearest")
@@ -220,102 +157,19 @@ def kept(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["side", "psnr", "low", "high", "contrast"])
 
 
-def ordinary(table: pd.DataFrame, side: int = 64) -> int:
-    """Returns the row of the work, among those of `measure`, that keeps as much as most do at this side (median)."""
-    part = table[table["side"] == side].sort_values("psnr", kind="stable")
+def ordinary(table: pd.DataFrame) -> int:
+    """Returns the row of the work, among those of `measure_sizes`, whose psnr is the median at `SMALL` pixels."""
+    part = table[table["side"] == SMALL].sort_values("psnr", kind="stable")
     return int(part["row"].iloc[len(part) // 2])
 
 
-def finest(image: np.ndarray, share: float = 0.25) -> tuple[int, int, int]:
+def finest(image: np.ndarray) -> tuple[int, int, int]:
     """Returns the window of a square picture that holds most fine contrast: left, top and side, in pixels."""
-    width = max(2, round(share * len(image)))
+    width = max(2, round(WINDOW * len(image)))
     places = slice(width // 2, len(image) - width + width // 2)  # middles of the windows that lie within the picture
     density = ndimage.uniform_filter(_gradients(image), width, mode="nearest")[places, places]
     top, left = np.unravel_index(density.argmax(), density.shape)
     return int(left), int(top), width
-
-
-def _cut(image: np.ndarray, window: tuple[int, int, int], side: int, shown: int = 256) -> np.ndarray:
-    """Cuts out a window given in pixels of a picture `side` wide, and shows its pixels as squares."""
-    left, top, width = (length * len(image) / side for length in window)
-    box = (left, top, left + width, top + width)
-    return np.asarray(Image.fromarray(image).resize((shown, shown), Image.Resampling.NEAREST, box))
-
-
-def plot_sizes(work: pd.Series, table: pd.DataFrame) -> Figure:
-    """Draws a work at several sizes, its finest part, and what each size keeps of many works.
-
-    Args:
-        work: row of `Data.works`.
-        table: what `kept` returns.
-    """
-    image = whole_square(work)
-    window, sides = finest(image), _shown(image)
-    figure = Figure(figsize=(figures.WIDTH, 4.6))
-    left, right = figure.subfigures(1, 2, width_ratios=[2.2, 1])
-    axes = left.subplots(2, len(sides), squeeze=False)
-    for (whole, part), side in zip(axes.T, sides, strict=True):
-        small = reduced(image, side)
-        whole.imshow(small, extent=(0, len(image), len(image), 0), interpolation="antialiased")
-        part.imshow(_cut(small, window, len(image)), interpolation="nearest")
-        x, y, width = window
-        for colour, thickness in (("white", 3), ("black", 1)):
-            whole.add_patch(Rectangle((x, y), width, width, fill=False, edgecolor=colour, lw=thickness))
-        whole.set_title(f"{side} px", loc="center")
-        part.set_xlabel(_told(image, side))
-    for axis in axes.flat:
-        axis.set(xticks=[], yticks=[])
-        axis.spines[:].set_visible(False)
-    _draw_kept(right.subplots(2, 1, sharex=True), table)
-    return figure
-
-
-def _draw_kept(axes: Sequence, table: pd.DataFrame) -> None:
-    fidelity, fine = axes
-    finite = table[np.isfinite(table["psnr"])]
-    fidelity.plot(finite["side"], finite["psnr"], color=PALETTE[0], marker="o")
-    upper = finite["high"].where(np.isfinite(finite["high"]), finite["psnr"])
-    fidelity.fill_between(finite["side"], finite["low"], upper, color=PALETTE[0], alpha=0.2, lw=0)
-    for side in table["side"][np.isinf(table["psnr"])]:
-        place = fidelity.get_xaxis_transform()
-        fidelity.text(side, 0.98, "rien de perdu ", transform=place, rotation=90, ha="right", va="top", fontsize=11)
-    fine.plot(table["side"], 100 * table["contrast"], color=PALETTE[0], marker="o")
-    fidelity.set_title("Fidélité (dB)", fontsize=12)
-    fine.set_title("Contrastes gardés (%)", fontsize=12)
-    fine.set(xlabel="côté (px)", xscale="log", ylim=(0, 105))
-    ticks = [side for side in table["side"] if np.log2(side).is_integer()]
-    fine.set_xticks(ticks, [str(side) for side in ticks])
-    fine.set_xticks([], minor=True)
-    for axis in axes:
-        axis.grid(color="#dddddd")
-
-
-def describe_sizes(work: pd.Series, table: pd.DataFrame) -> str:
-    """Says in French what `plot_sizes` draws."""
-    image = whole_square(work)
-    shown = ", ".join(f"{side} px ({_told(image, side)})" for side in _shown(image))
-    medians = ", ".join(
-        f"{side} px {_decibels(value)} et {percent(share, 0)}"
-        for side, value, share in zip(table["side"], table["psnr"], table["contrast"], strict=True)
-    )
-    return (
-        f"Une même œuvre à plusieurs tailles, avec un détail : {shown}. Puis deux courbes, fidélité médiane et part "
-        f"des contrastes fins qui reste : {medians}."
-    )
-
-
-def _shown(image: np.ndarray) -> list[int]:
-    return sorted({min(side, len(image)) for side in SHOWN}, reverse=True)
-
-
-def _told(image: np.ndarray, side: int) -> str:
-    if side >= len(image):
-        return "définition du fichier"
-    return _decibels(psnr(image, enlarged(reduced(image, side), len(image))))
-
-
-def _decibels(value: float) -> str:
-    return f"{number(value, 1)}{figures.NBSP}dB" if np.isfinite(value) else "rien de perdu"
 
 
 # --- High against low quality ----------------------------------------------------------------------------------------
@@ -342,27 +196,6 @@ def _readable_square(path: Path) -> np.ndarray | None:
     except ValueError:
         return None
     return decode(path, min(image.shape[:2]), crop=True)
-
-
-def plot_qualities(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> Figure:
-    """Draws works in high and in low quality, whole and in their finest part, from what `both_qualities` returns."""
-    pictures, captions = [], []
-    for quality in (0, 1):
-        for pair in pairs:
-            high, image = pair[0], pair[quality]
-            pictures += [_cut(image, window, len(high)) for window in ((0, 0, len(high)), finest(high))]
-            captions += [f"{len(image)} px", "détail"]
-    labels = ["haute\nqualité", "basse\nqualité"]
-    return figures.plot_grid(pictures, captions, columns=2 * len(pairs), row_labels=labels)
-
-
-def describe_qualities(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> str:
-    """Says in French what `plot_qualities` draws."""
-    fidelity, fine = quality_gap(pairs)
-    return (
-        f"{len(pairs)} œuvres en haute et en basse qualité, entières puis en détail. Agrandie, la basse qualité garde "
-        f"{percent(fine, 0)} des contrastes fins de l'autre (médiane), à {_decibels(fidelity)}."
-    )
 
 
 def quality_gap(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[float, float]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import datetime
 import sys
 import time
 from collections.abc import Sequence
@@ -15,8 +14,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from commun import UserError, exit_code, french_argparse, results, training
-from projet2_cvae import dataset, evaluation, judge, model, selection
+from commun import cli, exit_code, results
+from commun.training import Budget, Run, config_hash, save_weights
+from projet2_cvae import PROJECT, REFERENCE, dataset, evaluation, judge, selection, training
+from projet2_cvae.model import CVAE, Config
 
 LICENCE = """# Licence
 
@@ -29,106 +30,86 @@ d'apprentissage.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the study, the final, the three seeds and the measures, and writes `reference/`."""
-    options = _parse(arguments)
-    return exit_code(lambda: _run(options))
-
-
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    french_argparse()
-    full = model.profile("complet")
-    text = "Refait le dossier reference/ à partir des données réelles."
-    parser = argparse.ArgumentParser(prog="python -m projet2_cvae", description=text)
-    options = {
-        "--essais": (full.trials, "essais de l'étude"),
-        "--images-essai": (full.trial[0], "images vues par un essai"),
-        "--images": (full.model[0], "images vues par un finaliste ou un modèle final"),
-        "--epoques": (full.model[1], "époques qui découpent un entraînement final"),
-        "--finalistes": (full.finalists, "meilleurs essais entraînés de nouveau"),
-        "--images-juge": (full.judge, "images vues par le juge"),
-    }
-    for name, (default, text) in options.items():
-        parser.add_argument(name, type=int, default=default, help=f"{text} ({default} par défaut)")
+    full = training.profile("complet")
+    parser = cli.parser(
+        PROJECT,
+        {
+            "--essais": (full.trials, "essais de l'étude"),
+            "--images-essai": (full.trial[0], "images vues par un essai"),
+            "--images": (full.model[0], "images vues par un finaliste ou un modèle final"),
+            "--epoques": (full.model[1], "époques qui découpent un entraînement final"),
+            "--finalistes": (full.finalists, "meilleurs essais entraînés de nouveau"),
+            "--images-juge": (full.judge, "images vues par le juge"),
+        },
+    )
     text = "graines des modèles finals (0 1 2 par défaut)"
     parser.add_argument("--graines", type=int, nargs="+", default=[0, 1, 2], help=text)
-    parser.add_argument("--sans-test", action="store_true", help="s'arrête avant de lire la part de test")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    return exit_code(lambda: _make(options))
 
 
-def _run(options: argparse.Namespace) -> None:
+def _make(options: argparse.Namespace) -> None:
     data = dataset.load()
-    if not data.location.is_real:
-        raise UserError(
-            "La référence se fait sur les données réelles : indiquez où elles sont avec PROJETS_DATA, ou "
-            "téléchargez-les (python -m atelier donnees telecharger fashion_mnist)."
-        )
-    _make(options, data)
-
-
-def _make(options: argparse.Namespace, data: dataset.Data) -> None:
-    folder = evaluation.REFERENCE
-    folder.mkdir(exist_ok=True)
-    trial = training.Budget(images_seen=options.images_essai, epochs=model.profile("complet").trial[1])
+    cli.require_real([data.location], advice="téléchargez-les (python -m atelier donnees telecharger fashion_mnist)")
+    REFERENCE.mkdir(exist_ok=True)
+    trial = Budget(images_seen=options.images_essai, epochs=training.profile("complet").trial[1])
     study = selection.search(data, trial, trials=options.essais, title="Étude")
-    study.to_csv(folder / "etude.csv", index=False)
+    study.to_csv(REFERENCE / "etude.csv", index=False)
+    final = _run_final(options, data, study)
+    best_config, _ = min(final, key=lambda entry: entry[1].metrics["val_loss"])
 
-    full = training.Budget(images_seen=options.images, epochs=options.epoques)
-    final = []
-    for name, config in selection.finalists(study, options.finalistes, full).items():
-        final.append((config, model.train(config, data.fit, data.validation, title=f"Finale, {name}")))
-    rows = [
-        {
-            **dataclasses.asdict(config),
-            "val_nelbo": round(run.metrics["val_loss"], 3),
-            "seconds": round(run.metrics["seconds"]),
-        }
-        for config, run in final
-    ]
-    pd.DataFrame(rows).to_csv(folder / "finale.csv", index=False)
-    chosen = min(final, key=lambda pair: pair[1].metrics["val_loss"])[0]
-
-    train, judge_config = data.train, judge.JudgeConfig(images_seen=options.images_juge)
-    reader = judge.train(judge_config, train, title="Juge")
-    seeded = [dataclasses.replace(chosen, seed=seed) for seed in options.graines]
-    runs = [model.train(config, train, title=f"Modèle final, graine {config.seed}") for config in seeded]
+    judge_config = judge.JudgeConfig(images_seen=options.images_juge)
+    reader = judge.train(judge_config, data.train, title="Juge")
+    configs = [dataclasses.replace(best_config, seed=seed) for seed in options.graines]
+    runs = [training.train(config, data.train, title=f"Modèle final, graine {config.seed}") for config in configs]
     if options.sans_test:
         return
-    evaluation.save_reference_real(
-        evaluation.real_side(reader.model, train, len(data.test)), judge_config, folder / "juge"
-    )
-    training.save_weights(folder / "modele", runs[0].model, seeded[0])
-    (folder / "LICENCE.md").write_text(LICENCE, encoding="utf-8")
-    runs[0].history.round(4).to_csv(folder / "historique.csv", index=False)
+    features = judge.reference_features(reader.model, data.train, len(data.test))
+    judge.save(REFERENCE / "juge", features, judge_config)
+    save_weights(REFERENCE / "modele", runs[0].model, configs[0])
+    (REFERENCE / "LICENCE.md").write_text(LICENCE, encoding="utf-8")
+    runs[0].history.round(4).to_csv(REFERENCE / "historique.csv", index=False)
     trained = [reader, *runs, *(run for _, run in final)]
-    spent = study["seconds"].sum() + sum(run.history["seconds"].sum() for run in trained)
-    _measure(data, seeded[0], [run.model for run in runs], final[0][1].model, spent)
+    seconds = study["seconds"].sum() + sum(run.metrics["seconds"] for run in trained)
+    _measure(data, configs[0], [run.model for run in runs], final[0][1].model, seconds)
 
 
-def _measure(data, config, models, baseline, spent) -> None:
+def _run_final(options: argparse.Namespace, data: dataset.Data, study: pd.DataFrame) -> list[tuple[Config, Run]]:
+    """Trains the finalists on the fitting part and writes what they are worth on the validation part."""
+    full = Budget(images_seen=options.images, epochs=options.epoques)
+    final = [
+        (config, training.train(config, data.fit, data.validation, title=f"Finale, {name}"))
+        for name, config in selection.finalists(study, options.finalistes, full).items()
+    ]
+    table = pd.DataFrame([dataclasses.asdict(config) for config, _ in final])
+    table["val_nelbo"] = [round(run.metrics["val_loss"], 3) for _, run in final]
+    table["seconds"] = [round(run.metrics["seconds"]) for _, run in final]
+    table.to_csv(REFERENCE / "finale.csv", index=False)
+    return final
+
+
+def _measure(data: dataset.Data, config: Config, models: Sequence[CVAE], default: CVAE, seconds: float) -> None:
     """Reads the test part: once for the committed weights (`value`), once for each seed, once for the default model.
 
-    `spent` is the time that the study and the trainings took, in seconds, whenever they were done.
+    `seconds` is the time that the study and the trainings took, whenever they were done.
     """
     start = time.time()
-    real = evaluation.load_reference_real()
-    metrics = evaluation.evaluate(evaluation.load_reference_model(), real, data.test)
+    features = evaluation.load_reference_features()
+    metrics = evaluation.evaluate(evaluation.load_reference_model(), features, data.test)
     metrics["diversity"].pop("by_class")
-    per_seed = [evaluation.evaluate(m, real, data.test, draws=2) for m in models]
+    per_seed = [evaluation.evaluate(m, features, data.test, draws=2) for m in models]
     for name, entry in metrics.items():
         entry["per_seed"] = [seed[name]["value"] for seed in per_seed]
-    default = evaluation.evaluate(baseline, real, data.test, draws=2)
-    content = {
-        "dataset": "Fashion-MNIST",
-        "split": f"test officiel ({len(data.test)} images) ; apprentissage sur les {len(data.train)} autres",
-        "hardware": results.hardware(),
-        "duration_s": round(spent + time.time() - start),
-        "date": datetime.date.today().isoformat(),
-        "command": " ".join(["python -m projet2_cvae", *sys.argv[1:]]),
-        "metrics": metrics,
-        "default_model": {name: entry["value"] for name, entry in default.items()},
-    }
-    results.write_json(evaluation.REFERENCE / "metrics.json", content)
-    key = training.run_key(dataclasses.asdict(config), data="", version=model.VERSION)
-    results.journal(evaluation.REFERENCE / "journal.csv", key, {n: np.mean(e["per_seed"]) for n, e in metrics.items()})
+    of_default = {n: e["value"] for n, e in evaluation.evaluate(default, features, data.test, draws=2).items()}
+    head = results.header(
+        project=PROJECT,
+        dataset="Fashion-MNIST",
+        split=f"test officiel ({len(data.test)} images) ; apprentissage sur les {len(data.train)} autres",
+        seconds=seconds + time.time() - start,
+    )
+    results.write_json(REFERENCE / "metrics.json", head | {"metrics": metrics, "default_model": of_default})
+    key = config_hash(dataclasses.asdict(config))
+    results.journal(REFERENCE / "journal.csv", key, {n: np.mean(e["per_seed"]) for n, e in metrics.items()})
 
 
 if __name__ == "__main__":

@@ -1,19 +1,19 @@
-"""Fashion-MNIST: reading the official files, splitting the training part, describing what is in it."""
+"""Fashion-MNIST: its official files, the split of its training part, and what its images hold."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from PIL import Image
 from sklearn.model_selection import train_test_split
 
-from commun import UserError, figures
+from commun import UserError
 from commun.datasets import IDX_FILES, Location, locate, read_idx
 from projet2_cvae import sample
 
@@ -48,9 +48,9 @@ class Data:
     test: Part
     location: Location
 
-    @property
+    @functools.cached_property
     def train(self) -> Part:
-        """The whole official training part."""
+        """The whole official training part, `fit` then `validation`."""
         both = (self.fit, self.validation)
         return Part(np.concatenate([p.images for p in both]), np.concatenate([p.labels for p in both]))
 
@@ -61,7 +61,7 @@ def load() -> Data:
     Raises:
         UserError: a file is missing, truncated, swapped or not what it should be, or a class has too few images.
     """
-    location = locate("fashion_mnist", draw=sample.draw, version=sample.VERSION)
+    location = locate("fashion_mnist", draw=sample.draw)
     train = read_part(location.folder, "train")
     present, needed = np.bincount(train.labels, minlength=len(CLASSES)), round(1 / VALIDATION_SHARE)
     if present.min() < needed:
@@ -116,8 +116,8 @@ def duplicates(first: Part, second: Part) -> list[tuple[int, int]]:
     seen: dict[bytes, int] = {}
     for index, image in enumerate(first.images):
         seen.setdefault(hashlib.sha256(image.tobytes()).digest(), index)
-    found = ((seen.get(hashlib.sha256(im.tobytes()).digest()), i) for i, im in enumerate(second.images))
-    return [(a, b) for a, b in found if a is not None]
+    pairs = ((seen.get(hashlib.sha256(im.tobytes()).digest()), i) for i, im in enumerate(second.images))
+    return [(a, b) for a, b in pairs if a is not None]
 
 
 def one_per_class(part: Part, count: int, *, seed: int) -> np.ndarray:
@@ -131,42 +131,21 @@ def one_per_class(part: Part, count: int, *, seed: int) -> np.ndarray:
         short = ", ".join(CLASSES[c] for c in np.flatnonzero(present < count))
         raise UserError(f"Moins de {count} image(s) dans cette part pour : {short}. Complétez le jeu de données.")
     random = np.random.default_rng(seed)
-    chosen = [random.choice(np.flatnonzero(part.labels == c), count, replace=False) for c in range(len(CLASSES))]
-    return np.concatenate(chosen)
+    by_class = (np.flatnonzero(part.labels == c) for c in range(len(CLASSES)))
+    return np.concatenate([random.choice(indices, count, replace=False) for indices in by_class])
 
 
-# --- Figures ---------------------------------------------------------------------------------------------------------
-
-
-def plot_classes(part: Part, *, count: int = 10, seed: int = 0) -> Figure:
-    """Draws `count` images of each class, one class a row."""
-    chosen = one_per_class(part, count, seed=seed)
-    return figures.plot_grid(part.images[chosen], columns=count, row_labels=CLASSES)
-
-
-def plot_means(part: Part) -> Figure:
-    """Draws the mean image of each class."""
-    means = np.stack([part.images[part.labels == c].mean(axis=0) for c in range(len(CLASSES))])
-    return figures.plot_grid(means, CLASSES, columns=5, title="L'image moyenne de chaque classe")
-
-
-def plot_grey_levels(part: Part) -> Figure:
-    """Draws the histogram of grey levels, black and white apart, and the mean grey level of each class."""
-    levels = np.bincount(part.images.ravel(), minlength=256) / part.images.size
-    figure, (left, right) = figures.new_figure(3.8, columns=2)
-    edges = np.arange(1, 255, 11)
-    shares = [levels[0], *np.add.reduceat(levels[1:254], edges[:-1] - 1), levels[254:].sum()]
-    left.bar(range(len(shares)), 100 * np.array(shares), color=figures.PALETTE[0])
-    left.set(title="Niveaux de gris", xlabel="niveau", ylabel="part des pixels (%)", yscale="log")
-    left.set_xticks([0, len(shares) // 2, len(shares) - 1], ["0 (noir)", "128", "255"])
-    means = pd.Series([part.images[part.labels == c].mean() / 255 for c in range(len(CLASSES))], CLASSES).sort_values()
-    right.barh(means.index, means, color=figures.PALETTE[1])
-    right.set(title="Luminosité moyenne", xlabel="niveau moyen (0 : noir, 1 : blanc)")
-    return figure
+def stratified(part: Part, size: int) -> Part:
+    """Returns at most `size` images of a part, the same number of each class as far as they go, always the same."""
+    if size >= len(part):
+        return part
+    order = np.random.default_rng(0).permutation(len(part))
+    rank = pd.Series(part.labels[order]).groupby(part.labels[order]).cumcount().to_numpy()
+    return part.take(np.sort(order[np.argsort(rank, kind="stable")[:size]]))
 
 
 def pixel_statistics(part: Part) -> dict[str, float]:
     """Returns the shares of black, white and grey pixels (0..1) and the mean grey level (0..1)."""
     levels = np.bincount(part.images.ravel(), minlength=256) / part.images.size
     black, white = float(levels[0]), float(levels[255])
-    return {"noir": black, "blanc": white, "gris": 1 - black - white, "moyenne": float(levels @ np.arange(256)) / 255}
+    return {"black": black, "white": white, "grey": 1 - black - white, "mean": float(levels @ np.arange(256)) / 255}

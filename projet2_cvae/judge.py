@@ -6,18 +6,18 @@ It never sees a generated image in training, shares nothing with the CVAE, and i
 from __future__ import annotations
 
 import dataclasses
+import functools
+from pathlib import Path
 
 import numpy as np
 
-from commun import training  # first: it chooses the default backend of Keras
+from commun import training
+from commun.training import keras  # it chooses the default backend of Keras
+from projet2_cvae import PROJECT
+from projet2_cvae.dataset import CLASSES, Part, stratified
 
-import keras  # isort: skip
 from keras import layers  # isort: skip
 
-from projet2_cvae.dataset import CLASSES, Part
-
-VERSION = 1
-PROJECT = "projet2_cvae"
 BODY, HEAD = "corps", "tete"  # the features, and the class they lead to
 
 
@@ -29,6 +29,19 @@ class JudgeConfig(training.Budget):
     features: int = 64
     learning_rate: float = 2e-3
     seed: int = 1000
+
+
+def train(config: JudgeConfig, part: Part, *, title: str = "") -> training.Run:
+    """Loads the judge of this configuration, or trains it on `part`."""
+    return training.train(
+        config,
+        build=build,
+        batches=functools.partial(batches, config, part),
+        project=PROJECT,
+        data=training.fingerprint(part.images, part.labels),
+        title=title,
+        unit="nats",
+    )
 
 
 def build(config: JudgeConfig) -> keras.Model:
@@ -54,35 +67,10 @@ def build(config: JudgeConfig) -> keras.Model:
     return model
 
 
-def train(config: JudgeConfig, part: Part, *, title: str = "") -> training.Run:
-    """Loads the judge of this configuration, or trains it on `part`."""
-
-    def data(epoch):
-        chosen = training.epoch_indices(config, len(part), epoch=epoch)
-        return {"x": part.images[chosen], "y": part.labels[chosen], "batch_size": config.batch_size}
-
-    def fit(model, checkpoints):
-        history = training.fit_epochs(
-            model,
-            data,
-            epochs=config.epochs,
-            seed=config.seed,
-            checkpoints=checkpoints,
-            title=title,
-            unit="nats",
-        )
-        return history, {"accuracy": history["accuracy"].iloc[-1]}
-
-    return training.load_or_train(
-        dataclasses.asdict(config) | {"model": "judge"},
-        lambda: build(config),
-        fit,
-        project=PROJECT,
-        data=training.fingerprint(part.images, part.labels),
-        version=VERSION,
-        title=title,
-        unit="nats",
-    )
+def batches(config: JudgeConfig, part: Part, epoch: int) -> training.ArrayBatches:
+    """Returns the batches of an epoch, in order of training: images, uint8 (n, 28, 28, 1), and their labels, (n,)."""
+    indices = training.epoch_indices(config, len(part), epoch=epoch)
+    return training.ArrayBatches(part.images[indices], part.labels[indices], batch_size=config.batch_size)
 
 
 def logits_and_features(judge: keras.Model, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -91,3 +79,59 @@ def logits_and_features(judge: keras.Model, images: np.ndarray) -> tuple[np.ndar
     features = np.asarray(body.predict(images, batch_size=500, verbose=0))
     weights, bias = (np.asarray(w) for w in head.weights)
     return features @ weights + bias, features
+
+
+# --- What generated images are compared with -------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class ReferenceFeatures:
+    """The judge, and its features of a sample of training images, summed up by class.
+
+    Attributes:
+        judge: the classifier.
+        count: number of training images of each class, shape (10,).
+        means: mean features of each class, float32 of shape (10, f).
+        covariances: their covariances, float32 of shape (10, f, f).
+    """
+
+    judge: keras.Model
+    count: np.ndarray
+    means: np.ndarray
+    covariances: np.ndarray
+
+    def moments(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the mean (f,) and covariance (f, f) of training features, their classes in the shares of `labels`."""
+        shares = np.bincount(labels, minlength=len(CLASSES)) * (self.count > 0)
+        shares = shares / max(shares.sum(), 1)
+        mean = shares @ self.means
+        offsets = self.means - mean
+        return mean, np.tensordot(shares, self.covariances, 1) + (offsets * shares[:, None]).T @ offsets
+
+
+def reference_features(judge: keras.Model, part: Part, size: int) -> ReferenceFeatures:
+    """Returns the judge with its features of a stratified sample of a training part, as large as the test part."""
+    sample = stratified(part, size)
+    features = logits_and_features(judge, sample.images)[1].astype("float64")
+    groups = [features[sample.labels == c] for c in range(len(CLASSES))]
+    width = features.shape[1]
+    means = np.stack([g.mean(axis=0) if len(g) else np.zeros(width) for g in groups])
+    covariances = np.stack([(g - m).T @ (g - m) / max(len(g), 1) for g, m in zip(groups, means, strict=True)])
+    count = np.array([len(g) for g in groups])
+    return ReferenceFeatures(judge, count, means.astype("float32"), covariances.astype("float32"))
+
+
+def save(path: Path, reference: ReferenceFeatures, config: JudgeConfig) -> None:
+    """Writes the judge and its training statistics; no image can be found again from them."""
+    statistics = {name: getattr(reference, name) for name in ("count", "means", "covariances")}
+    training.save_weights(path, reference.judge, config, **statistics)
+
+
+def load(path: Path) -> ReferenceFeatures:
+    """Returns what `save` wrote.
+
+    Raises:
+        UserError: a file is missing or unreadable.
+    """
+    judge, stored = training.load_weights(path, lambda config: build(JudgeConfig(**config)), project=PROJECT)
+    return ReferenceFeatures(judge, *(stored[name] for name in ("count", "means", "covariances")))

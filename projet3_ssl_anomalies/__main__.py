@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import datetime
 import sys
 import time
 from collections.abc import Sequence
 
-from commun import UserError, exit_code, french_argparse, results, training
-from projet3_ssl_anomalies import dataset, evaluation, model
+import commun.training  # first: it chooses the default backend of Keras
+import projet3_ssl_anomalies as project
+from commun import cli, exit_code, results
+from projet3_ssl_anomalies import ablation, dataset, detector, evaluation, training
+from projet3_ssl_anomalies.pretexts import FUSED
 
 JOURNAL = ("image_auroc", "pixel_auroc", "au_pro")
 
@@ -41,33 +43,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    french_argparse()
-    full = evaluation.profile("complet")
-    text = "Refait le dossier reference/ à partir des données réelles."
-    parser = argparse.ArgumentParser(prog="python -m projet3_ssl_anomalies", description=text)
+    full = training.profile("complet")
+    parser = cli.parser(
+        project.PROJECT,
+        {
+            "--images": (full.images, "images vues par un modèle"),
+            "--epoques": (full.epochs, "époques qui découpent un entraînement"),
+            "--plis": (full.folds, "modèles qui mettent tour à tour de côté une part des bonnes images"),
+            "--cote": (full.side, "côté des images, en pixels"),
+            "--graine": (0, "graine des plis et des entraînements"),
+        },
+    )
     text = "catégories, séparées par des virgules (par défaut, toutes celles dont les images réelles sont là)"
     parser.add_argument("--categories", default="", help=text)
-    options = {
-        "--images": (full.images, "images vues par un modèle"),
-        "--epoques": (full.epochs, "époques qui découpent un entraînement"),
-        "--plis": (full.folds, "modèles qui mettent tour à tour de côté une part des bonnes images"),
-        "--cote": (full.side, "côté des images, en pixels"),
-        "--graine": (0, "graine des plis et des entraînements"),
-    }
-    for name, (default, text) in options.items():
-        parser.add_argument(name, type=int, default=default, help=f"{text} ({default} par défaut)")
-    parser.add_argument("--sans-test", action="store_true", help="s'arrête avant de lire la part de test")
+    text = "compare des entraînements (résolution, pertes, masques) sur des défauts synthétiques, et n'écrit rien"
+    parser.add_argument("--essais", action="store_true", help=text)
     return parser.parse_args(arguments)
 
 
 def _run(options: argparse.Namespace) -> None:
-    datas = [dataset.load(category.name) for category in dataset.chosen(options.categories)]
-    if synthetic := [data.category.name for data in datas if not data.location.is_real]:
-        raise UserError(
-            f"La référence se fait sur les données réelles, et {', '.join(synthetic)} n'en a pas ici : indiquez où "
-            "elles sont avec PROJETS_DATA, ou téléchargez-les (python -m atelier donnees telecharger mvtec_ad)."
-        )
+    datas = [dataset.load(category.name) for category in dataset.categories(options.categories)]
+    locations = [dataclasses.replace(data.location, title=data.category.name) for data in datas]
+    cli.require_real(locations, advice="téléchargez-les (python -m atelier donnees telecharger mvtec_ad)")
     for data in datas:
+        if options.essais:
+            title = data.category.title
+            table = ablation.training_ablation(data, images=options.images, epochs=options.epoques, title=title)
+            print(table.round(4).to_csv(index=False), flush=True)
+            continue
         _train(data, options)
         if not options.sans_test:
             _measure(data)
@@ -75,21 +78,15 @@ def _run(options: argparse.Namespace) -> None:
 
 def _train(data: dataset.Data, options: argparse.Namespace) -> None:
     """Trains what judges a category, and writes it with the ablation on synthetic defects."""
-    budget = dataclasses.replace(
-        evaluation.profile("complet"),
-        images=options.images,
-        epochs=options.epoques,
-        folds=options.plis,
-        side=options.cote,
-    )
-    (group,) = evaluation.groups([data], budget)
-    title, start = data.category.title, time.time()
-    held = evaluation.unseen(group, budget, seed=options.graine, title=title)
-    (detector,) = evaluation.detectors(group, budget, held, seed=options.graine, title=title)
-    folder = evaluation.REFERENCE
-    evaluation.save_detector(detector, folder / data.category.name)
+    sizes = {"images": options.images, "epochs": options.epoques, "folds": options.plis, "side": options.cote}
+    budget = dataclasses.replace(training.profile("complet"), **sizes)
+    (group,) = training.groups([data], budget)
+    title, start, folder = data.category.title, time.time(), project.REFERENCE
+    errors = detector.out_of_fold_errors(group, budget, seed=options.graine, title=title)
+    (judge,) = detector.detectors(group, budget, errors, seed=options.graine, title=title)
+    detector.save_detector(judge, folder / data.category.name)
     (folder / "LICENCE.md").write_text(LICENCE, encoding="utf-8")
-    table = evaluation.ablation(group, held).round(4)
+    table = ablation.scoring_ablation(group, errors).round(4)
     table.to_csv(folder / data.category.name / "ablation.csv", index=False)
     print(f"{title} : détecteur écrit ({time.time() - start:.0f} s)", flush=True)
 
@@ -108,30 +105,25 @@ def _split(data: dataset.Data) -> str:
 def _measure(data: dataset.Data) -> None:
     """Reads the test part of a category with the committed detector, and adds the figures to `metrics.json`."""
     name = data.category.name
-    detector = evaluation.load_detector(name)
-    scores = evaluation.score_table(data.test, data.problems, detector, folder=data.location.folder)
-    measured = {**scores.tasks, evaluation.FUSED: scores.metrics}
-    path = evaluation.REFERENCE / "metrics.json"
+    judge = detector.load_detector(name)
+    scores = evaluation.score_data(data, judge)
+    measures = {**scores.tasks, FUSED: scores.metrics}
+    path = project.REFERENCE / "metrics.json"
     content = results.read_metrics(path) or {"split": {}, "training_s": {}, "metrics": {}}
     content["split"][name] = _split(data)
-    content["training_s"][name] = detector.seconds
+    content["training_s"][name] = judge.seconds
     content["metrics"] |= {
         f"{name}/{task}/{metric}": {**entry, "per_seed": [entry["value"]]}
-        for task, entries in measured.items()
+        for task, entries in measures.items()
         for metric, entry in entries.items()
     }
-    content |= {
-        "dataset": "MVTec AD",
-        "hardware": results.hardware(),
-        "duration_s": sum(content["training_s"].values()),
-        "date": datetime.date.today().isoformat(),
-        "command": " ".join(["python -m projet3_ssl_anomalies", *sys.argv[1:]]),
-    }
+    seconds = sum(content["training_s"].values())
+    content |= results.header(project=project.PROJECT, dataset="MVTec AD", split=content["split"], seconds=seconds)
     results.write_json(path, content)
-    configs = {task: dataclasses.asdict(trained.config) for task, trained in detector.models.items()}
-    key = training.run_key(configs | dataclasses.asdict(detector.choices), data=name, version=model.VERSION)
-    shown = {f"{name}/{task}/{m}": entries[m]["value"] for task, entries in measured.items() for m in JOURNAL}
-    results.journal(evaluation.REFERENCE / "journal.csv", key, shown)
+    configs = {task: dataclasses.asdict(model.config) for task, model in judge.models.items()}
+    key = commun.training.config_hash({"category": name, "models": configs, **dataclasses.asdict(judge.scoring)})
+    line = {f"{name}/{task}/{m}": entries[m]["value"] for task, entries in measures.items() for m in JOURNAL}
+    results.journal(project.REFERENCE / "journal.csv", key, line)
 
 
 if __name__ == "__main__":

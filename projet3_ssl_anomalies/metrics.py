@@ -3,19 +3,30 @@
 Scores are floats of shape (n,), higher = more abnormal; `is_defect` is bool of shape (n,). Maps are float32 of shape
 (n, h, w), higher = more abnormal; masks are bool of the same shape, true on defects.
 
-Every area under a curve is one closed form, exact, without a grid of thresholds. A detection rate is a weighted sum,
-over the pixels (or images) to find, of [threshold <= u], u being a pixel's score. So its area is the same sum of what
-each adds, which depends on u by two numbers alone: the shares of the normal ones strictly above u, and at or above u
-(see `_gains`). The pixel AUROC weighs all abnormal pixels alike, up to a false-positive rate of 1. AU-sPRO weighs each
-defect alike and, within it, only its `saturation` highest pixels, by 1/saturation: min(found / saturation, 1) is their
-found share. AU-PRO is AU-sPRO with connected components as defects and their whole areas as saturation.
+Every area under a curve is one closed form, exact, without a grid of thresholds. A detection rate is a weighted sum
+over the scores u of the pixels (or images) to find, sum_u w_u [threshold <= u], so its area is that of each step:
+
+    AU = sum_u w_u G(u),    G(u) = limit - (a + b) / 2    where b <= limit (see `areas_added`),
+
+a and b being the shares of the normal ones strictly above u, and at or above u. The pixel AUROC weighs all abnormal
+pixels alike, up to a false-positive rate of 1. AU-sPRO weighs each defect alike and, within it, only its `saturation`
+highest pixels, by 1/saturation: min(found / saturation, 1) is their found share. AU-PRO is AU-sPRO with connected
+components as defects and their whole areas as saturation.
+
+An example of four points: two defects score 4 and 2, two good parts 3 and 1. No good part is above the first, so that
+G(4) = 1 - 0; half of them are above the second, and G(2) = 1 - 0.5. Each defect weighs 1/2:
+
+    >>> float((0.5 * areas_added(np.array([0, 0.5]), np.array([0, 0.5]), limit=1)).sum())
+    0.75
+    >>> image_auroc(np.array([4.0, 2, 3, 1]), np.array([True, True, False, False]))
+    0.75
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.ndimage import label
@@ -43,6 +54,13 @@ def image_auroc(scores: np.ndarray, is_defect: np.ndarray) -> float:
     return float(roc_auc_score(*_both_kinds(scores, is_defect)))
 
 
+def auroc(good: np.ndarray, bad: np.ndarray) -> float:
+    """Returns `image_auroc` of the scores of good images and of defects, NaN where there are none of either."""
+    if not len(good) or not len(bad):
+        return math.nan
+    return image_auroc(np.concatenate([good, bad]), np.repeat([False, True], [len(good), len(bad)]))
+
+
 def image_ap(scores: np.ndarray, is_defect: np.ndarray) -> float:
     """Returns the average precision: the mean precision at the scores of the defects, without interpolation."""
     return float(average_precision_score(*_both_kinds(scores, is_defect)))
@@ -60,40 +78,23 @@ def curves(scores: np.ndarray, is_defect: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def false_alarm_threshold(good_scores: np.ndarray, rate: float) -> float:
-    """Returns the smallest threshold above which lie at most floor(rate * n) of the n scores of good images.
+    """Returns the threshold above which lie at most floor(rate * n) of n good scores.
 
-    An image is rejected when its score > threshold, so the threshold is the score of rank floor(rate * n) + 1, from the
-    highest; with ties, fewer are rejected.
+    An image is rejected when its score > threshold, so it is the score of rank
+    floor(rate * n) + 1, from the highest; with ties, fewer are rejected.
 
     Args:
-        good_scores: scores of good images by models that did not train on them (out-of-fold), shape (n,).
+        good_scores: of images that the models did not train on (out-of-fold), shape (n,).
         rate: share of good images that may be rejected, from 1/n to less than 1.
 
     Raises:
-        UserError: the rate is out of these bounds (n images say nothing of a rate under 1/n), or a score is not finite.
+        UserError: the rate is out of these bounds, or a score is not finite.
     """
     good_scores = _finite_scores(good_scores)
     n = len(good_scores)
-    allowed = math.floor(rate * n + 1e-9) if 0 < rate < 1 else 0  # 0.29 * 100 is 28.999999999999996
-    if n < 2:
-        raise UserError(f"Il faut les scores d'au moins deux bonnes images pour fixer un seuil ({n} donnée).")
-    if not allowed:
-        least = math.ceil(1e4 / n) / 1e4
-        raise UserError(
-            f"Un taux de fausses alertes de {figures.percent(rate, 2)} ne se règle pas sur {n} bonnes images : le plus "
-            f"petit taux admissible est 1/{n}, soit {figures.percent(least, 2)}, et il reste sous "
-            f"{figures.percent(1, 0)}. Demandez un taux entre les deux."
-        )
+    _check_rate(rate, n)
+    allowed = math.floor(rate * n + 1e-9)  # 0.29 * 100 is 28.999999999999996
     return float(np.sort(good_scores)[n - 1 - allowed])
-
-
-def binomial_interval(k: int, n: int) -> list[float]:
-    """Returns the exact 95 % interval [low, high] of a proportion seen k times in n (Clopper and Pearson, 1934)."""
-    from scipy.stats import beta
-
-    low = beta.ppf(0.025, k, n - k + 1) if k > 0 else 0.0
-    high = beta.ppf(0.975, k + 1, n - k) if k < n else 1.0
-    return [float(low), float(high)]
 
 
 # --- Pixels ----------------------------------------------------------------------------------------------------------
@@ -116,14 +117,14 @@ class Region:
 
 def regions(masks: np.ndarray) -> list[Region]:
     """Returns the connected components of masks (pixels that touch by a side or a corner), saturated at their areas."""
-    found = []
+    components = []
     for image in np.flatnonzero(masks.any(axis=(1, 2))):
         inside = np.flatnonzero(masks[image])
         names = label(masks[image], structure=EIGHT_NEIGHBOURS)[0].ravel()[inside]
         ends = np.cumsum(np.bincount(names)[1:])
         pieces = np.split(inside[np.argsort(names, kind="stable")], ends[:-1])
-        found += [Region(int(image), pixels, len(pixels)) for pixels in pieces]
-    return found
+        components += [Region(int(image), pixels, len(pixels)) for pixels in pieces]
+    return components
 
 
 def pixel_auroc(maps: np.ndarray, masks: np.ndarray) -> float:
@@ -139,24 +140,31 @@ def pixel_auroc(maps: np.ndarray, masks: np.ndarray) -> float:
 
 
 def au_pro(maps: np.ndarray, masks: np.ndarray, limit: float = PRO_LIMIT) -> float:
-    """Returns the area under the mean share found of each connected component, up to a false-positive rate, over it.
+    """Returns the AU-PRO: the area under the mean share found of each component.
 
-    Bergmann et al., "The MVTec Anomaly Detection Dataset" (IJCV 129, 2021). In 0..1.
+    Up to a false-positive rate, `limit`, and divided by it: in 0..1. Bergmann et al.,
+    "The MVTec Anomaly Detection Dataset" (IJCV 129, 2021).
     """
     maps, masks = _matching(maps, masks)
     return au_spro(maps, regions(masks), ~masks, limit=limit)
 
 
-def au_spro(maps: np.ndarray, regions: Sequence[Region], normal: np.ndarray, *, limit: float = SPRO_LIMIT) -> float:
-    """Returns the area under the mean saturated share found of each defect, up to a false-positive rate, over it.
+def au_spro(
+    maps: np.ndarray,
+    regions: Sequence[Region],
+    normal: np.ndarray,
+    *,
+    limit: float = SPRO_LIMIT,
+) -> float:
+    """Returns the AU-sPRO: the area under the mean saturated share found of each defect.
 
-    Bergmann et al., "Beyond Dents and Scratches" (IJCV 130, 2022), as AutoVI's evaluation code computes it. In 0..1.
+    Bergmann et al., "Beyond Dents and Scratches" (IJCV 130, 2022), as AutoVI's code.
 
     Args:
         maps: shape (n, h, w).
         regions: the defects of all images.
-        normal: bool of shape (n, h, w), the pixels that no mask of their image covers, good images included.
-        limit: the false-positive rate, in 0..1.
+        normal: bool of shape (n, h, w), what no mask covers, good images included.
+        limit: the false-positive rate up to which it goes, in 0..1.
     """
     maps, normal = _matching(maps, normal)
     return _Curve.of(maps, regions, limit).area(_sorted_values(maps, normal))
@@ -197,9 +205,9 @@ class _Curve:
     def area(self, normal: np.ndarray) -> float:
         """Returns the exact area, over the limit, given the sorted scores of the normal pixels."""
         scores = np.concatenate(self.tops)
-        above, from_here = (1 - np.searchsorted(normal, scores, side) / len(normal) for side in ("right", "left"))
+        above, at_or_above = (1 - np.searchsorted(normal, scores, side) / len(normal) for side in ("right", "left"))
         shares = np.repeat(self.weights / self.saturations, [len(top) for top in self.tops])
-        return float(shares @ _gains(above, from_here, self.limit) / self.weights.sum() / self.limit)
+        return float(shares @ areas_added(above, at_or_above, self.limit) / self.weights.sum() / self.limit)
 
     def tables(self, edges: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns what each of `count` images adds to the mean: weight found by bin (count, b), weight (count,)."""
@@ -216,15 +224,20 @@ def _pixel_curve(maps: np.ndarray, masks: np.ndarray) -> _Curve:
     return dataclasses.replace(curve, weights=curve.saturations.astype("float64"))
 
 
-def _gains(above: np.ndarray, from_here: np.ndarray, limit: float) -> np.ndarray:
-    """Returns the area that scores add to a curve up to `limit`: that of [threshold <= score] against false positives.
+def areas_added(above: np.ndarray, at_or_above: np.ndarray, limit: float) -> np.ndarray:
+    """Returns the area that each score adds to a detection curve, up to a limit.
 
-    It is 0 before the false-positive rate reaches `above`, the share of normal ones strictly above the score, and 1
-    after `from_here`, the share at or above it; between the two, a segment, as between all points of a ROC curve.
+    It is the area under [threshold <= score], against the false-positive rate: 0 up to
+    the share of normal ones strictly `above` the score, 1 from the share `at_or_above`
+    it, and between the two a segment, as between all points of a ROC curve:
+
+                       _______ 1
+        0 ____________/       |
+                 above  at    limit
     """
-    width = np.where(from_here > above, from_here - above, 1.0)
-    cut = np.square(np.maximum(limit - above, 0)) / (2 * width)  # the limit falls on the segment, or before it
-    return np.where(from_here <= limit, limit - (above + from_here) / 2, cut)
+    width = np.where(at_or_above > above, at_or_above - above, 1.0)
+    cut = np.square(np.maximum(limit - above, 0)) / (2 * width)  # on the segment
+    return np.where(at_or_above <= limit, limit - (above + at_or_above) / 2, cut)
 
 
 # --- Intervals -------------------------------------------------------------------------------------------------------
@@ -244,7 +257,6 @@ def measure(
     defects: Sequence[Region] | None = None,
     threshold: float | None = None,
     draws: int = results.DRAWS,
-    seed: int = 0,
 ) -> dict[str, dict]:
     """Returns all metrics that can be computed, with percentile bootstrap intervals over images, good and bad apart.
 
@@ -259,7 +271,6 @@ def measure(
         defects: the defects one by one, with their saturation areas, for `au_spro`.
         threshold: images that score more are rejected, for `image_f1`.
         draws: bootstrap draws.
-        seed: the same seed gives the same intervals.
 
     Returns:
         name -> {"value", "ci95": [low, high], "n": number of images}. `image_auroc`, `image_ap` and `image_f1` are
@@ -270,19 +281,18 @@ def measure(
         UserError: shapes differ, or a value is not finite.
     """
     scores, is_defect = _same_length(scores, is_defect)
-    found = {}
+    measures = {}
     if is_defect.any() and not is_defect.all():
-        values, resample = _image_metrics(scores, is_defect, threshold)
-        found |= _with_intervals(values, resample, (is_defect, ~is_defect), draws=draws, seed=seed)
+        measures |= _with_intervals(_image_metrics(scores, is_defect, threshold), (is_defect, ~is_defect), draws)
     if maps is not None and masks is not None:
         maps, masks = _matching(maps, masks)
         _same_length(scores, masks.any(axis=(1, 2)))
         used = ~without_mask(is_defect, masks)
         normal = ~masks & used[:, None, None]
         if masks.any() and normal.any():
-            values, resample = _pixel_metrics(maps, masks, normal, [r for r in defects or () if used[r.image]])
-            found |= _with_intervals(values, resample, (is_defect & used, ~is_defect), draws=draws, seed=seed)
-    return found
+            of_pixels = _pixel_metrics(maps, masks, normal, [r for r in defects or () if used[r.image]])
+            measures |= _with_intervals(of_pixels, (is_defect & used, ~is_defect), draws)
+    return measures
 
 
 _Metrics = tuple[dict[str, float], Callable[[np.ndarray], dict[str, np.ndarray]]]
@@ -311,49 +321,42 @@ def _image_metrics(scores: np.ndarray, is_defect: np.ndarray, threshold: float |
 
 def _pixel_metrics(maps: np.ndarray, masks: np.ndarray, normal: np.ndarray, defects: Sequence[Region]) -> _Metrics:
     """Returns the same for pixels."""
-    found = {"pixel_auroc": _pixel_curve(maps, masks), "au_pro": _Curve.of(maps, regions(masks), PRO_LIMIT)}
+    curves = {"pixel_auroc": _pixel_curve(maps, masks), "au_pro": _Curve.of(maps, regions(masks), PRO_LIMIT)}
     if defects:
-        found["au_spro"] = _Curve.of(maps, defects, SPRO_LIMIT)
+        curves["au_spro"] = _Curve.of(maps, defects, SPRO_LIMIT)
     background = _sorted_values(maps, normal)
-    values = {name: curve.area(background) for name, curve in found.items()}
+    values = {name: curve.area(background) for name, curve in curves.items()}
     edges = np.unique(background[np.round(BINS * (len(background) - 1)).astype(int)])
     del background
-    false = np.stack([_histogram(np.sort(scores[kept]), edges) for scores, kept in zip(maps, normal, strict=True)])
-    tables = {name: curve.tables(edges, len(maps)) for name, curve in found.items()}
+    false = np.stack([_histogram(np.sort(scores[rows]), edges) for scores, rows in zip(maps, normal, strict=True)])
+    tables = {name: curve.tables(edges, len(maps)) for name, curve in curves.items()}
 
     def resample(weights: np.ndarray) -> dict[str, np.ndarray]:
         alarms = weights @ false
         return {
-            name: _binned_area(alarms, weights @ hits, weights @ total, found[name].limit)
+            name: _binned_area(alarms, weights @ hits, weights @ total, curves[name].limit)
             for name, (hits, total) in tables.items()
         }
 
     return values, resample
 
 
-def _with_intervals(
-    values: Mapping[str, float],
-    resample: Callable[[np.ndarray], dict[str, np.ndarray]],
-    strata: Sequence[np.ndarray],
-    *,
-    draws: int,
-    seed: int,
-) -> dict[str, dict]:
+def _with_intervals(metrics: _Metrics, strata: Sequence[np.ndarray], draws: int) -> dict[str, dict]:
     """Draws the images of each stratum (bool of shape (n,)) with replacement, as weights, `CHUNK` draws at a time."""
-    random = np.random.default_rng(seed)
+    (values, resample), rng = metrics, np.random.default_rng(0)
     drawn = []
     for start in range(0, draws, CHUNK):
         weights = np.zeros((min(CHUNK, draws - start), len(strata[0])))
         for stratum in filter(np.any, strata):
             count = stratum.sum()
-            weights[:, stratum] = random.multinomial(count, np.full(count, 1 / count), size=len(weights))
+            weights[:, stratum] = rng.multinomial(count, np.full(count, 1 / count), size=len(weights))
         drawn.append(resample(weights))
-    measured = {}
+    measures = {}
     for name, value in values.items():
         low, high = np.nanpercentile(np.concatenate([part[name] for part in drawn]), [2.5, 97.5])
         interval = [float(min(low, value)), float(max(high, value))]
-        measured[name] = {"value": value, "ci95": interval, "n": int(sum(stratum.sum() for stratum in strata))}
-    return measured
+        measures[name] = {"value": value, "ci95": interval, "n": int(sum(stratum.sum() for stratum in strata))}
+    return measures
 
 
 def _histogram(ascending: np.ndarray, edges: np.ndarray) -> np.ndarray:
@@ -367,13 +370,26 @@ def _from_the_top(counts: np.ndarray) -> np.ndarray:
 
 def _binned_area(false: np.ndarray, found: np.ndarray, total: np.ndarray, limit: float) -> np.ndarray:
     """Returns areas over `limit`, shape (d,), of draws whose scores are counted by bin, (d, b): a bin is one score."""
-    from_here = _from_the_top(false)
+    at_or_above = _from_the_top(false)
     with np.errstate(invalid="ignore"):  # a draw without normal or abnormal pixels is undefined, and left out
-        above, from_here = ((counts / from_here[:, :1]) for counts in (from_here - false, from_here))
-        return (found * _gains(above, from_here, limit)).sum(axis=1) / total / limit
+        above, at_or_above = ((counts / at_or_above[:, :1]) for counts in (at_or_above - false, at_or_above))
+        return (found * areas_added(above, at_or_above, limit)).sum(axis=1) / total / limit
 
 
 # --- What is refused -------------------------------------------------------------------------------------------------
+
+
+def _check_rate(rate: float, n: int) -> None:
+    """Refuses a rate of false alarms of which the scores of n good images say nothing."""
+    if n < 2:
+        raise UserError(f"Il faut les scores d'au moins deux bonnes images pour fixer un seuil ({n} donnée).")
+    if not 0 < rate < 1 or rate * n + 1e-9 < 1:
+        least = math.ceil(1e4 / n) / 1e4
+        raise UserError(
+            f"Un taux de fausses alertes de {figures.percent(rate, 2)} ne se règle pas sur {n} bonnes images : le plus "
+            f"petit taux admissible est 1/{n}, soit {figures.percent(least, 2)}, et il reste sous "
+            f"{figures.percent(1, 0)}. Demandez un taux entre les deux."
+        )
 
 
 def _finite_scores(scores: np.ndarray) -> np.ndarray:
@@ -423,8 +439,8 @@ def _matching(maps: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return maps, masks
 
 
-def _sorted_values(maps: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    values = maps[chosen]
+def _sorted_values(maps: np.ndarray, where: np.ndarray) -> np.ndarray:
+    values = maps[where]
     if not len(values):
         raise UserError("Aucun pixel normal : les mesures par pixel demandent des pixels qu'aucun masque ne couvre.")
     values.sort()

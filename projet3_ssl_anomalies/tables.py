@@ -11,11 +11,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from commun import results
+from commun import figures, results
 from commun.figures import NBSP, number
-from projet3_ssl_anomalies import defects, evaluation
+from projet3_ssl_anomalies import evaluation, metrics
+from projet3_ssl_anomalies.ablation import RETAINED
 from projet3_ssl_anomalies.dataset import CATEGORIES, Data, defect_title
-from projet3_ssl_anomalies.evaluation import FUSED, TITLES, Scores
+from projet3_ssl_anomalies.defects import TYPES
+from projet3_ssl_anomalies.detector import Detector
+from projet3_ssl_anomalies.evaluation import Scores
+from projet3_ssl_anomalies.pretexts import FUSED, title
 
 LABELS = {
     "image_auroc": "AUROC image",
@@ -42,21 +46,75 @@ PUBLISHED_IN = (
     "d'un réseau appris sur ImageNet : anomalib et, pour AutoVI, dépôt icordos et Carvalho et al., 2024."
 )
 MEASURES = {"image": LABELS["image_auroc"], "pixel": LABELS["pixel_auroc"], "pro": LABELS["au_pro"]}
+SOURCES = {"real": "réel", "sample": "échantillon"}
+CONSTANTS = {
+    RETAINED: "réglages retenus",
+    "error_sigma": "flou des erreurs (pixels)",
+    "map_sigma": "flou des distances (pixels)",
+    "top_fraction": "part des pixels du score (%)",
+    "shrinkage": "variance globale ajoutée (images)",
+    "weights": "poids des tâches (C / R / M)",
+    "fusion": "moyenne géométrique des tâches",
+}
 
 
-def metrics_table(judged: Mapping[str, Scores], sources: Mapping[str, str]) -> pd.DataFrame:
+def metrics_table(scores: Mapping[str, Scores], sources: Mapping[str, str]) -> pd.DataFrame:
     """Returns a row for each category, task, and fusion: catégorie, source, tâche, and the metrics of `LABELS`.
 
     Args:
-        judged: French title of the category -> scores.
+        scores: French title of the category -> scores.
         sources: the same title -> "réel" or "échantillon".
     """
     return pd.DataFrame([
-        {"catégorie": title, "source": sources[title], "tâche": TITLES[name]}
-        | {label: _with_interval(measured.get(metric)) for metric, label in LABELS.items()}
-        for title, scores in judged.items()
-        for name, measured in {**scores.tasks, FUSED: scores.metrics}.items()
+        {"catégorie": category, "source": sources[category], "tâche": title(task)}
+        | {label: _with_interval(measures.get(metric)) for metric, label in LABELS.items()}
+        for category, of_category in scores.items()
+        for task, measures in {**of_category.tasks, FUSED: of_category.metrics}.items()
     ])
+
+
+def verdict_table(datas: Sequence[Data], detectors: Mapping[str, Detector], rate: float) -> pd.DataFrame:
+    """Returns the threshold of each category for a rate of false alarms: one row each.
+
+    `plus petit taux` is the least that the number of good parts held out allows; above `rate`, the threshold is the
+    one of this least rate.
+    """
+    rows = []
+    for data in datas:
+        detector = detectors[data.category.name]
+        least = evaluation.least_rate(detector)
+        rows.append({
+            "catégorie": data.category.title,
+            "source": data.source,
+            "bonnes pièces mises de côté": len(detector.good_scores[FUSED]),
+            "plus petit taux": figures.percent(least),
+            "taux employé": figures.percent(max(rate, least)),
+            "seuil": evaluation.threshold(detector, rate),
+        })
+    return pd.DataFrame(rows)
+
+
+def decision_table(
+    datas: Sequence[Data], scores: Mapping[str, Scores], thresholds: Mapping[str, float]
+) -> pd.DataFrame:
+    """Returns what the thresholds decide on the test parts: one row per category, with binomial intervals (95 %)."""
+    rows = []
+    for data in datas:
+        counts = evaluation.decisions(scores[data.category.name], thresholds[data.category.name])
+        rows.append({
+            "catégorie": data.category.title,
+            "source": data.source,
+            "bonnes pièces rejetées": _share(counts.rejected, counts.good),
+            "défauts manqués": _share(counts.missed, counts.defective),
+        })
+    return pd.DataFrame(rows)
+
+
+def _share(k: int, n: int) -> str:
+    if not n:
+        return "–"
+    low, high = (number(100 * bound, 0) for bound in binomial_interval(k, n))
+    return f"{k} sur {n} [{low} ; {high}{NBSP}%]"
 
 
 def defects_table(scores: Scores, threshold: float) -> pd.DataFrame:
@@ -65,7 +123,7 @@ def defects_table(scores: Scores, threshold: float) -> pd.DataFrame:
     types = {name: rows for name, rows in rows_by_type(scores).items() if is_defect[rows].all()}
     return pd.DataFrame([
         {"défaut": name, "pièces": rows.sum()}
-        | {TITLES[task]: area for task, area in image_aurocs(scores, rows | ~is_defect).items()}
+        | {title(task): area for task, area in image_aurocs(scores, rows | ~is_defect).items()}
         | {"trouvés": rejected[rows].mean()}
         for name, rows in (types | {"tous": is_defect} if types else {}).items()
     ])
@@ -79,11 +137,11 @@ def reference_table(scores: Scores, reference: Mapping[str, Any] | None, categor
         reference: content of `reference/metrics.json`, or None.
         category: its name.
     """
-    shown = [(FUSED, name) for name in LABELS] + [(task, "image_auroc") for task in scores.tasks]
-    measured = {**scores.tasks, FUSED: scores.metrics}
+    lines = [(FUSED, name) for name in LABELS] + [(task, "image_auroc") for task in scores.tasks]
+    measures = {**scores.tasks, FUSED: scores.metrics}
     table = results.comparison(
-        {f"{category}/{task}/{name}": f"{LABELS[name]}, {TITLES[task]}" for task, name in shown},
-        {f"{category}/{task}/{name}": entry for task, found in measured.items() for name, entry in found.items()},
+        {f"{category}/{task}/{name}": f"{LABELS[name]}, {title(task)}" for task, name in lines},
+        {f"{category}/{task}/{name}": entry for task, of_task in measures.items() for name, entry in of_task.items()},
         reference,
         {f"{category}/{FUSED}/{name}": _published(known) for name, known in PUBLISHED.get(category, {}).items()},
     )
@@ -103,28 +161,53 @@ def reading_advice(datas: Sequence[Data], reference: Mapping[str, Any] | None) -
     return f"{advice} La référence : {made} ({reference['hardware']})."
 
 
+def mean_ablation(table: pd.DataFrame) -> pd.DataFrame:
+    """Returns an ablation averaged over the categories of a source: source, constant, value, is_retained, measures.
+
+    A variant is retained where it is for all of them.
+    """
+    keys = ["source", "constant", "value"]
+    means = table.fillna({"value": ""}).groupby(keys, sort=False).mean(numeric_only=True).reset_index()
+    return means.assign(is_retained=means["is_retained"] == 1)
+
+
 def ablation_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Returns `evaluation.ablation`, averaged over the categories of a source, with a mark on the values retained.
+    """Returns `mean_ablation` in French, with a mark on the values retained: source, constante, valeur, retenue...
 
-    Columns: source, constante, valeur, retenue ("✓" or ""), the measures, and the image AUROC of each kind of defect.
+    Then come the measures of `MEASURES`.
     """
-    means = table.fillna({"valeur": ""}).groupby(["source", "constante", "valeur"], sort=False).mean(numeric_only=True)
-    means["retenue"] = np.where(means["retenue"] == 1, "✓", "")
-    first = ["retenue", *MEASURES]
-    return means[[*first, *means.columns.drop(first)]].rename(columns=MEASURES).reset_index()
+    means = mean_ablation(table)
+    columns = {
+        "source": means["source"].map(SOURCES),
+        "constante": means["constant"].map(CONSTANTS),
+        "valeur": [shown_value(*pair) for pair in zip(means["constant"], means["value"], strict=True)],
+        "retenue": np.where(means["is_retained"], "✓", ""),
+    }
+    return pd.DataFrame(columns | {label: means[name] for name, label in MEASURES.items()})
 
 
-def kinds_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Returns the image AUROC of each kind of synthetic defect, constants as retained: one row a category.
+def shown_value(constant: str, value: str) -> str:
+    """Returns how a value of an ablation is written in French."""
+    if constant == "fusion":
+        return "oui" if value == "geometric" else "non"
+    if constant == "weights":
+        return " / ".join(value.split("/")).replace(".", ",")
+    if constant == "shrinkage" and float(value) >= 1e9:
+        return "∞"
+    shown = f"{100 * float(value):g}" if constant == "top_fraction" else value
+    return shown.replace(".", ",")
 
-    Columns: catégorie, source, then the kinds, the hardest first.
+
+def defect_types_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Returns the image AUROC of each type of synthetic defect, constants as retained: one row a category.
+
+    Columns: catégorie, source, then the French names of the types, the hardest first.
     """
-    kept = table[table["constante"] == "réglages retenus"]
-    kinds = kept[list(defects.KINDS.values())].mean().sort_values().index
-    titles = [CATEGORIES[name].title if name in CATEGORIES else name for name in kept["categorie"]]
-    shown = kept[["source", *kinds]].reset_index(drop=True)
-    shown.insert(0, "catégorie", titles)
-    return shown
+    rows = table[table["constant"] == RETAINED].reset_index(drop=True)
+    types = rows[list(TYPES)].mean().sort_values().index
+    titles = [CATEGORIES[name].title if name in CATEGORIES else name for name in rows["category"]]
+    columns = {"catégorie": titles, "source": rows["source"].map(SOURCES)}
+    return pd.DataFrame(columns | {TYPES[name]: rows[name] for name in types})
 
 
 # --- What they are made of -------------------------------------------------------------------------------------------
@@ -146,12 +229,20 @@ def scores_by_task(scores: Scores) -> dict[str, np.ndarray]:
 
 def image_aurocs(scores: Scores, rows: np.ndarray | slice = slice(None)) -> dict[str, float]:
     """Returns the image AUROC of the fusion and of each task, on these rows."""
-    is_defect = scores.table["is_defect"].to_numpy(bool)
-    is_defect = is_defect[rows]
+    is_defect = scores.table["is_defect"].to_numpy(bool)[rows]
     return {
-        name: evaluation.auroc(values[rows][~is_defect], values[rows][is_defect])
+        name: metrics.auroc(values[rows][~is_defect], values[rows][is_defect])
         for name, values in scores_by_task(scores).items()
     }
+
+
+def binomial_interval(k: int, n: int) -> list[float]:
+    """Returns the exact 95 % interval [low, high] of a proportion seen k times in n (Clopper and Pearson, 1934)."""
+    from scipy.stats import beta
+
+    low = beta.ppf(0.025, k, n - k + 1) if k > 0 else 0.0
+    high = beta.ppf(0.975, k + 1, n - k) if k < n else 1.0
+    return [float(low), float(high)]
 
 
 def _with_interval(entry: Mapping[str, Any] | None) -> str:

@@ -1,4 +1,4 @@
-"""What the network is shown: transforms that stay inside the picture, playlists, weights, mixed batches."""
+"""What the network is shown: transforms that stay inside the picture, oversampling, weights, mixed batches."""
 
 import dataclasses
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from projet1_artistes import augmentation
-from projet1_artistes.augmentation import NONE, Batches, Transforms
+from projet1_artistes.augmentation import NONE, Transforms
 
 
 def picture(height=60, width=60, seed=0):
@@ -17,7 +17,7 @@ def test_without_transforms_the_whole_work_is_shown():
     image = picture()
     shown = augmentation.transform(image, 60, np.random.default_rng(0), NONE)
     np.testing.assert_array_equal(shown, image)
-    np.testing.assert_array_equal(shown, augmentation.presented(image[None], 60)[0])
+    np.testing.assert_array_equal(shown, augmentation.resize_all(image[None], 60)[0])
 
 
 @pytest.mark.parametrize("size", [(60, 60), (50, 90), (90, 40)])
@@ -25,7 +25,7 @@ def test_a_transformed_work_never_shows_anything_but_the_work(size):
     """A flat picture stays flat: neither a black corner nor a border comes in."""
     flat = np.full((*size, 3), 130, np.uint8)
     random = np.random.default_rng(1)
-    settings = Transforms(area=0.2, ratio=2.0, tilt=30, light=0)
+    settings = Transforms(scale=(0.2, 1), ratio=2.0, degrees=30, brightness_contrast=0)
     for _ in range(60):
         shown = augmentation.transform(flat, 32, random, settings)
         assert shown.shape == (32, 32, 3)
@@ -54,7 +54,7 @@ def test_half_of_the_works_are_mirrored():
 def test_a_crop_keeps_at_least_its_share_of_the_picture():
     """On a horizontal ramp, the range of values that is left tells the width of the crop."""
     ramp = np.tile(np.linspace(0, 255, 200).astype(np.uint8)[None, :, None], (200, 1, 3))
-    random, settings = np.random.default_rng(0), dataclasses.replace(NONE, area=0.25)
+    random, settings = np.random.default_rng(0), dataclasses.replace(NONE, scale=(0.25, 1))
     widths = [np.ptp(augmentation.transform(ramp, 64, random, settings)) / 255 for _ in range(200)]
     assert min(widths) > 0.47
     assert max(widths) > 0.9
@@ -62,16 +62,17 @@ def test_a_crop_keeps_at_least_its_share_of_the_picture():
 
 def test_the_light_changes_within_its_limits():
     flat, random = np.full((20, 20, 3), 100, np.uint8), np.random.default_rng(0)
-    means = [augmentation.transform(flat, 20, random, dataclasses.replace(NONE, light=0.1)).mean() for _ in range(200)]
+    settings = dataclasses.replace(NONE, brightness_contrast=0.1)
+    means = [augmentation.transform(flat, 20, random, settings).mean() for _ in range(200)]
     assert 89 < min(means) < 95
     assert 105 < max(means) < 111
 
 
 def test_works_are_presented_whole_at_the_side_that_is_asked():
     images = np.stack([picture(seed=1), picture(seed=2)])
-    assert augmentation.presented(images, 30).shape == (2, 30, 30, 3)
-    assert augmentation.presented(images[:0], 30).shape == (0, 30, 30, 3)
-    np.testing.assert_allclose(augmentation.presented(images, 30).mean(), images.mean(), atol=1)
+    assert augmentation.resize_all(images, 30).shape == (2, 30, 30, 3)
+    assert augmentation.resize_all(images[:0], 30).shape == (0, 30, 30, 3)
+    np.testing.assert_allclose(augmentation.resize_all(images, 30).mean(), images.mean(), atol=1)
 
 
 # --- How often -------------------------------------------------------------------------------------------------------
@@ -81,7 +82,7 @@ LABELS = np.repeat([0, 1, 2], [12, 50, 120])
 
 @pytest.mark.parametrize("threshold", [0, 1, 30, 100])
 def test_small_artists_are_shown_as_often_as_one_of_so_many_works(threshold):
-    order = augmentation.playlist(LABELS, threshold, seed=0)
+    order = augmentation.oversampled_indices(LABELS, threshold, seed=0)
     shown = np.bincount(LABELS[order], minlength=3)
     np.testing.assert_array_equal(shown, np.maximum([12, 50, 120], threshold))
     times = np.bincount(order, minlength=len(LABELS))
@@ -91,7 +92,7 @@ def test_small_artists_are_shown_as_often_as_one_of_so_many_works(threshold):
 
 
 def test_the_seed_draws_the_works_that_are_shown_once_more():
-    first, again, other = (augmentation.playlist(LABELS, 100, seed=seed) for seed in (0, 0, 1))
+    first, again, other = (augmentation.oversampled_indices(LABELS, 100, seed=seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(np.bincount(first), np.bincount(other))
 
@@ -105,7 +106,7 @@ def test_class_weights_are_those_of_scikit_learn():
     np.testing.assert_allclose(weights[LABELS].mean(), 1, rtol=1e-6)
 
 
-# --- Batches ---------------------------------------------------------------------------------------------------------
+# --- CutMix ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_mixed_batch_mixes_targets_by_area():
@@ -119,38 +120,8 @@ def test_a_mixed_batch_mixes_targets_by_area():
     np.testing.assert_array_equal(images[3], 3)  # the arguments are left as they were
 
 
-def test_no_strength_mixes_nothing():
+def test_no_probability_mixes_nothing():
     images, targets = np.ones((4, 8, 8, 3), np.float32), np.eye(4, dtype=np.float32)
     same, kept = augmentation.cutmix(images, targets, np.random.default_rng(0), 0.0)
     assert same is images
     assert kept is targets
-
-
-def batches(**changes):
-    images = np.stack([picture(seed=seed) for seed in range(10)])
-    options = {
-        "classes": 4,
-        "batch_size": 4,
-        "side": 24,
-        "seed": (0, 1),
-        "transforms": Transforms(),
-        **changes,
-    }
-    return Batches(images, np.arange(10) % 4, np.arange(10), **options)
-
-
-def test_batches_go_through_the_order_and_are_a_function_of_seed_and_epoch():
-    first, again, later = batches(), batches(), batches(seed=(0, 2))
-    assert len(first) == 3
-    assert [len(first[i][0]) for i in range(3)] == [4, 4, 2]
-    np.testing.assert_array_equal(first[2][1].argmax(axis=1), [0, 1])
-    for i in (2, 0):  # whatever the order in which they are asked for
-        np.testing.assert_array_equal(first[i][0], again[i][0])
-    assert np.abs(first[0][0] - later[0][0]).mean() > 1
-
-
-def test_batches_carry_the_weight_of_their_classes():
-    weights = np.array([1.0, 2.0, 3.0, 4.0], np.float32)
-    images, targets, carried = batches(weights=weights)[0]
-    np.testing.assert_allclose(carried, weights[targets.argmax(axis=1)])
-    assert images.dtype == targets.dtype == np.float32

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import io
-import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image, ImageEnhance, ImageOps
+from PIL import Image, ImageOps
+from test_projet1_names import MANGLED, TWICE
 
 from commun import UserError
 from commun.datasets import Location, working_folder
-from projet1_artistes import dataset
-from projet1_artistes.dataset import PARTS, TEST, TRAINING, VALIDATION
+from projet1_artistes import PROJECT, dataset, duplicates, split
+from projet1_artistes.names import key
+from projet1_artistes.split import PARTS, TRAINING, split_by_group
 
 HEADER = "id,name,years,genre,nationality,bio,wikipedia,paintings"
 
@@ -72,50 +73,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> dataset.Data:
         yield opened(folder)
 
 
-# --- Names -----------------------------------------------------------------------------------------------------------
-
-DURER = "Albrecht_Dürer"
-MANGLED = unicodedata.normalize("NFD", DURER).encode().decode("cp437")
-TWICE = MANGLED.encode().decode("cp437")
-
-
-def test_the_mangled_names_are_those_of_the_real_archive():
-    assert (MANGLED, TWICE) == ("Albrecht_Du╠êrer", "Albrecht_DuΓòá├¬rer")
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        DURER,
-        unicodedata.normalize("NFD", DURER),
-        MANGLED,
-        TWICE,
-        DURER.encode().decode("cp437"),
-        "Albrecht_Durer",
-        "Albrecht Dürer",
-        " ALBRECHT  DÜRER ",
-        "albrecht-dürer",
-    ],
-)
-def test_one_artist_however_the_name_is_written(name):
-    assert dataset.key(name) == "albrecht durer"
-
-
-@pytest.mark.parametrize("name", [DURER, "Pierre-Auguste_Renoir", "El_Greco", "Élie Dürel", "Joan Miró", "Łódź"])
-@pytest.mark.parametrize("times", [0, 1, 2, 3])
-def test_repair_undoes_the_damage(name, times):
-    damaged = name
-    for _ in range(times):
-        damaged = damaged.encode().decode("cp437")
-    assert dataset.repair(damaged) == name
-    assert dataset.repair(dataset.repair(damaged)) == name
-
-
-def test_names_that_differ_have_different_keys():
-    names = ["Paul Klee", "Paul Cezanne", "Jan van Eyck", "Claude Monet", "Edouard Manet", "Ede 1", "Ede 11"]
-    assert len({dataset.key(name) for name in names}) == len(names)
-
-
 # --- The list of works -----------------------------------------------------------------------------------------------
 
 
@@ -146,7 +103,7 @@ def test_the_trap_of_durer(root):
     assert data.artists["works"].tolist() == [4, 6]
     assert data.artists["announced"].tolist() == [4, 6]
     assert set(data.artists["folder"][1].split(" et ")) == {MANGLED, TWICE, "Albrecht_Durer"}
-    numbers = [dataset.key(path.stem) for path in data.works["path"][data.labels == 1]]
+    numbers = [key(path.stem) for path in data.works["path"][data.labels == 1]]
     assert sorted(numbers) == [f"albrecht durer {n}" for n in range(1, 7)]
     assert data.works["low"].notna().all()
     assert data.problems["what"].str.startswith("même œuvre").sum() == len(data.problems) == 5
@@ -215,8 +172,7 @@ def test_files_that_are_no_works_are_listed(root):
     assert found["Ada_Bleu/Ada_Bleu_6.jpg"].startswith("pas une image")
     assert "tronquée" in found["Ada_Bleu/Ada_Bleu_7.jpg"]
     assert "dossier inattendu" in found["Ada_Bleu/dossier.jpg"]
-    assert len(dataset.pixels(data)) == len(data.works) == 7  # a row of pixels for each row of the table, and no more
-    assert len(data.files) == 8
+    assert len(data.images) == len(data.works) == 7  # a row of pixels for each row of the table, and no more
 
 
 def test_every_kind_of_file_is_a_work(root):
@@ -230,7 +186,7 @@ def test_every_kind_of_file_is_a_work(root):
     save(folder / "4.webp", whole, quality=95)
     save(folder / "5.bmp", ImageOps.grayscale(whole))
     data = opened(root)
-    pixels = dataset.pixels(data).astype(int)
+    pixels = data.images.astype(int)
     assert len(data.works) == 5
     reference = np.asarray(whole.resize((128, 128), Image.Resampling.LANCZOS)).astype(int)
     assert (np.abs(pixels[:4] - reference).mean(axis=(1, 2, 3)) < 12).all()
@@ -266,8 +222,8 @@ def test_works_that_have_a_header_and_no_pixels(root):
 
 
 def test_pixels_follow_the_rows(data):
-    for side in (16, 128):
-        found = dataset.pixels(data, side)
+    assert isinstance(data.images, np.memmap)
+    for side, found in ((16, dataset.squares(data.works["path"], 16)[0]), (128, data.images)):
         assert found.shape == (23, side, side, 3) and found.dtype == np.uint8
         for row in (0, 11, 22):
             image = Image.open(data.works["path"].iloc[row])
@@ -283,10 +239,10 @@ def test_low_quality_copies_and_those_that_miss(root):
     (small / "Bo_Gris_1.jpg").rename(small / "Bo_Gris_1.JPEG")
     data = opened(root)
     rows = np.array([5, 4, 3, 1, 0])  # Bo 1, Ada 5, 4, 2, 1
-    images, present = dataset.low_pixels(data, rows, 16)
+    images, present = dataset.low_images(data, rows)
     assert present.tolist() == [True, True, False, False, True]
-    assert images.shape == (3, 16, 16, 3)
-    high = dataset.pixels(data, 16)[rows[present]].astype(int)
+    assert images.shape == (3, 128, 128, 3)
+    high = data.images[rows[present]].astype(int)
     distances = np.abs(high[:, None] - images[None]).mean(axis=(2, 3, 4))
     assert distances.argmin(axis=1).tolist() == [0, 1, 2]  # each is the copy of its own work
 
@@ -294,9 +250,9 @@ def test_low_quality_copies_and_those_that_miss(root):
 def test_no_low_quality_at_all(root):
     data = opened(collection(root, {"Ada_Bleu": 3}, low=False))
     assert data.works["low"].isna().all()
-    images, present = dataset.low_pixels(data, np.arange(3), 16)
-    assert images.shape == (0, 16, 16, 3) and not present.any()
-    assert dataset.low_pixels(data, np.arange(0), 16)[1].shape == (0,)
+    images, present = dataset.low_images(data, np.arange(3))
+    assert images.shape == (0, 128, 128, 3) and not present.any()
+    assert dataset.low_images(data, np.arange(0))[1].shape == (0,)
 
 
 def test_a_file_that_changes_is_read_again(root):
@@ -306,244 +262,21 @@ def test_a_file_that_changes_is_read_again(root):
     assert opened(root).works["width"].tolist() == [48, 70, 48]
 
 
-def test_a_part_of_a_file_of_pixels_is_that_part(data):
-    pixels = dataset.pixels(data)
-    assert isinstance(pixels, np.memmap)
-    hashes, fine = dataset.perceptual_hash(np.array(pixels)), dataset.details(np.array(pixels))
-    for rows in (slice(None), slice(3, 9), slice(20, None, -2)):
-        np.testing.assert_array_equal(dataset.perceptual_hash(pixels[rows]), hashes[rows])
-        np.testing.assert_allclose(dataset.details(pixels[rows]), fine[rows], atol=1e-6)
-    np.testing.assert_array_equal(dataset.near_duplicates(pixels), dataset.near_duplicates(np.array(pixels)))
-
-
-# --- Near-duplicates -------------------------------------------------------------------------------------------------
-
-
-def squares(pictures: list[Image.Image], side: int = 128) -> np.ndarray:
-    return np.stack([np.asarray(image.convert("RGB").resize((side, side))) for image in pictures])
-
-
-def recompressed(image: Image.Image, quality: int = 40) -> Image.Image:
-    stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=quality)
-    return Image.open(stream)
-
-
-def test_copies_are_found_and_strangers_are_not():
-    originals = [picture(seed, (128, 128)) for seed in range(40)]
-    copies = [
-        recompressed(originals[3]),
-        originals[7].resize((50, 50)),
-        ImageEnhance.Brightness(originals[11]).enhance(1.2),
-        ImageOps.grayscale(originals[20]),
-        originals[30].crop((3, 3, 125, 125)),
-    ]
-    pairs = dataset.near_duplicates(squares(originals + copies))
-    assert {tuple(pair) for pair in pairs} == {(3, 40), (7, 41), (11, 42), (20, 43), (30, 44)}
-    assert pairs.dtype == np.int64
-
-
-def test_no_pairs_without_images():
-    assert dataset.near_duplicates(np.empty((0, 64, 64, 3), np.uint8)).shape == (0, 2)
-    assert dataset.near_duplicates(squares([picture(0)])).shape == (0, 2)
-
-
-def test_flat_pictures_are_not_errors():
-    flat = np.full((3, 64, 64, 3), 120, np.uint8)
-    assert np.isfinite(dataset.details(flat)).all()
-    assert dataset.perceptual_hash(flat).shape == (3, 63)
-    dataset.near_duplicates(flat)
-
-
-def test_a_hash_says_which_low_frequencies_are_strong():
-    x = (np.arange(64) + 0.5) * np.pi / 64
-    waves = [np.outer(np.cos(3 * x), np.cos(2 * x)), np.outer(np.cos(5 * x), np.ones(64))]
-    images = np.stack([np.repeat((127 + 120 * w)[..., None], 3, axis=2) for w in waves]).astype(np.uint8)
-    hashes = dataset.perceptual_hash(images)
-    assert hashes.dtype == bool and hashes[0, 3 * 8 + 2 - 1] and hashes[1, 5 * 8 - 1]
-    brighter = np.clip(images.astype(int) + 8, 0, 255).astype(np.uint8)
-    assert dataset.perceptual_hash(brighter)[0, 25] and dataset.perceptual_hash(brighter)[1, 39]
-    with pytest.raises(ValueError, match="multiple of 32"):
-        dataset.perceptual_hash(np.zeros((1, 40, 40, 3), np.uint8))
-
-
-def test_details_are_correlations():
-    fine = dataset.details(squares([picture(seed) for seed in range(6)]))
-    assert fine.shape == (6, 1024) and fine.dtype == np.float32
-    np.testing.assert_allclose(np.linalg.norm(fine, axis=1), 1, rtol=1e-5)
-    np.testing.assert_allclose(fine.mean(axis=1), 0, atol=1e-6)
-    darker = dataset.details(squares([ImageEnhance.Brightness(picture(seed)).enhance(0.6) for seed in range(6)]))
-    assert ((fine * darker).sum(axis=1) > 0.98).all()
-    assert np.abs(fine @ fine.T - np.eye(6)).max() < 0.5
-
-
-@pytest.mark.parametrize("compared", [1, 60, 1000])
-@pytest.mark.parametrize("distance", [0, 5, 20, 63])
-def test_close_pairs_are_those_of_a_double_loop(monkeypatch, compared, distance):
-    monkeypatch.setattr(dataset, "COMPARED", compared)
-    random = np.random.default_rng(distance)
-    base = random.random((6, 63)) < 0.5
-    hashes = base[random.integers(0, 6, 20)] ^ (random.random((20, 63)) < 0.08)
-    found = dataset.close_pairs(hashes, distance=distance)
-    expected = [(i, j) for i in range(20) for j in range(i + 1, 20) if (hashes[i] ^ hashes[j]).sum() <= distance]
-    assert [tuple(pair) for pair in found] == expected
-
-
-def test_connected_links_links():
-    pairs = np.array([(0, 4), (4, 2), (5, 6)])
-    groups = dataset.connected(pairs, 8)
-    assert groups.dtype == np.int64
-    assert groups[0] == groups[4] == groups[2] and groups[5] == groups[6]
-    assert len(set(groups)) == 5
-    assert sorted(dataset.connected(np.empty((0, 2), np.int64), 4)) == [0, 1, 2, 3]
+# --- Near-duplicates and the split ------------------------------------------------------------------------------------
 
 
 def test_the_same_work_by_two_artists_is_one_group(data):
     by_name = dict(zip((path.stem for path in data.works["path"]), data.works["group"], strict=True))
     assert by_name["Ada_Bleu_3"] == by_name["Ada_Bleu_9"] == by_name["Bo_Gris_2"]
     assert len(set(data.groups)) == 21
-    spanning = dataset.spanning(data)
-    assert spanning["artists"].tolist() == ["Ada Bleu, Bo Gris"]
-    assert spanning["files"].tolist() == ["Ada_Bleu_3.jpg, Ada_Bleu_9.jpg, Bo_Gris_2.jpg"]
     assert data.works["part"][data.groups == by_name["Bo_Gris_2"]].nunique() == 1
-
-
-# --- The split -------------------------------------------------------------------------------------------------------
-
-
-def random_works(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and groups of 2 to 8 artists, 3 to 90 works each; most groups are of one work."""
-    random = np.random.default_rng(seed)
-    counts = random.integers(3, 91, random.integers(2, 9))
-    labels = random.permutation(np.repeat(np.arange(len(counts)), counts))
-    groups, ends = np.arange(len(labels)), [np.flatnonzero(labels == c) for c in range(len(counts))]
-    for rows in ends:
-        for _ in range(len(rows) // 12):
-            groups[random.choice(rows, random.integers(2, 4), replace=False)] = groups[rows[0]]
-    return labels, groups + 1000 * (seed % 2)
-
-
-@pytest.mark.parametrize("seed", range(25))
-def test_the_split_keeps_its_promises(seed):
-    labels, groups = random_works(seed)
-    split = dataset.split_by_group(labels, groups, seed=seed)
-    assert list(split) == list(PARTS)
-    part = np.full(len(labels), -1)
-    for number, rows in enumerate(split.values()):
-        assert (np.diff(rows) > 0).all() and (part[rows] == -1).all()  # sorted, disjoint
-        part[rows] = number
-    assert (part >= 0).all()  # complete
-    assert all(len(set(part[groups == group])) == 1 for group in set(groups))
-    for artist in set(labels):
-        mine = labels == artist
-        counts = np.bincount(part[mine], minlength=3)
-        assert (counts >= 1).all()
-        largest = max(np.bincount(np.unique(groups[mine], return_inverse=True)[1]))
-        gaps = np.abs(counts - mine.sum() * np.array(list(PARTS.values())))
-        assert (gaps < largest * np.array([2, 1, 1]) + 1e-9).all()
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_single_works_are_shared_out_to_the_nearest(seed):
-    labels = np.repeat([0, 1, 2], [100, 20, 47])
-    split = dataset.split_by_group(labels, np.arange(len(labels)), seed=seed)
-    counts = [np.bincount(labels[rows], minlength=3).tolist() for rows in split.values()]
-    assert np.transpose(counts).tolist() == [dataset.largest_remainder(n, [0.7, 0.15, 0.15]) for n in (100, 20, 47)]
-
-
-def test_a_seed_is_a_split():
-    labels, groups = random_works(3)
-    first, same = (dataset.split_by_group(labels, groups, seed=7) for _ in range(2))
-    other = dataset.split_by_group(labels, groups, seed=8)
-    for part in PARTS:
-        np.testing.assert_array_equal(first[part], same[part])
-    assert any(not np.array_equal(first[part], other[part]) for part in PARTS)
-    known = dataset.split_by_group(np.zeros(10, int), np.arange(10), seed=0)
-    assert [known[part].tolist() for part in (VALIDATION, TEST)] == [[2, 6], [4]]  # on any machine
-
-
-def test_an_artist_leaves_the_others_alone():
-    labels, groups = np.repeat([0, 1], [30, 40]), np.arange(70)
-    whole, alone = dataset.split_by_group(labels, groups), dataset.split_by_group(labels[:30], groups[:30])
-    for part in PARTS:
-        np.testing.assert_array_equal(whole[part][whole[part] < 30], alone[part])
-
-
-@pytest.mark.parametrize("groups", [[0, 0, 0, 0, 0], [0, 0, 1, 1, 1], [0], [0, 1]])
-def test_an_artist_with_too_few_groups_only_trains(groups):
-    labels = np.concatenate([np.zeros(len(groups), int), np.ones(20, int)])
-    split = dataset.split_by_group(labels, np.concatenate([groups, np.arange(10, 30)]))
-    assert (labels[split[TRAINING]] == 0).sum() == len(groups)
-    assert (labels[split[TEST]] == 1).all() and (labels[split[VALIDATION]] == 1).all()
-
-
-def test_three_groups_are_one_each():
-    for seed in range(10):
-        groups = np.array([0] * 9 + [1] * 2 + [2])
-        split = dataset.split_by_group(np.zeros(12, int), groups, seed=seed)
-        assert sorted(len(set(groups[rows])) for rows in split.values()) == [1, 1, 1]
-        assert len(split[TRAINING]) == 9  # the parts that judge take the smallest groups
-
-
-def test_a_group_of_two_artists_stays_whole():
-    labels = np.array([0] * 12 + [1] * 12)
-    groups = np.arange(24)
-    groups[[3, 14, 15]] = 3
-    for seed in range(10):
-        split = dataset.split_by_group(labels, groups, seed=seed)
-        assert sum(3 in groups[rows] for rows in split.values()) == 1
-
-
-@pytest.mark.parametrize(
-    ("labels", "groups", "parts"),
-    [
-        ([0, 0], [0], PARTS),
-        ([0], [0], {"a": 0.5, "b": 0.4}),
-        ([0], [0], {"a": 1.5, "b": -0.5}),
-        ([0], [0], {"a": 1.0, "b": 0.0}),
-    ],
-)
-def test_impossible_splits_are_refused(labels, groups, parts):
-    with pytest.raises(UserError):
-        dataset.split_by_group(np.array(labels), np.array(groups), parts=parts)
-
-
-def test_nothing_to_split():
-    split = dataset.split_by_group(np.empty(0, int), np.empty(0, int))
-    assert {part: len(rows) for part, rows in split.items()} == dict.fromkeys(PARTS, 0)
-
-
-def test_two_parts_and_four():
-    labels, groups = random_works(2)
-    for parts in ({"a": 0.9, "b": 0.1}, {"a": 0.4, "b": 0.3, "c": 0.2, "d": 0.1}):
-        split = dataset.split_by_group(labels, groups, parts=parts)
-        assert sorted(np.concatenate(list(split.values())).tolist()) == list(range(len(labels)))
-        for part, share in parts.items():
-            assert len(split[part]) / len(labels) == pytest.approx(share, abs=0.06)
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_largest_remainder(seed):
-    random = np.random.default_rng(seed)
-    shares = random.dirichlet(np.ones(random.integers(1, 6)))
-    count = int(random.integers(0, 200))
-    found = dataset.largest_remainder(count, shares)
-    assert sum(found) == count
-    assert (np.abs(found - count * shares) < 1).all()
-
-
-def test_largest_remainder_by_hand():
-    assert dataset.largest_remainder(10, [0.7, 0.15, 0.15]) == [7, 2, 1]
-    assert dataset.largest_remainder(20, [0.7, 0.15, 0.15]) == [14, 3, 3]
-    assert dataset.largest_remainder(3, [0.7, 0.15, 0.15]) == [2, 1, 0]
-    assert dataset.largest_remainder(0, [0.5, 0.5]) == [0, 0]
 
 
 def test_parts_of_the_data(data):
     rows = {part: data.rows(part) for part in PARTS}
     assert sorted(np.concatenate(list(rows.values())).tolist()) == list(range(23))
     assert all((np.diff(found) > 0).all() for found in rows.values())
-    again = dataset.split_by_group(data.labels, data.groups)
+    again = split_by_group(data.labels, data.groups)
     for part in PARTS:
         np.testing.assert_array_equal(rows[part], again[part])
     spread = {artist: set(part) for artist, part in data.works.groupby("artist")["part"]}
@@ -559,21 +292,54 @@ def test_an_artist_of_two_works_is_not_evaluated(root):
 def test_the_split_is_saved_and_found_again(root, monkeypatch):
     collection(root, {"Ada_Bleu": 8, "Bo_Gris": 6})
     first = opened(root)
-    (path,) = working_folder("decoupages", "projet1_artistes").iterdir()
+    (path,) = working_folder("decoupages", PROJECT).iterdir()
     saved = pd.read_csv(path, encoding="utf-8")
     assert saved["file"].tolist() == [p.name for p in first.works["path"]]
     assert saved["part"].tolist() == first.works["part"].tolist()
     with monkeypatch.context() as patch:
-        patch.setattr(dataset, "near_duplicates", lambda images: pytest.fail("computed again"))
-        patch.setattr(dataset, "size", lambda path: pytest.fail("read again"))
+        patch.setattr(Image, "open", lambda *arguments: pytest.fail("read again"))
         pd.testing.assert_frame_equal(opened(root).works, first.works)
     save(root / "images/images/Bo_Gris/Bo_Gris_7.jpg", picture(77))
     more = opened(root)
     assert len(more.works) == 15 and more.works["part"].notna().all()
     assert len(list(path.parent.iterdir())) == 2
-    monkeypatch.setattr(dataset, "SPLIT_SEED", 1)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "value"),
+    [
+        (duplicates, "NEAR_BITS", 13),
+        (split, "PARTS", {TRAINING: 0.6, "validation": 0.2, "test": 0.2}),
+        (split, "largest_remainder", lambda count, shares: [count - 2, 1, 1]),
+        (duplicates, "details", lambda images: np.zeros((len(images), 1), np.float32)),
+    ],
+)
+def test_a_split_is_made_again_when_what_makes_it_was_edited(root, monkeypatch, module, name, value):
+    opened(collection(root, {"Ada_Bleu": 8}))
+    monkeypatch.setattr(module, name, value)
     opened(root)
-    assert len(list(path.parent.iterdir())) == 3
+    opened(root)
+    assert len(list(working_folder("decoupages", PROJECT).iterdir())) == 2
+    assert len(list(working_folder("entetes", PROJECT).iterdir())) == 1
+
+
+def test_headers_are_read_again_when_what_reads_them_was_edited(root, monkeypatch):
+    opened(collection(root, {"Ada_Bleu": 4}))
+    monkeypatch.setattr(dataset, "size", lambda path: (7, 5))
+    assert (opened(root).works[["width", "height"]] == [7, 5]).all(axis=None)
+
+
+def test_near_duplicates_are_sought_on_the_squares_that_models_see(root):
+    """Two pictures of one painting, the second with wide margins: the same centred square, another whole."""
+    collection(root, {"Ada_Bleu": 6, "Bo_Gris": 4})
+    square, wide = picture(501, (96, 96)), picture(502, (288, 96))
+    wide.paste(square, (96, 0))
+    save(root / "images/images/Ada_Bleu/Ada_Bleu_7.jpg", square, quality=95)
+    save(root / "images/images/Ada_Bleu/Ada_Bleu_8.jpg", wide, quality=95)
+    data = opened(root)
+    groups = data.groups[[path.stem in ("Ada_Bleu_7", "Ada_Bleu_8") for path in data.works["path"]]]
+    assert len(groups) == 2 and groups[0] == groups[1]
+    assert len(set(data.groups)) == len(data.works) - 1
 
 
 def test_load_reads_the_real_paintings_where_they_are(root, monkeypatch):
@@ -581,20 +347,3 @@ def test_load_reads_the_real_paintings_where_they_are(root, monkeypatch):
     monkeypatch.setenv("PROJETS_DATA", str(root))
     data = dataset.load()
     assert data.location.is_real and data.names == ["Ada Bleu", "Bo Gris"]
-
-
-# --- Folds -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.filterwarnings("ignore:The least populated class")
-@pytest.mark.parametrize("seed", range(5))
-def test_folds_are_stratified_and_keep_groups_whole(seed):
-    labels, groups = random_works(seed)
-    fold = dataset.folds(labels, groups, 5, seed=seed)
-    assert fold.dtype == np.int64 and set(fold) == set(range(5))
-    assert all(len(set(fold[groups == group])) == 1 for group in set(groups))
-    np.testing.assert_array_equal(fold, dataset.folds(labels, groups, 5, seed=seed))
-    for artist in np.unique(labels):
-        counts = np.bincount(fold[labels == artist], minlength=5)
-        assert counts.max() - counts.min() <= 2 + max(np.bincount(groups[labels == artist]))
-    assert (fold != dataset.folds(labels, groups, 5, seed=seed + 1)).any()

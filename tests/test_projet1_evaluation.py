@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.patches import Rectangle
 from PIL import Image
 from sklearn import metrics as sk
 
 from commun import UserError, results
 from commun.datasets import Location
-from projet1_artistes import dataset, evaluation, model
+from projet1_artistes import dataset, evaluation, tables, training
 from projet1_artistes.dataset import Data
 from projet1_artistes.evaluation import LABELS
+from projet1_artistes.split import PARTS
 
 NAMES = ("Albrecht Dürer", "Bleu Nuit", "Rouge Vif")
 COLOURS = np.array([[40, 200, 60], [30, 60, 200], [220, 40, 40]])  # of their works
@@ -38,7 +38,7 @@ class ByColour:
         odds = np.exp(-distances / 50)
         return (odds / odds.sum(axis=1, keepdims=True)).astype("float32")
 
-    def maps(self, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    def activation_maps(self, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
         grey = images.mean(axis=-1).reshape(len(images), 4, images.shape[1] // 4, 4, -1).mean(axis=(2, 4))
         return ((grey - 100) * (1 + classes[:, None, None])).astype("float32")
 
@@ -58,11 +58,12 @@ def _data(genres: list, years: list, *, parts: tuple[int, int, int] = (7, 2, 2))
     """As many painters as genres, each with as many works in each part."""
     names = [f"Peintre {chr(65 + i)}" for i in range(len(genres))]
     artists = pd.DataFrame({"name": names, "folder": names, "years": years, "genre": genres})
-    part = np.repeat(list(dataset.PARTS), parts)
+    part = np.repeat(list(PARTS), parts)
     works = pd.DataFrame({"artist": np.repeat(np.arange(len(genres)), len(part)), "part": np.tile(part, len(genres))})
     works["group"] = np.arange(len(works))
     location = Location(Path("nulle part"), False, "essai")
-    return Data(works, artists, pd.DataFrame({"file": [], "what": []}), location, ())
+    images = np.zeros((len(works), 128, 128, 3), np.uint8)
+    return Data(works, artists, pd.DataFrame({"file": [], "what": []}), location, images)
 
 
 def _sure(predicted: list[int], classes: int, probability: float = 0.9) -> np.ndarray:
@@ -111,7 +112,7 @@ def test_many_drawings_at_once_are_those_of_scikit_learn_one_by_one() -> None:
             sk.recall_score(true, said, **options),
             sk.f1_score(true, said, **options),
         )
-        assert [found[name][row] for name in LABELS] == pytest.approx(expected, rel=1e-5)
+        assert [found[name.removeprefix("test_")][row] for name in LABELS] == pytest.approx(expected, rel=1e-5)
     assert absent > 10  # drawings without some artist were tried
 
 
@@ -162,7 +163,9 @@ def test_published_figures_are_those_of_known_measures() -> None:
 
 def test_views_are_the_picture_its_mirror_and_its_corners() -> None:
     images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
-    whole, mirror, *corners = evaluation.test_time_views(images)
+    classifier = ByColour()
+    evaluation.predict_views(classifier, images)
+    whole, mirror, *corners = classifier.seen
     assert (whole == images).all() and (mirror[:, :, ::-1] == images).all()
     assert [view.shape for view in corners] == [(2, 28, 28, 3)] * 4
     assert (corners[0] == images[:, :28, :28]).all() and (corners[1] == images[:, :28, 4:]).all()
@@ -175,7 +178,7 @@ def test_answers_to_views_are_averaged() -> None:
     found = evaluation.predict_views(classifier, images)
     assert len(classifier.seen) == 6
     assert found.shape == (3, 3) and found.sum(axis=1) == pytest.approx(1)
-    one_by_one = [ByColour().predict(view) for view in evaluation.test_time_views(images)]
+    one_by_one = [ByColour().predict(view) for view in classifier.seen]
     np.testing.assert_allclose(found, sum(one_by_one) / 6, rtol=1e-5)
     assert np.abs(found - one_by_one[0]).max() > 1e-4
 
@@ -286,7 +289,7 @@ def test_near_duplicates_of_a_folder_form_groups(folder: Path, monkeypatch: pyte
     with Image.open(place / "Bleu_Nuit_1.png") as image:
         image.resize((110, 95)).save(place / "copie.jpg", quality=60)
     kept: dict[str, np.ndarray] = {}
-    monkeypatch.setattr(evaluation, "evaluate", lambda p, labels, groups, draws: kept.update(groups=groups) or {})
+    monkeypatch.setattr(evaluation, "evaluate", lambda p, labels, groups, *, draws: kept.update(groups=groups) or {})
     table, _ = evaluation.evaluate_folder(folder, classifier=ByColour())
     names = [path.name for path in table["path"]]
     same = kept["groups"] == kept["groups"][names.index("copie.jpg")]
@@ -295,7 +298,7 @@ def test_near_duplicates_of_a_folder_form_groups(folder: Path, monkeypatch: pyte
 
 
 def test_the_committed_network_answers_by_default(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model, "load_reference", ByColour)
+    monkeypatch.setattr(training, "load_reference", ByColour)
     table, _ = evaluation.evaluate_folder(folder, draws=5)
     assert len(table) == 7
 
@@ -339,44 +342,48 @@ def test_every_genre_of_the_real_table_has_a_french_name() -> None:
     assert set(genres) <= set(evaluation.GENRES)
 
 
-def test_artist_table() -> None:
+def test_artist_measures() -> None:
     data = _data(GENRES[:4], YEARS[:4], parts=(7, 2, 3))
     labels = np.array([0, 0, 0, 1, 1, 2, 2])
-    table = evaluation.artist_table(_sure([0, 1, 1, 1, 1, 0, 2], 4), labels, data)
-    assert list(table["artiste"]) == data.names and list(table["apprises"]) == [7] * 4
-    assert list(table["testées"]) == [3, 2, 2, 0]
-    assert table["rappel"].tolist()[:3] == pytest.approx([1 / 3, 1, 1 / 2])
-    assert table["précision"].tolist()[:3] == pytest.approx([1 / 2, 1 / 2, 1])
-    assert table["F1"].tolist()[:3] == pytest.approx([0.4, 2 / 3, 2 / 3])
-    assert table.loc[3, ["rappel", "précision", "F1"]].isna().all()  # not tested
-    assert table["souvent pris pour"].fillna("").tolist() == ["Peintre B (2)", "", "Peintre A (1)", ""]
+    table = evaluation.artist_measures(_sure([0, 1, 1, 1, 1, 0, 2], 4), labels, data)
+    assert list(table["name"]) == data.names and list(table["learnt"]) == [7] * 4
+    assert list(table["tested"]) == [3, 2, 2, 0]
+    assert table["recall"].tolist()[:3] == pytest.approx([1 / 3, 1, 1 / 2])
+    assert table["precision"].tolist()[:3] == pytest.approx([1 / 2, 1 / 2, 1])
+    assert table["f1"].tolist()[:3] == pytest.approx([0.4, 2 / 3, 2 / 3])
+    assert table.loc[3, ["recall", "precision", "f1"]].isna().all()  # not tested
+    assert table["confused_with"].fillna("").tolist() == ["Peintre B (2)", "", "Peintre A (1)", ""]
+    titles = dict(zip(table, tables.artist_table(table), strict=True))
+    assert titles | {"learnt": "apprises", "f1": "F1", "confused_with": "souvent pris pour"} == titles
 
 
 def test_an_artist_who_is_never_named_has_no_precision() -> None:
-    table = evaluation.artist_table(_sure([0, 0, 0], 3), np.array([0, 1, 1]), _data(GENRES[:3], YEARS[:3]))
-    assert table["F1"].tolist()[:2] == pytest.approx([0.5, 0]) and math.isnan(table["précision"][1])
-    assert math.isnan(table["F1"][2])
+    table = evaluation.artist_measures(_sure([0, 0, 0], 3), np.array([0, 1, 1]), _data(GENRES[:3], YEARS[:3]))
+    assert table["f1"].tolist()[:2] == pytest.approx([0.5, 0]) and math.isnan(table["precision"][1])
+    assert math.isnan(table["f1"][2])
 
 
-def test_frequent_confusions() -> None:
+def test_frequent_confusions(monkeypatch: pytest.MonkeyPatch) -> None:
     data = _data(GENRES, YEARS)
     labels = np.array([0, 0, 0, 0, 1, 1, 2, 2, 5])
-    table = evaluation.frequent_confusions(_sure([2, 2, 0, 0, 5, 5, 1, 2, 5], 6), labels, data)
+    confusions = evaluation.frequent_confusions(_sure([2, 2, 0, 0, 5, 5, 1, 2, 5], 6), labels, data)
+    assert confusions[["true", "named"]].to_numpy().tolist() == [[1, 5], [0, 2], [2, 1]]
+    table = tables.confusion_table(confusions, data)
     assert list(table["œuvres"]) == [2, 2, 1]
     assert list(table["part"]) == pytest.approx([1, 0.5, 0.5])  # of as many works, the greater share first
     assert list(table["peintre"]) == ["Peintre B", "Peintre A", "Peintre C"]
     assert list(table["pris pour"]) == ["Peintre F", "Peintre C", "Peintre B"]
     assert list(table["genres"]) == ["cubisme", "baroque", "baroque → cubisme"]
     assert table["périodes"][1].replace("\u2060", "") == "1606–1669 → 1571–1610"
-    assert len(evaluation.frequent_confusions(_sure([2, 2, 0, 0, 5, 5, 1, 2, 5], 6), labels, data, count=2)) == 2
+    monkeypatch.setattr(evaluation, "N_CONFUSIONS", 2)
+    assert len(evaluation.frequent_confusions(_sure([2, 2, 0, 0, 5, 5, 1, 2, 5], 6), labels, data)) == 2
 
 
 def test_without_errors_there_is_no_confusion() -> None:
     data, labels = _data(GENRES, YEARS), np.arange(6)
-    table = evaluation.frequent_confusions(_sure([0, 1, 2, 3, 4, 5], 6), labels, data)
+    table = tables.confusion_table(evaluation.frequent_confusions(np.eye(6), labels, data), data)
     assert table.empty and "pris pour" in table
-    assert evaluation.errors_by_genre(np.eye(6), labels, data)["erreurs"] == 0
-    assert "aucune confusion" in evaluation.describe_confusions(np.eye(6), labels, data)
+    assert evaluation.errors_by_genre(np.eye(6), labels, data)["errors"] == 0
 
 
 def test_errors_by_genre_against_brute_force() -> None:
@@ -390,17 +397,17 @@ def test_errors_by_genre_against_brute_force() -> None:
         others = [s for s in predicted if s != true]
         chance.append(np.mean([genre[s] == genre[true] for s in others]))
     found = evaluation.errors_by_genre(probabilities, labels, data)
-    assert found == pytest.approx({"erreurs": len(wrong), "meme_genre": np.mean(alike), "hasard": np.mean(chance)})
+    assert found == pytest.approx({"errors": len(wrong), "same_genre": np.mean(alike), "chance": np.mean(chance)})
 
 
 @pytest.mark.parametrize("count", [7, 10, 95])
 def test_calibration_bins_hold_as_many_answers(count: int) -> None:
     probabilities, labels = _answers(count, 4)
     table = evaluation.calibration(probabilities, labels)
-    assert len(table) == min(10, count) and table["réponses"].sum() == count
-    assert np.ptp(table["réponses"]) <= 1 and table["confiance"].is_monotonic_increasing
+    assert len(table) == min(10, count) and table["answers"].sum() == count
+    assert np.ptp(table["answers"]) <= 1 and table["confidence"].is_monotonic_increasing
     right = probabilities.argmax(axis=1) == labels
-    assert np.average(table["exactitude"], weights=table["réponses"]) == pytest.approx(right.mean())
+    assert np.average(table["accuracy"], weights=table["answers"]) == pytest.approx(right.mean())
     order = np.argsort(probabilities.max(axis=1))
     gaps = [
         abs(right[part].mean() - probabilities[part].max(axis=1).mean()) * len(part)
@@ -416,143 +423,27 @@ def test_calibration_tells_right_from_wrong_confidence() -> None:
     labels = (random.random(20_000) > probability).astype(int)
     good = evaluation.calibration(probabilities, labels)
     assert evaluation.calibration_error(good) < 0.02
-    assert ((good["bas"] < good["confiance"]) & (good["confiance"] < good["haut"])).sum() >= 8
+    assert ((good["low"] < good["confidence"]) & (good["confidence"] < good["high"])).sum() >= 8
     assert evaluation.calibration_error(evaluation.calibration(probabilities, 1 - labels)) > 0.4
 
 
-def test_interval_of_a_share() -> None:
-    table = evaluation.calibration(_sure([0] * 10, 2), np.repeat([0, 1], 5), bins=1)
-    assert table[["bas", "haut"]].to_numpy()[0] == pytest.approx([0.2366, 0.7634], abs=1e-4)  # Wilson, 5 of 10
+def test_interval_of_a_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "BINS", 1)
+    table = evaluation.calibration(_sure([0] * 10, 2), np.repeat([0, 1], 5))
+    assert table[["low", "high"]].to_numpy()[0] == pytest.approx([0.2366, 0.7634], abs=1e-4)  # Wilson, 5 of 10
 
 
-# --- Figures ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("count", [6, 24])
-def test_confusions_are_drawn_in_the_order_of_styles(count: int) -> None:
-    data = _data((GENRES * 4)[:count], (YEARS * 4)[:count])
-    probabilities, labels = _answers(300, count)
-    figure = evaluation.plot_confusions(probabilities, labels, data, title="Qui ?")
-    axes, order = figure.axes[0], evaluation.style_order(data)
-    matrix = sk.confusion_matrix(labels, probabilities.argmax(axis=1), labels=order)
-    shares = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    np.testing.assert_allclose(axes.images[0].get_array(), shares)
-    names = [data.names[artist] for artist in order]
-    assert [label.get_text() for label in axes.get_yticklabels()] == names
-    assert [label.get_text() for label in axes.get_xticklabels()] == names
-    genres = evaluation.styles(data)["genre"]
-    several = genres.value_counts()[genres.value_counts() > 1]
-    frames = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
-    assert sorted(frame.get_width() for frame in frames) == sorted(several)
-    for frame in frames:
-        inside = order[round(frame.get_x() + 0.5) :][: round(frame.get_width())]
-        assert len(set(genres[inside])) == 1 and frame.get_x() == frame.get_y()
-    texts = [text.get_text() for text in axes.texts]
-    if count == 6:
-        assert texts and all(text.isdigit() for text in texts)
-    else:
-        assert sorted(texts) == sorted(several.index)
-    told = evaluation.describe_confusions(probabilities, labels, data)
-    assert f"erreurs : {(probabilities.argmax(axis=1) != labels).sum()}, dont" in told
-
-
-def test_reliability_is_drawn_as_calibration_says() -> None:
-    probabilities, labels = _answers(100, 4)
-    table = evaluation.calibration(probabilities, labels)
-    axes = evaluation.plot_reliability(probabilities, labels).axes[0]
-    error = f"{evaluation.calibration_error(table):.3f}".replace(".", ",")
-    assert error in axes.get_title(loc="left")
-    np.testing.assert_allclose(axes.lines[1].get_xydata(), table[["confiance", "exactitude"]])
-    told = evaluation.describe_reliability(probabilities, labels)
-    assert error in told and told.count("justes") == 10
-
-
-def test_f1_against_works() -> None:
-    data = _data(GENRES, YEARS)
-    works = data.works.drop(data.works.index[(data.works["artist"] == 2) & (data.works["part"] == "apprentissage")][1:])
-    data = Data(works.reset_index(drop=True), data.artists, data.problems, data.location, ())
-    probabilities, labels = _sure([0, 1, 0, 2, 3, 3, 0], 6), np.array([0, 0, 2, 2, 3, 3, 1])
-    table = evaluation.artist_table(probabilities, labels, data)
-    axes = evaluation.plot_f1_against_works(table).axes[0]
-    points = axes.collections[0].get_offsets()
-    np.testing.assert_allclose(points, [(7, 0.4), (7, 0), (1, 2 / 3), (7, 1)])  # two painters are not tested
-    named = {text.get_text() for text in axes.texts}
-    assert "Peintre C" in named <= {"Peintre A", "Peintre B", "Peintre C", "Peintre D"}
-    told = evaluation.describe_f1_against_works(table)
-    assert "artiste (4 ;" in told and "Peintre C, 0,67 pour 1" in told
-
-
-def test_f1_of_one_artist_is_drawn() -> None:
-    table = evaluation.artist_table(_sure([0], 3), np.array([0]), _data(GENRES[:3], YEARS[:3]))
-    assert len(evaluation.plot_f1_against_works(table).axes[0].texts) == 1
-    assert "artiste (1 ;" in evaluation.describe_f1_against_works(table)
-
-
-def test_surest_answers_one_a_painter() -> None:
+def test_most_confident_answers_one_a_painter() -> None:
     labels = np.array([0, 0, 1, 1, 2, 2])
     probabilities = np.array([
         [0.6, 0.3, 0.1],
-        [0.8, 0.1, 0.1],  # the surest right answer for 0
-        [0.9, 0.1, 0.0],  # the surest wrong answer for 1
+        [0.8, 0.1, 0.1],  # the most confident right answer for 0
+        [0.9, 0.1, 0.0],  # the most confident wrong answer for 1
         [0.7, 0.2, 0.1],
         [0.1, 0.5, 0.4],  # wrong
         [0.05, 0.0, 0.95],
     ])
-    assert evaluation.surest(probabilities, labels, 5, right=True).tolist() == [5, 1]
-    assert evaluation.surest(probabilities, labels, 5, right=False).tolist() == [2, 4]
-    assert evaluation.surest(probabilities, labels, 1, right=False).tolist() == [2]
-    assert evaluation.surest(np.eye(3), np.arange(3), 4, right=False).tolist() == []
-
-
-def _lit_corner(count: int) -> np.ndarray:
-    """Dark pictures, bright in their upper left quarter."""
-    images = np.full((count, 32, 32, 3), 30, np.uint8)
-    images[:, :16, :16] = 230
-    return images
-
-
-def _shown(figure) -> list[tuple[np.ndarray, str]]:
-    return [(axes.images[0].get_array(), axes.get_xlabel()) for axes in figure.axes if axes.images]
-
-
-def test_maps_of_right_answers() -> None:
-    classifier, labels = ByColour(), np.array([1, 2])
-    figure = evaluation.plot_maps(classifier, _lit_corner(2), labels, _sure([1, 2], 3), title="Justes")
-    shown = _shown(figure)
-    assert [caption for _, caption in shown] == [
-        "peint par\nBleu Nuit",
-        "nommé (90\u00a0%)\nBleu Nuit",
-        "peint par\nRouge Vif",
-        "nommé (90\u00a0%)\nRouge Vif",
-    ]
-    assert (shown[0][0] == _lit_corner(1)[0]).all()
-    heat = np.ptp(shown[1][0].astype(int), axis=-1)  # grey where the network sees nothing of the artist
-    assert heat[4, 4] > 20 and heat[28, 28] <= 3
-    told = evaluation.describe_maps(classifier, labels, _sure([1, 2], 3), title="Justes")
-    assert told.startswith("Justes : ") and "Bleu Nuit, reconnu (90\u00a0%)" in told
-
-
-def test_maps_of_wrong_answers_show_the_true_artist_on_the_same_scale() -> None:
-    classifier, labels = ByColour(), np.array([0, 1])
-    probabilities = _sure([2, 1], 3, 0.8)
-    shown = _shown(evaluation.plot_maps(classifier, _lit_corner(2), labels, probabilities, title="Erreurs"))
-    assert [caption.split("\n")[0] for _, caption in shown] == [
-        "peint par",
-        "nommé (80\u00a0%)",
-        "véritable (10\u00a0%)",
-        "peint par",
-        "nommé (80\u00a0%)",
-        "",
-    ]
-    named, true = (shown[i][0].astype(int)[4, 4].sum() for i in (1, 2))
-    assert named > true  # its map is three times as strong
-    assert (shown[5][0] == 255).all()  # right: there is no other artist to show
-    told = evaluation.describe_maps(classifier, labels, probabilities, title="Erreurs")
-    assert "Albrecht Dürer, pris pour Rouge Vif (80\u00a0%)" in told
-
-
-def test_maps_of_nothing() -> None:
-    nothing = _lit_corner(0), np.zeros(0, int), np.zeros((0, 3))
-    figure = evaluation.plot_maps(ByColour(), *nothing, title="Erreurs")
-    assert "aucune œuvre" in figure.axes[0].get_title(loc="left")
-    assert evaluation.describe_maps(ByColour(), *nothing[1:], title="Erreurs").endswith("Aucune œuvre.")
+    assert evaluation.most_confident(probabilities, labels, 5, correct=True).tolist() == [5, 1]
+    assert evaluation.most_confident(probabilities, labels, 5, correct=False).tolist() == [2, 4]
+    assert evaluation.most_confident(probabilities, labels, 1, correct=False).tolist() == [2]
+    assert evaluation.most_confident(np.eye(3), np.arange(3), 4, correct=False).tolist() == []

@@ -9,11 +9,12 @@ from sklearn.metrics import f1_score, recall_score
 
 from commun import UserError, figures
 from commun.datasets import Location
-from projet1_artistes import experiments
-from projet1_artistes.dataset import TEST, TRAINING, VALIDATION, Data
-from projet1_artistes.model import Config
+from projet1_artistes import baselines, dataset, experiments, tables
+from projet1_artistes.dataset import Data
+from projet1_artistes.split import TEST, TRAINING, VALIDATION
+from projet1_artistes.training import Config
 
-CONFIG = Config(threshold=40)
+CONFIG = Config(oversampling_threshold=40)
 
 
 @pytest.fixture
@@ -27,7 +28,8 @@ def data(tmp_path):
     works = pd.DataFrame({"path": [tmp_path / f"{i}.jpg" for i in range(len(labels))], "low": None, "artist": labels})
     works = works.assign(group=groups, part=parts)
     artists = pd.DataFrame({"name": ["Ana", "Bé", "Cid", "Dé"]})
-    return Data(works, artists, pd.DataFrame(), Location(tmp_path, False, "faux"), tuple(works["path"]))
+    images = np.zeros((len(works), 128, 128, 3), np.uint8)
+    return Data(works, artists, pd.DataFrame(), Location(tmp_path, False, "faux"), images)
 
 
 @pytest.fixture
@@ -35,24 +37,26 @@ def trained(monkeypatch, data):
     """Replaces the training by a record of what it was given; the network always names the first artist."""
     calls = []
 
-    def train(config, images, labels, rows, validation=None, *, classes, title="", network=None):
+    def train(config, images, labels, rows, validation=None, *, classes, title="", model=None):
         calls.append((config, np.asarray(images), labels, rows))
-        return type("Run", (), {"model": network})()
+        return type("Run", (), {"model": model})()
 
-    def scores(network, images, rows, side):
-        return np.tile([[1.0, 0, 0, 0]], (len(rows), 1))
+    def scores(network, images, side):
+        return np.tile([[1.0, 0, 0, 0]], (len(images), 1))
 
-    monkeypatch.setattr(experiments.model, "compiled", lambda config, classes: None)
-    monkeypatch.setattr(experiments.model, "train", train)
-    monkeypatch.setattr(experiments.model, "scores", scores)
-    monkeypatch.setattr(
-        experiments, "pixels", lambda data, side=16: np.zeros((len(data.works), side, side, 3), np.uint8)
-    )
+    def squares(paths, side):
+        return np.zeros((len(paths), side, side, 3), np.uint8), {}
+
+    monkeypatch.setattr(experiments.training, "build", lambda config, classes: None)
+    monkeypatch.setattr(experiments.training, "train", train)
+    monkeypatch.setattr(experiments.networks, "scores", scores)
+    monkeypatch.setattr(dataset, "squares", squares)
     return calls
 
 
-def test_treatments_are_judged_out_of_fold(trained, data):
-    answers = experiments.treat(data, CONFIG, count=3, seeds=(0, 1))
+def test_treatments_judge_each_work_once_a_seed_and_keep_groups_whole(trained, data):
+    """That the networks learn from nothing else: see test_projet1_honesty."""
+    answers = experiments.compare_treatments(data, CONFIG, count=3, seeds=(0, 1))
     learnt = set(np.concatenate([data.rows(TRAINING), data.rows(VALIDATION)]))
     for (_, seed), part in answers.groupby(["variant", "seed"]):
         assert sorted(part["row"]) == sorted(learnt), seed
@@ -61,41 +65,42 @@ def test_treatments_are_judged_out_of_fold(trained, data):
         asked = learnt - set(rows)
         assert not set(data.groups[list(asked)]) & set(data.groups[rows])
         assert not set(rows) & set(data.rows(TEST))
-    thresholds = {(config.threshold, config.weighted) for config, *_ in trained}
+    thresholds = {(config.oversampling_threshold, config.class_weighted) for config, *_ in trained}
     assert thresholds == {(0, False), (40, False), (0, True), (40, True)}
 
 
 def test_the_confirmation_reads_the_test_part_alone(trained, data):
-    answers = experiments.confirm(data, CONFIG, ("rien", "augmentation"))
+    answers = experiments.test_treatments(data, CONFIG, ("none", "oversampling"), seeds=(0,))
     assert set(answers["row"]) == set(data.rows(TEST))
     for _, _, _, rows in trained:
         assert not set(rows) & set(data.rows(TEST))
 
 
-def test_works_are_taken_from_those_who_have_most(trained, data):
-    answers = experiments.vary_works(data, CONFIG, (3, 10), count=2)
+def test_works_are_taken_from_those_who_have_most(trained, data, monkeypatch):
+    monkeypatch.setattr(experiments, "N_RICHEST", 2)
+    answers = experiments.vary_works(data, CONFIG, (3, 10))
     assert set(answers["label"]) <= {0, 1}
     before = np.bincount(data.labels[data.rows(TRAINING)], minlength=4)
     for number, (config, _, labels, rows) in zip((3, 10), trained, strict=True):
         after = np.bincount(labels[rows], minlength=4)
         assert list(after[:2]) == [min(number, count) for count in before[:2]]
         assert list(after[2:]) == list(before[2:])
-        assert config.threshold == 0
+        assert config.oversampling_threshold == 0
 
 
 def test_thresholds_are_judged_on_validation(trained, data):
     answers = experiments.vary_threshold(data, CONFIG, (0, 50))
-    assert [config.threshold for config, *_ in trained] == [0, 50]
+    assert [config.oversampling_threshold for config, *_ in trained] == [0, 50]
     assert set(answers["row"]) == set(data.rows(VALIDATION))
 
 
 def test_qualities_are_compared_on_the_same_works(trained, data, monkeypatch):
-    def low(data, rows, side):
+    def low(data, rows):
         present = data.labels[rows] != 3
-        return np.full((present.sum(), side, side, 3), 7, np.uint8), present
+        return np.full((present.sum(), 128, 128, 3), 7, np.uint8), present
 
-    monkeypatch.setattr(experiments, "low_pixels", low)
-    answers = experiments.compare_qualities(data, CONFIG, part=TEST)
+    monkeypatch.setattr(dataset, "low_images", low)
+    answers = experiments.compare_qualities(data, CONFIG, seeds=(0,), part=TEST)
     read = [tuple(part["row"]) for _, part in answers.groupby("variant", sort=False)]
     assert read[0] == read[1] == read[2] == tuple(r for r in data.rows(TEST) if data.labels[r] != 3)
     for _, images, labels, rows in trained:
@@ -106,16 +111,16 @@ def test_qualities_are_compared_on_the_same_works(trained, data, monkeypatch):
 
 
 def test_without_low_quality_there_is_nothing_to_compare(trained, data, monkeypatch):
-    nothing = lambda data, rows, side: (np.zeros((0, side, side, 3), np.uint8), np.zeros(len(rows), bool))  # noqa: E731
-    monkeypatch.setattr(experiments, "low_pixels", nothing)
+    nothing = lambda data, rows: (np.zeros((0, 128, 128, 3), np.uint8), np.zeros(len(rows), bool))  # noqa: E731
+    monkeypatch.setattr(dataset, "low_images", nothing)
     with pytest.raises(UserError, match="resized/resized"):
-        experiments.compare_qualities(data, CONFIG)
+        experiments.compare_qualities(data, CONFIG, seeds=(0,), part=VALIDATION)
 
 
-def test_small_artists_are_counted_without_near_duplicates(data):
-    np.testing.assert_array_equal(experiments.small_artists(data, 6), [3])
-    np.testing.assert_array_equal(experiments.small_artists(data, 5), [])
-    np.testing.assert_array_equal(experiments.small_artists(data, 21), [1, 2, 3])
+@pytest.mark.parametrize(("limit", "small"), [(6, [3]), (5, []), (21, [1, 2, 3])])
+def test_small_artists_are_counted_without_near_duplicates(data, monkeypatch, limit, small):
+    monkeypatch.setattr(experiments, "SMALL", limit)
+    np.testing.assert_array_equal(experiments.small_artists(data), small)
 
 
 # --- Figures ---------------------------------------------------------------------------------------------------------
@@ -143,12 +148,12 @@ def drawn(seed=0, count=200, classes=5, right=0.6):
 @pytest.mark.parametrize("classes", [None, [1, 3]])
 def test_measures_are_those_of_scikit_learn(classes):
     answers = drawn()
-    read = experiments.summary(answers, classes=classes, draws=50)
+    read = experiments.summary(answers, classes=classes)
     for variant, part in answers.groupby("variant"):
         labels = np.unique(part["label"]) if classes is None else classes
         options = {"labels": labels, "average": "macro"}
-        assert read.loc[variant, "recall"] == pytest.approx(recall_score(part["label"], part["predicted"], **options))
-        assert read.loc[variant, "f1"] == pytest.approx(f1_score(part["label"], part["predicted"], **options))
+        recall, f1 = (score(part["label"], part["predicted"], **options) for score in (recall_score, f1_score))
+        assert read.loc[variant, ["balanced_accuracy", "macro_f1"]].tolist() == pytest.approx([recall, f1])
         among = part[part["label"].isin(labels)]
         assert read.loc[variant, "accuracy"] == pytest.approx((among["label"] == among["predicted"]).mean())
         assert read.loc[variant, "n"] == len(among)
@@ -162,18 +167,18 @@ def test_measures_are_those_of_scikit_learn(classes):
 
 def test_a_gain_is_paired_and_has_its_sign():
     answers = drawn()
-    gain = experiments.gains(answers, "b", measure="accuracy").loc["a"]
+    gain = experiments.gains(answers, "b", measure="accuracy", draws=500).loc["a"]
     right = (answers["label"] == answers["predicted"]).groupby(answers["variant"]).mean()
     assert gain["gain"] == pytest.approx(right["a"] - right["b"])
     assert 0 < gain["low"] < gain["gain"] < gain["high"]
     same = pd.concat([part.assign(variant=name) for name in "xy" for part in [answers[answers["variant"] == "a"]]])
-    nothing = experiments.gains(same, "x", measure="f1").loc["y"]
+    nothing = experiments.gains(same, "x", measure="macro_f1", draws=50).loc["y"]
     assert (nothing == 0).all()
 
 
 def test_the_entry_of_a_gain_has_the_promised_form():
     answers = pd.concat([drawn(0), drawn(0).assign(seed=1)], ignore_index=True)
-    entry = experiments.entry(answers, "a", "b", classes=[1, 3], draws=50)
+    entry = experiments.gain_metric(answers, "a", "b", measure="balanced_accuracy", classes=[1, 3], draws=50)
     assert entry["ci95"][0] <= entry["value"] <= entry["ci95"][1]
     assert len(entry["per_seed"]) == 2
     assert np.mean(entry["per_seed"]) == pytest.approx(entry["value"])
@@ -182,90 +187,110 @@ def test_the_entry_of_a_gain_has_the_promised_form():
 
 
 def test_the_smallest_threshold_that_is_close_to_the_best_is_recommended():
-    read = pd.DataFrame({"f1": [0.50, 0.59, 0.60], "f1_low": [0.45, 0.54, 0.56]}, index=[0, 50, 100])
-    assert experiments.recommended(read) == 50
-    read.loc[50, "f1"] = 0.55
-    assert experiments.recommended(read) == 100
+    read = pd.DataFrame({"macro_f1": [0.50, 0.59, 0.60], "macro_f1_low": [0.45, 0.54, 0.56]}, index=[0, 50, 100])
+    assert experiments.recommended_threshold(read) == 50
+    read.loc[50, "macro_f1"] = 0.57  # within the half-interval, but not within half of it
+    assert experiments.recommended_threshold(read) == 100
 
 
 def test_comments_say_what_is_proved_and_what_is_not():
     read = pd.DataFrame(
         {"gain": [0.1, 0.01, -0.2], "low": [0.05, -0.02, -0.3], "high": [0.15, 0.04, -0.1]}, index=["x", "y", "z"]
     )
-    text = experiments.comment_gains(read, base="rien")
+    text = tables.comment_gains(read, base="none")
+    assert "à « rien »" in text
     assert "« x » : +10,0" in text
     assert text.count("un gain net") == 1
     assert text.count("une perte nette") == 1
     assert text.count("hasard") == 1
-    assert list(experiments.gain_table(read)["écart"])[0].endswith("points [5,0 ; 15,0]")
+    assert list(tables.gain_table(read)["écart"])[0].endswith("points [5,0 ; 15,0]")
 
 
-def test_the_best_variant_is_not_the_base():
-    read = pd.DataFrame({"recall": [0.9, 0.2, 0.3]}, index=["rien", "x", "y"])
-    assert experiments.best(read, "recall") == "y"
+def test_the_best_treatment_is_not_none():
+    read = pd.DataFrame({"balanced_accuracy": [0.9, 0.2, 0.3]}, index=["none", "x", "y"])
+    assert experiments.best_treatment(read) == "y"
 
 
 def test_advice_is_the_least_number_that_reaches_the_floor():
     artists = pd.DataFrame({
-        "apprises": [10, 20, 40, 80, 5],
-        "testées": [5, 5, 5, 5, 0],
-        "rappel": [0.1, 0.2, 0.5, 0.9, np.nan],
+        "learnt": [10, 20, 40, 80, 5],
+        "tested": [5, 5, 5, 5, 0],
+        "recall": [0.1, 0.2, 0.5, 0.9, np.nan],
     })
-    varied = pd.DataFrame({"recall": [0.2, 0.4, 0.6]}, index=[10, 40, 160])
+    varied = pd.DataFrame({"balanced_accuracy": [0.2, 0.4, 0.6]}, index=[10, 40, 160])
     advice = experiments.advise(artists, varied)
-    assert advice["entre_artistes"] == 40
-    assert advice["par_retrait"] == 40
-    assert advice["sous"] == 2
-    assert "**40 œuvres**" in experiments.comment_advice(advice)
-    nowhere = experiments.advise(artists.assign(rappel=0.1), varied * 0)
-    assert np.isnan(nowhere["entre_artistes"])
-    assert np.isnan(nowhere["par_retrait"])
-    assert "nulle part" in experiments.comment_advice(nowhere)
+    assert advice["between_artists"] == 40
+    assert advice["by_removal"] == 40
+    assert advice["few"] == 2
+    assert "**40 œuvres**" in tables.comment_advice(advice)
+    nowhere = experiments.advise(artists.assign(recall=0.1), varied * 0)
+    assert np.isnan(nowhere["between_artists"])
+    assert np.isnan(nowhere["by_removal"])
+    assert "nulle part" in tables.comment_advice(nowhere)
 
 
-def test_figures_say_what_they_draw():
-    read = experiments.summary(drawn(), draws=20)
-    figure = experiments.plot_variants(read, "recall", title="Titre", ylabel="rappel (%)")
-    texts = [text.get_text() for text in figure.axes[0].texts]
-    assert texts == [figures.percent(value) for value in read["recall"]]
-    alt = experiments.describe_variants(read, "recall", title="Titre")
-    assert all(text in alt for text in texts)
-    assert list(experiments.table(read, experiments.MEASURES)) == ["œuvres", *experiments.MEASURES.values()]
+def test_summaries_are_shown_in_french():
+    read = experiments.summary(drawn()).rename(index={"a": experiments.NOTHING})
+    table = tables.summary_table(read)
+    assert list(table) == ["œuvres", *tables.MEASURES.values()] and list(table.index) == ["rien", "b"]
+    assert table["exactitude"].iloc[0].startswith(figures.percent(read["accuracy"].iloc[0]))
+    assert set(experiments.TREATMENTS) <= set(tables.VARIANTS)
+    assert set(tables.MEASURES) == set(experiments.MEASURES)
 
 
-def test_what_is_kept_is_added_to_what_was_and_replaces_it(tmp_path):
-    path, read = tmp_path / "experiences.csv", experiments.summary(drawn(), draws=10)
-    config = dataclasses.replace(CONFIG, images_seen=100)
-    experiments.keep(path, experiments.rows_to_keep("un", read, config, (0,), TEST))
-    experiments.keep(path, experiments.rows_to_keep("deux", read, config, (0, 1), TEST))
-    experiments.keep(path, experiments.rows_to_keep("un", read.assign(accuracy=0.5), config, (0,), TEST))
-    table = pd.read_csv(path)
+@pytest.fixture
+def record(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiments, "RECORD", tmp_path / "experiences.csv")
+    return tmp_path / "experiences.csv"
+
+
+def test_what_is_recorded_is_added_to_what_was_and_replaces_it(record):
+    config, read = dataclasses.replace(CONFIG, images_seen=100), experiments.summary(drawn())
+    experiments.record("un", read, config, (0,), TEST)
+    experiments.record("deux", read, config, (0, 1), TEST)
+    experiments.record("un", read.assign(accuracy=0.5), config, (0,), TEST)
+    table = pd.read_csv(record)
     assert len(table) == 4
-    assert (table.loc[table["experience"] == "un", "accuracy"] == 0.5).all()
-    assert (table.loc[table["experience"] == "deux", "graines"].astype(str) == "0 1").all()
+    assert (table.loc[table["experiment"] == "un", "accuracy"] == 0.5).all()
+    assert (table.loc[table["experiment"] == "deux", "seeds"].astype(str) == "0 1").all()
+
+
+def test_what_was_recorded_is_shown_as_the_experiment_is(record):
+    read = experiments.summary(drawn())
+    experiments.record("threshold", read, CONFIG, (0,), VALIDATION)
+    experiments.record("other", read, CONFIG, (0,), VALIDATION)
+    experiments.record("threshold", read * 0, CONFIG, (0,), TEST)
+    shown = tables.summary_table(experiments.recorded("threshold", VALIDATION))
+    pd.testing.assert_frame_equal(shown, tables.summary_table(read.round(4)), check_names=False)
+    assert tables.summary_table(experiments.recorded("absent", VALIDATION)).empty
+
+
+def test_the_committed_record_holds_what_the_notebooks_show():
+    for name, part in [
+        ("oversampling_threshold", VALIDATION),
+        ("quality", TEST),
+        ("works_per_artist", VALIDATION),
+        ("treatments", experiments.OUT_OF_FOLD),
+        ("treatments_small_artists", experiments.OUT_OF_FOLD),
+        ("treatments_small_artists", TEST),
+    ]:
+        variants = experiments.recorded(name, part).index
+        assert len(variants) >= 2, name
+        assert all(variant.isdigit() or variant in tables.VARIANTS for variant in variants), name
 
 
 def test_the_majority_and_the_answers_of_classifiers(data):
     rows = data.rows(VALIDATION)
     said = np.tile([[0, 1.0, 0, 0]], (len(rows), 1))
-    answers = experiments.answers(data, rows, {"x": said, "y": said[:, ::-1]})
-    assert list(answers) == experiments.ANSWERS
+    answers = experiments.answers(data, rows, {"x": said, "y": said[:, ::-1]}, seed=0)
+    assert set(answers) == {"variant", "seed", "row", "label", "predicted", "group"}
     assert set(answers.loc[answers["variant"] == "y", "predicted"]) == {2}
-    assert experiments.majority(data, VALIDATION) == (data.labels[rows] == 0).mean()
+    assert baselines.majority_accuracy(data, VALIDATION) == (data.labels[rows] == 0).mean()
 
 
-def test_the_reference_is_shown_as_the_experiment_is(tmp_path):
-    path, read = tmp_path / "experiences.csv", experiments.summary(drawn(), draws=10)
-    experiments.keep(path, experiments.rows_to_keep("seuil", read, CONFIG, (0,), VALIDATION))
-    experiments.keep(path, experiments.rows_to_keep("autre", read, CONFIG, (0,), VALIDATION))
-    experiments.keep(path, experiments.rows_to_keep("seuil", read * 0, CONFIG, (0,), TEST))
-    shown = experiments.reference("seuil", experiments.MEASURES, path=path)
-    pd.testing.assert_frame_equal(shown, experiments.table(read.round(4), experiments.MEASURES), check_names=False)
-    assert experiments.reference("absente", experiments.MEASURES, path=path).empty
-
-
-def test_every_size_covers_the_same_part_of_a_work(trained, data):
-    answers = experiments.vary_side(data, CONFIG, (32, 64))
+def test_every_size_covers_the_same_part_of_a_work(trained, data, monkeypatch):
+    monkeypatch.setattr(experiments, "SIDES", (32, 64))
+    answers = experiments.vary_side(data, CONFIG)
     assert [(config.train_side, config.side) for config, *_ in trained] == [(24, 32), (48, 64)]
     assert list(answers["variant"].unique()) == [32, 64]
     assert set(answers["row"]) == set(data.rows(VALIDATION))

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from commun import results
-from projet1_artistes import __main__, dataset, evaluation, model
+from projet1_artistes import __main__, dataset, evaluation, experiments, training
 
 
 @pytest.fixture
@@ -28,13 +28,13 @@ def gallery(tmp_path, monkeypatch):
     monkeypatch.setenv("PROJETS_DATA", str(root.parent))
     monkeypatch.setenv("PROJETS_TRAVAIL", str(tmp_path / "travail"))
     reference = tmp_path / "reference"
-    for module in (__main__, model):
-        monkeypatch.setattr(module, "REFERENCE", reference)
-    monkeypatch.setattr(model.load_reference, "__defaults__", (reference,))
-    monkeypatch.setattr(model.save_reference, "__defaults__", (reference,))
-    tiny = dataclasses.replace(model.profile("essai").short, images_seen=16, epochs=1)
-    full = model.Profile(tiny, tiny, tiny, (0, 20), (2, 4), 2, 10)
-    monkeypatch.setitem(model.PROFILES, "complet", full)
+    monkeypatch.setattr(__main__, "REFERENCE", reference)
+    monkeypatch.setattr(experiments, "RECORD", reference / "experiences.csv")
+    monkeypatch.setattr(training.load_reference, "__defaults__", (reference,))
+    monkeypatch.setattr(training.save_reference, "__defaults__", (reference,))
+    tiny = dataclasses.replace(training.profile("essai").short, images_seen=16, epochs=1)
+    full = training.Profile(tiny, tiny, tiny, (0, 20), (2, 4), 2, 10, 6)
+    monkeypatch.setitem(training.PROFILES, "complet", full)
     return reference
 
 
@@ -52,13 +52,13 @@ def test_the_command_makes_the_whole_reference_and_adds_to_it(gallery):
     for name in evaluation.LABELS:
         assert len(content["metrics"][name]["per_seed"]) == 2
     table = pd.read_csv(gallery / "experiences.csv")
-    assert set(table["experience"]) == {
-        "seuil",
-        "taille",
-        "œuvres par artiste",
-        "traitements, petits artistes",
-        "traitements, tous",
-        "qualité",
+    assert set(table["experiment"]) == {
+        "oversampling_threshold",
+        "side",
+        "works_per_artist",
+        "treatments_small_artists",
+        "treatments",
+        "quality",
     }
     assert len(pd.read_csv(gallery / "journal.csv")) == 1
     assert (gallery / "LICENCE.md").is_file()

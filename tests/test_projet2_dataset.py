@@ -212,6 +212,12 @@ def test_resize_does_not_hide_swapped_files(folder: Path) -> None:
 # --- Counting --------------------------------------------------------------------------------------------------------
 
 
+def test_the_training_part_is_put_together_once(folder: Path) -> None:
+    data = dataset.load()
+    assert data.train is data.train
+    np.testing.assert_array_equal(data.train.labels, np.concatenate([data.fit.labels, data.validation.labels]))
+
+
 def test_counts_are_those_of_each_part(folder: Path) -> None:
     data = dataset.load()
     table = dataset.counts(data)
@@ -252,28 +258,25 @@ def test_pixel_statistics_of_a_known_image() -> None:
     image[0, :7] = 255
     image[0, 7:14] = 51
     found = dataset.pixel_statistics(_part([0], image))
-    assert found == pytest.approx({"noir": 0.5, "blanc": 0.25, "gris": 0.25, "moyenne": 0.25 + 0.25 * 0.2})
+    assert found == pytest.approx({"black": 0.5, "white": 0.25, "grey": 0.25, "mean": 0.25 + 0.25 * 0.2})
 
 
 def test_pixel_statistics_sum_to_one(folder: Path) -> None:
     test = dataset.load().test
     found = dataset.pixel_statistics(test)
-    assert found["noir"] + found["blanc"] + found["gris"] == pytest.approx(1)
-    assert found["noir"] == pytest.approx((test.images == 0).mean())
-    assert found["moyenne"] == pytest.approx(test.images.mean() / 255)
+    assert found["black"] + found["white"] + found["grey"] == pytest.approx(1)
+    assert found["black"] == pytest.approx((test.images == 0).mean())
+    assert found["mean"] == pytest.approx(test.images.mean() / 255)
 
 
-# --- Figures ---------------------------------------------------------------------------------------------------------
-
-
-def test_figures_hold_every_class_and_every_pixel(folder: Path) -> None:
-    data = dataset.load()
-    grid = dataset.plot_classes(data.fit, count=3)
-    assert [axis.get_ylabel() for axis in grid.axes[::3]] == list(dataset.CLASSES)
-    means = dataset.plot_means(data.fit)
-    shown = means.axes[4].images[0].get_array()
-    np.testing.assert_allclose(shown, data.fit.images[data.fit.labels == 4].mean(axis=0)[..., 0])
-    left, right = dataset.plot_grey_levels(data.fit).axes
-    assert sum(bar.get_height() for bar in left.patches) == pytest.approx(100)
-    widths = [bar.get_width() for bar in right.patches]
-    assert len(widths) == 10 and widths == sorted(widths)
+@pytest.mark.parametrize("size", [5, 10, 24, 40])
+def test_stratified_takes_classes_in_turn(size: int) -> None:
+    labels = np.repeat(np.arange(10), [2, *[6] * 9]).astype("uint8")
+    part = dataset.Part(np.arange(56, dtype="uint8")[:, None, None, None] * np.ones((1, 28, 28, 1), "uint8"), labels)
+    chosen = dataset.stratified(part, size)
+    counts = np.bincount(chosen.labels, minlength=10)
+    assert len(chosen) == size and len(np.unique(chosen.images[:, 0, 0])) == size
+    assert np.ptp(counts[1:]) <= 1 and counts[0] == min(2, counts.max()) or size < 20
+    assert counts.max() <= -(-size // 10) + 1
+    np.testing.assert_array_equal(chosen.images, dataset.stratified(part, size).images)
+    assert dataset.stratified(part, 56) is part and dataset.stratified(part, 99) is part

@@ -11,16 +11,17 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import linalg, special, stats
 
-from commun import UserError, figures, training
+from commun import UserError, results, training
 from commun.datasets import IDX_FILES, Location, find
-from projet2_cvae import evaluation, sample
+from projet2_cvae import PROJECT, evaluation, sample
 from projet2_cvae import judge as judging
+from projet2_cvae import model as modelling
 from projet2_cvae.dataset import CLASSES, Part, load
-from projet2_cvae.model import CVAE, Config, build
+from projet2_cvae.model import CVAE, Config
+from projet2_cvae.training import build
 
 METRICS = set(evaluation.LABELS)
 
@@ -51,8 +52,8 @@ def judge_config() -> judging.JudgeConfig:
 
 
 @pytest.fixture(scope="module")
-def real(judge_config: judging.JudgeConfig) -> evaluation.Real:
-    return evaluation.real_side(judging.build(judge_config), _part(60, 5), 40)
+def real(judge_config: judging.JudgeConfig) -> judging.ReferenceFeatures:
+    return judging.reference_features(judging.build(judge_config), _part(60, 5), 40)
 
 
 def _terms(model: CVAE, part: Part, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -81,27 +82,32 @@ def test_nelbo_terms_are_those_of_brute_force(model: CVAE, part: Part) -> None:
     np.testing.assert_allclose(found, np.stack([nll[0], kl], axis=1), rtol=1e-4)
 
 
-def test_nelbo_terms_do_not_depend_on_calls_nor_batches(model: CVAE, part: Part) -> None:
+def test_nelbo_terms_do_not_depend_on_calls_nor_windows(model: CVAE, part: Part, monkeypatch) -> None:
     first = evaluation.nelbo_terms(model, part)
     np.testing.assert_array_equal(first, evaluation.nelbo_terms(model, part))
-    np.testing.assert_allclose(first, evaluation.nelbo_terms(model, part, batch=7), rtol=1e-5)
     assert np.abs(first - evaluation.nelbo_terms(model, part, seed=1))[:, 0].max() > 0.01
+    monkeypatch.setattr(modelling, "WINDOW", 7)
+    np.testing.assert_allclose(first, evaluation.nelbo_terms(model, part), rtol=1e-5)
 
 
-@pytest.mark.parametrize(("k", "chunk"), [(1, 8), (5, 2), (6, 8)])
-def test_iwae_is_that_of_brute_force(model: CVAE, part: Part, k: int, chunk: int) -> None:
+@pytest.mark.parametrize(("k", "codes"), [(1, 8), (5, 2), (6, 8)])
+def test_iwae_is_that_of_brute_force(model: CVAE, part: Part, k: int, codes: int, monkeypatch) -> None:
+    monkeypatch.setattr(evaluation, "IWAE_CODES", codes)
     noise = np.random.default_rng(0).standard_normal((k, len(part), 3), dtype="float32")
     nll, ratio, _ = _terms(model, part, noise)
     expected = -(np.logaddexp.reduce(-nll - ratio, axis=0) - np.log(k))
-    found = evaluation.iwae(model, part, k=k, chunk=chunk, batch=30)
+    found = evaluation.iwae(model, part, k=k)
     assert found.shape == (30,)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-def test_iwae_streams_without_changing_its_value(model: CVAE, part: Part) -> None:
-    whole = evaluation.iwae(model, part, k=64, chunk=64)
-    np.testing.assert_allclose(whole, evaluation.iwae(model, part, k=64, chunk=5), rtol=1e-6)
-    other = evaluation.iwae(model, part, k=64, batch=7)  # other draws, the same quantity
+def test_iwae_streams_without_changing_its_value(model: CVAE, part: Part, monkeypatch) -> None:
+    monkeypatch.setattr(evaluation, "IWAE_CODES", 64)
+    whole = evaluation.iwae(model, part)
+    monkeypatch.setattr(evaluation, "IWAE_CODES", 5)
+    np.testing.assert_allclose(whole, evaluation.iwae(model, part), rtol=1e-6)
+    monkeypatch.setattr(evaluation, "IWAE_IMAGES", 7)
+    other = evaluation.iwae(model, part)  # other draws, the same quantity
     assert abs(whole.mean() - other.mean()) < 1
 
 
@@ -113,7 +119,7 @@ def test_iwae_tightens_the_bound_as_k_grows(model: CVAE, part: Part) -> None:
     ]
     # With one draw (here the same noise), the bound is the negative ELBO in mean.
     assert bounds[0] == pytest.approx(nelbo, abs=0.5)
-    assert nelbo > bounds[1] > bounds[2] > evaluation.floor(part).mean()
+    assert nelbo > bounds[1] > bounds[2] > evaluation.bernoulli_entropy(part).mean()
 
 
 def test_iwae_reaches_the_exact_likelihood_where_it_is_known(part: Part) -> None:
@@ -140,13 +146,14 @@ def test_iwae_approaches_a_likelihood_integrated_on_a_grid(monkeypatch: pytest.M
         encoder=lambda inputs: np.tile(np.array([[0.4, -0.5]], "float32"), (len(inputs[0]), 1)),
         decoder=decoder,
     )
+    monkeypatch.setattr(evaluation, "IWAE_CODES", 2_000)
     images = np.random.default_rng(0).integers(0, 256, (6, 4, 1, 1)).astype("uint8")
     z = np.linspace(-10, 10, 20_001)
     logits = slope[None, :, 0, 0] * z[:, None]
     x = images.reshape(6, 4) / 255
     joint = x @ logits.T - np.logaddexp(0, logits).sum(1) + stats.norm.logpdf(z)
     exact = -np.log(np.trapezoid(np.exp(joint), z, axis=1))
-    found = evaluation.iwae(linear, Part(images, np.zeros(6, "uint8")), k=20_000, chunk=2_000)
+    found = evaluation.iwae(linear, Part(images, np.zeros(6, "uint8")), k=20_000)
     np.testing.assert_allclose(found, exact, atol=0.02)
     assert (np.mean([evaluation.nelbo_terms(linear, Part(images, np.zeros(6, "uint8")), seed=s).sum(1)
                      for s in range(300)], axis=0) > exact).all()  # fmt: skip
@@ -155,58 +162,79 @@ def test_iwae_approaches_a_likelihood_integrated_on_a_grid(monkeypatch: pytest.M
 def test_floor_is_the_entropy_of_grey_levels(part: Part) -> None:
     x = part.images.astype("float64") / 255
     entropy = stats.bernoulli(x).entropy().sum(axis=(1, 2, 3))
-    np.testing.assert_allclose(evaluation.floor(part), entropy, rtol=1e-9)
+    np.testing.assert_allclose(evaluation.bernoulli_entropy(part), entropy, rtol=1e-9)
     black_and_white = Part(np.where(part.images > 99, 255, 0).astype("uint8"), part.labels)
-    assert (evaluation.floor(black_and_white) == 0).all()
+    assert (evaluation.bernoulli_entropy(black_and_white) == 0).all()
 
 
 def test_no_reconstruction_beats_the_floor(model: CVAE, part: Part) -> None:
-    assert (evaluation.nelbo_terms(model, part)[:, 0] > evaluation.floor(part)).all()
+    assert (evaluation.nelbo_terms(model, part)[:, 0] > evaluation.bernoulli_entropy(part)).all()
 
 
 def test_floor_of_the_real_test_part(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROJETS_DATA", os.environ.get("PROJETS_DONNEES_REELLES", ""))  # see conftest.py
     if find("fashion_mnist") is None:
         pytest.skip("the real Fashion-MNIST is not here")
-    assert evaluation.floor(load().test).mean() == pytest.approx(189.86, abs=0.01)
+    assert evaluation.bernoulli_entropy(load().test).mean() == pytest.approx(189.86, abs=0.01)
 
 
-def test_active_units_count_what_varies(part: Part) -> None:
+def test_active_units_count_what_varies(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
     means = np.random.default_rng(0).normal(size=(30, 4)).astype("float32") * [1, 0.5, 0.05, 0]
     fake = types.SimpleNamespace(
         condition=lambda first, labels: [first],
         encoder=lambda inputs: np.concatenate([means, np.ones_like(means)], axis=1),
     )
     assert evaluation.active_units(fake, part) == 2
-    assert evaluation.active_units(fake, part, threshold=1e-4) == 3
+    monkeypatch.setattr(evaluation, "ACTIVE", 1e-4)
+    assert evaluation.active_units(fake, part) == 3
 
 
 def test_loss_budget_adds_up(model: CVAE, part: Part) -> None:
     table = evaluation.loss_budget(model, part)
-    np.testing.assert_allclose(table["plancher"] + table["ecart"] + table["kl"], table["total"])
+    np.testing.assert_allclose(table["entropy"] + table["gap"] + table["kl"], table["total"])
     terms = evaluation.nelbo_terms(model, part)
-    assert set(table.index) == set(CLASSES) and table["ecart"].is_monotonic_increasing
+    assert set(table.index) == set(CLASSES) and table["gap"].is_monotonic_increasing
     assert table.loc["robe", "kl"] == pytest.approx(terms[part.labels == 3, 1].mean())
     summary = evaluation.budget_summary(table)
-    assert summary["total"] == pytest.approx(terms.sum(axis=1).mean())
-    assert summary["part_plancher"] == pytest.approx(evaluation.floor(part).mean() / summary["total"])
-    assert (summary["pire"], summary["meilleure"]) == (table.index[-1], table.index[0])
+    total, entropy = terms.sum(axis=1).mean(), evaluation.bernoulli_entropy(part).mean()
+    assert summary["entropy_share"] == pytest.approx(entropy / total)
+    assert summary["above_entropy"] == pytest.approx(total - entropy)
+    assert (summary["worst"], summary["best"]) == (table.index[-1], table.index[0])
+
+
+def test_class_information_tells_sorted_codes_from_mixed_ones(part: Part) -> None:
+    labels = np.repeat(np.arange(10), 25)
+    images = Part(np.zeros((250, 28, 28, 1), "uint8"), labels)
+    angles = labels * 0.63
+    sorted_codes = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    mixed = np.random.default_rng(0).normal(size=(250, 2))
+    found = [
+        evaluation.class_information(
+            types.SimpleNamespace(
+                condition=lambda first, labels: [first], encoder=lambda _, c=codes: np.concatenate([c, 0 * c], axis=1)
+            ),
+            images,
+        )
+        for codes in (sorted_codes, mixed)
+    ]
+    assert found[0] > 0.99 and found[1] < 0.3
 
 
 # --- Images ----------------------------------------------------------------------------------------------------------
 
 
-def test_decoded_images_are_the_rounded_means(model: CVAE) -> None:
+def test_decoded_images_are_the_rounded_means(model: CVAE, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "WINDOW", 10)
     codes = np.random.default_rng(0).normal(size=(23, 3)).astype("float32")
     labels = np.arange(23) % 10
-    images = evaluation.decode(model, codes, labels, batch=10)
+    images = evaluation.decode(model, codes, labels)
     assert images.shape == (23, 28, 28, 1) and images.dtype == np.uint8
     logits = np.asarray(model.decoder(model.condition(codes, labels)))
     assert np.abs(images - 255 / (1 + np.exp(-logits))).max() < 0.51
 
 
 def test_reconstruction_decodes_the_mean_code(model: CVAE, part: Part) -> None:
-    codes = evaluation.encode(model, part, batch=8)[0]
+    codes = evaluation.encode(model, part)[0]
     np.testing.assert_array_equal(evaluation.reconstruct(model, part), evaluation.decode(model, codes, part.labels))
 
 
@@ -233,16 +261,16 @@ def test_generation_draws_codes_from_the_prior() -> None:
     assert stats.kstest(np.concatenate(seen).ravel(), "norm").pvalue > 1e-3
 
 
-def test_restyle_dresses_each_style_in_every_class(model: CVAE, part: Part) -> None:
-    worn = evaluation.restyle(model, part.take(np.arange(3)))
+def test_swap_class_dresses_each_style_in_every_class(model: CVAE, part: Part) -> None:
+    worn = evaluation.swap_class(model, part.take(np.arange(3)))
     assert worn.shape == (30, 28, 28, 1)
     own = [10 * i + int(part.labels[i]) for i in range(3)]
     np.testing.assert_allclose(worn[own].astype(int), evaluation.reconstruct(model, part)[:3].astype(int), atol=1)
 
 
-def test_walk_goes_from_one_reconstruction_to_the_other(model: CVAE, part: Part) -> None:
+def test_interpolation_goes_from_one_reconstruction_to_the_other(model: CVAE, part: Part) -> None:
     first, second = part.take(np.array([3, 8])), part.take(np.array([13, 18]))
-    steps = evaluation.walk(model, first, second, steps=5).reshape(2, 5, 28, 28, 1).astype(int)
+    steps = evaluation.interpolate(model, first, second, steps=5).reshape(2, 5, 28, 28, 1).astype(int)
     np.testing.assert_allclose(steps[:, 0], evaluation.reconstruct(model, first), atol=1)
     np.testing.assert_allclose(steps[:, -1], evaluation.reconstruct(model, second), atol=1)
     codes = (evaluation.encode(model, first)[0] + evaluation.encode(model, second)[0]) / 2
@@ -283,19 +311,6 @@ def test_sharpness_of_known_images() -> None:
     images[1, :, ::2] = 255  # columns: every horizontal step is 1, every vertical one 0
     images[2] = 77
     np.testing.assert_allclose(evaluation.sharpness(images), [0, 0.5, 0])
-
-
-@pytest.mark.parametrize("size", [5, 10, 24, 40])
-def test_stratified_takes_classes_in_turn(size: int) -> None:
-    labels = np.repeat(np.arange(10), [2, *[6] * 9]).astype("uint8")
-    part = Part(np.arange(56, dtype="uint8")[:, None, None, None] * np.ones((1, 28, 28, 1), "uint8"), labels)
-    chosen = evaluation.stratified(part, size)
-    counts = np.bincount(chosen.labels, minlength=10)
-    assert len(chosen) == size and len(np.unique(chosen.images[:, 0, 0])) == size
-    assert np.ptp(counts[1:]) <= 1 and counts[0] == min(2, counts.max()) or size < 20
-    assert counts.max() <= -(-size // 10) + 1
-    np.testing.assert_array_equal(chosen.images, evaluation.stratified(part, size).images)
-    assert evaluation.stratified(part, 56) is part and evaluation.stratified(part, 99) is part
 
 
 # --- Generation metrics ----------------------------------------------------------------------------------------------
@@ -374,10 +389,10 @@ def test_frechet_ratio_of_good_and_bad_generators() -> None:
     assert evaluation.frechet_ratio(train, test, fixed, draws=2)["value"] == pytest.approx(1, rel=1e-3)
 
 
-def test_class_statistics_rebuild_the_moments_of_any_mix(real: evaluation.Real) -> None:
+def test_class_statistics_rebuild_the_moments_of_any_mix(real: judging.ReferenceFeatures) -> None:
     fit = _part(60, 5)
     features = judging.logits_and_features(real.judge, fit.images)[1].astype("float64")
-    whole = evaluation.real_side(real.judge, fit, len(fit))
+    whole = judging.reference_features(real.judge, fit, len(fit))
     mean, covariance = whole.moments(fit.labels)
     np.testing.assert_allclose(mean, features.mean(0), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(covariance, np.cov(features.T, bias=True), rtol=1e-3, atol=1e-4)
@@ -387,7 +402,31 @@ def test_class_statistics_rebuild_the_moments_of_any_mix(real: evaluation.Real) 
     np.testing.assert_allclose(covariance, np.cov(features[kept].T, bias=True), rtol=1e-3, atol=1e-4)
 
 
-def test_judge_reads_logits_and_features(real: evaluation.Real, judge_config: judging.JudgeConfig, part: Part) -> None:
+def test_a_judge_is_trained_once_until_its_code_its_data_or_its_budget_change(part: Part, monkeypatch) -> None:
+    folders = []
+
+    def record(config, *, build, batches, data, **_) -> None:
+        code = training.code_hash(build, batches)
+        folders.append(training.run_folder(config, project="essai", data=data, code=code))
+
+    monkeypatch.setattr(training, "train", record)
+    judging.train(judging.JudgeConfig(), part)
+    judging.train(judging.JudgeConfig(width=8), part)
+    judging.train(judging.JudgeConfig(), Part(part.images, part.labels[::-1].copy()))
+    with monkeypatch.context() as edit:
+        edit.setattr(judging, "BODY", "autre")
+        judging.train(judging.JudgeConfig(), part)
+    with monkeypatch.context() as edit:
+        edit.setattr(judging, "batches", lambda config, part, epoch: None)
+        judging.train(judging.JudgeConfig(), part)
+    assert len(set(folders)) == 5
+    judging.train(judging.JudgeConfig(), part)
+    assert folders[5] == folders[0]
+
+
+def test_judge_reads_logits_and_features(
+    real: judging.ReferenceFeatures, judge_config: judging.JudgeConfig, part: Part
+) -> None:
     logits, features = judging.logits_and_features(real.judge, part.images)
     assert logits.shape == (30, 10) and features.shape == (30, judge_config.features)
     np.testing.assert_allclose(logits, real.judge.predict(part.images, verbose=0), atol=1e-4)
@@ -395,7 +434,7 @@ def test_judge_reads_logits_and_features(real: evaluation.Real, judge_config: ju
     np.testing.assert_allclose(features, again[1], atol=1e-5)
 
 
-def test_the_eight_metrics_and_their_intervals(model: CVAE, real: evaluation.Real, part: Part) -> None:
+def test_the_eight_metrics_and_their_intervals(model: CVAE, real: judging.ReferenceFeatures, part: Part) -> None:
     metrics = evaluation.evaluate(model, real, part, draws=10)
     assert set(metrics) == METRICS
     assert all({"value", "ci95", "n"} <= set(m) and m["n"] == 30 for m in metrics.values())
@@ -430,10 +469,10 @@ def _write(folder: Path, images: np.ndarray, labels: np.ndarray) -> Path:
 
 
 @pytest.fixture(scope="module")
-def stored(tmp_path_factory, model: CVAE, real: evaluation.Real, judge_config: judging.JudgeConfig) -> Path:
+def stored(tmp_path_factory, model: CVAE, real: judging.ReferenceFeatures, judge_config: judging.JudgeConfig) -> Path:
     folder = tmp_path_factory.mktemp("référence")
     training.save_weights(folder / "modele", model, model.config)
-    evaluation.save_reference_real(real, judge_config, folder / "juge")
+    judging.save(folder / "juge", real, judge_config)
     return folder
 
 
@@ -444,8 +483,10 @@ def reference(stored: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return stored
 
 
-def test_weights_come_back_to_half_precision(reference: Path, model: CVAE, real: evaluation.Real, part: Part) -> None:
-    loaded, judge = evaluation.load_reference_model(), evaluation.load_reference_real()
+def test_weights_come_back_to_half_precision(
+    reference: Path, model: CVAE, real: judging.ReferenceFeatures, part: Part
+) -> None:
+    loaded, judge = evaluation.load_reference_model(), evaluation.load_reference_features()
     assert loaded.config == model.config
     for mine, theirs in ((model, loaded), (real.judge, judge.judge)):
         for one, other in zip(mine.weights, theirs.weights, strict=True):
@@ -510,85 +551,12 @@ def test_a_missing_or_spoilt_reference_is_told(
         evaluation.load_reference_model()
 
 
-# --- Figures and sentences -------------------------------------------------------------------------------------------
-
-
-def test_planes_show_every_model_and_name_every_class(part: Part) -> None:
-    plane = {name: build(Config(latent_dim=2, width=4, conditional=name == "CVAE")) for name in ("VAE", "CVAE")}
-    axes = np.array(evaluation.plot_planes(plane, part).axes).reshape(2, 10)
-    assert [axis.get_title() for axis in axes[0]] == list(CLASSES)
-    assert [row[0].get_ylabel() for row in axes] == ["VAE", "CVAE"]
-    codes = evaluation.encode(plane["CVAE"], part)[0]
-    grey, blue = axes[1, 4].collections
-    np.testing.assert_allclose(grey.get_offsets(), codes)
-    np.testing.assert_allclose(blue.get_offsets(), codes[part.labels == 4])
-    grid = evaluation.decode_plane(plane["VAE"], 0, side=3, reach=1.0).reshape(3, 3, 28, 28)
-    corner = evaluation.decode(plane["VAE"], np.array([[-1, 1]], "float32"), np.zeros(1, int))[0, ..., 0]
-    np.testing.assert_allclose(grid[0, 0].astype(int), corner.astype(int), atol=1)  # x to the right, y upwards
-    mosaics = evaluation.plot_manifolds({"a": (plane["VAE"], 0), "b": (plane["CVAE"], 3)}, side=3).axes
-    assert [axis.images[0].get_array().shape for axis in mosaics] == [(84, 84)] * 2
-
-
-def test_class_information_tells_sorted_codes_from_mixed_ones(part: Part) -> None:
-    labels = np.repeat(np.arange(10), 25)
-    images = Part(np.zeros((250, 28, 28, 1), "uint8"), labels)
-    angles = labels * 0.63
-    sorted_codes = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    mixed = np.random.default_rng(0).normal(size=(250, 2))
-    found = [
-        evaluation.class_information(
-            types.SimpleNamespace(
-                condition=lambda first, labels: [first], encoder=lambda _, c=codes: np.concatenate([c, 0 * c], axis=1)
-            ),
-            images,
-        )
-        for codes in (sorted_codes, mixed)
-    ]
-    assert found[0] > 0.99 and found[1] < 0.3
-
-
-def test_reconstructions_are_drawn_under_their_images(model: CVAE, part: Part) -> None:
-    easy, hard = evaluation.extremes(model, part, 10)
-    gap = evaluation.nelbo_terms(model, part).sum(axis=1) - evaluation.floor(part)
-    assert gap[easy].max() < gap[hard].min() and gap[easy][0] == gap.min() and gap[hard][0] == gap.max()
-    axes = np.array(evaluation.plot_reconstructions(model, part, easy, title="Faciles").axes).reshape(2, 10)
-    np.testing.assert_array_equal(axes[0, 3].images[0].get_array(), part.images[easy[3], ..., 0])
-    np.testing.assert_array_equal(
-        axes[1, 3].images[0].get_array(), evaluation.reconstruct(model, part.take(easy))[3, ..., 0]
-    )
-    assert axes[0, 3].get_xlabel() == CLASSES[part.labels[easy[3]]] and axes[1, 3].get_xlabel().endswith("nats")
-
-
-def test_descriptions_hold_the_values_of_the_data(model: CVAE, part: Part) -> None:
-    table = evaluation.loss_budget(model, part)
-    text = evaluation.describe_loss_budget(table)
-    for value in (table["ecart"].min(), table["ecart"].max(), table["plancher"].mean(), table["kl"].mean()):
-        assert figures.number(value, 1) in text
-    assert table["ecart"].idxmax() in text and table["ecart"].idxmin() in text
-    bars = evaluation.plot_loss_budget(table).axes[0].patches
-    assert sum(bar.get_width() for bar in bars) == pytest.approx(table["total"].sum() + table["total"].mean())
-
-
-def test_figures_draw_what_they_are_given(model: CVAE, real: evaluation.Real, part: Part) -> None:
-    floors = [bar.get_width() for bar in evaluation.plot_floor(part).axes[0].patches]
-    expected = sorted(evaluation.floor(part)[part.labels == c].mean() for c in range(10))
-    np.testing.assert_allclose(floors, expected)
-    curve = evaluation.plot_entropy().axes[0].lines[0]
-    assert max(curve.get_ydata()) == pytest.approx(np.log(2), abs=1e-3)
-    history = pd.DataFrame({"epoch": [1, 2], "val_reconstruction": [9.0, 8.0], "val_kl": [1.0, 2.0]})
-    figure = evaluation.plot_terms(history)
-    assert [list(axis.lines[0].get_ydata()) for axis in figure.axes] == [[9, 8], [1, 2]]
-    assert len(evaluation.plot_restyled(model, part.take(np.arange(2))).axes) == 22
-    assert len(evaluation.plot_walks(model, part.take(np.arange(2)), part.take(np.arange(10, 12))).axes) == 24
-    made = evaluation.generate(model, part.labels)
-    assert [a.get_ylabel() for a in evaluation.plot_generated(made, columns=3).axes[::3]] == list(CLASSES)
-    wrong = evaluation.plot_least_convincing(made, part.labels, real, np.arange(4)).axes[1].get_xlabel()
-    assert wrong.startswith("pantalon\nlu : ")
-
-
 def test_reading_advice_never_ranks_real_and_synthetic_figures() -> None:
+    def advice(is_real: bool, reference: dict | None) -> str:
+        location = Location(Path(), is_real, "F")
+        return results.reading_advice(location, reference, project=PROJECT, differs="le classifieur")
+
     reference = {"split": "test", "hardware": "H"}
-    synthetic = evaluation.reading_advice(Location(Path(), False, "F"), reference)
-    assert "ne se comparent pas" in synthetic and "synthétique" in synthetic
-    assert "ne se comparent pas" not in evaluation.reading_advice(Location(Path(), True, "F"), reference)
-    assert "python -m projet2_cvae" in evaluation.reading_advice(Location(Path(), True, "F"), None)
+    assert "ne se comparent pas" in advice(False, reference) and "synthétique" in advice(False, reference)
+    assert "ne se comparent pas" not in advice(True, reference)
+    assert "python -m projet2_cvae" in advice(True, None)

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from commun import UserError, figures, training
+from commun import UserError, training
 from projet2_cvae import model as modelling
 from projet2_cvae import sample
+from projet2_cvae import training as own_training
 from projet2_cvae.dataset import Part
-from projet2_cvae.model import CVAE, Config, bernoulli_nll, build, gaussian_kl
+from projet2_cvae.model import CVAE, Config, bernoulli_nll, gaussian_kl
+from projet2_cvae.training import build, train
 
 import keras  # isort: skip
 
@@ -31,6 +33,10 @@ def _config(**changes) -> Config:
 def _part(count: int, seed: int = 0) -> Part:
     labels = (np.arange(count) % 10).astype("uint8")
     return Part(sample.draw_images(labels, seed=seed)[..., None], labels)
+
+
+def _weighted(model: keras.Model) -> list[keras.layers.Layer]:
+    return [layer for layer in model.layers if type(layer).__name__ in ("Dense", "Conv2D", "Conv2DTranspose")]
 
 
 def _loss(model: CVAE, part: Part, *, training: bool) -> tuple[float, float, float]:
@@ -60,11 +66,11 @@ def part() -> Part:
 
 @pytest.mark.parametrize("conditioning", modelling.CONDITIONINGS)
 @pytest.mark.parametrize("conditional", [True, False])
-@pytest.mark.parametrize("form", modelling.FORMS)
-def test_seven_layers_three_one_three(form: str, conditional: bool, conditioning: str) -> None:
-    config = _config(form=form, conditional=conditional, conditioning=conditioning)
+@pytest.mark.parametrize("architecture", modelling.ARCHITECTURES)
+def test_seven_layers_three_one_three(architecture: str, conditional: bool, conditioning: str) -> None:
+    config = _config(architecture=architecture, conditional=conditional, conditioning=conditioning)
     model = CVAE(config)
-    encoder, decoder = figures.weighted_layers(model.encoder), figures.weighted_layers(model.decoder)
+    encoder, decoder = _weighted(model.encoder), _weighted(model.decoder)
     assert (len(encoder), len(decoder)) == (3 + 1, 3)
     latent = encoder[-1]
     assert type(latent).__name__ == "Dense" and latent.units == 2 * config.latent_dim
@@ -72,16 +78,16 @@ def test_seven_layers_three_one_three(form: str, conditional: bool, conditioning
     assert model.encoder.outputs[0] is latent.output  # nothing after the latent layer
     assert decoder[-1].activation is keras.activations.linear
     assert model.decoder.outputs[0].shape == (None, 28, 28, 1)
-    kind = {"dense": ["Dense"] * 3, "conv": ["Dense", "Conv2DTranspose", "Conv2DTranspose"]}[form]
+    kind = {"dense": ["Dense"] * 3, "conv": ["Dense", "Conv2DTranspose", "Conv2DTranspose"]}[architecture]
     assert [type(layer).__name__ for layer in decoder] == kind
     own = sum(layer.count_params() for layer in (*encoder, *decoder))
     assert own == sum(int(np.prod(w.shape)) for w in model.trainable_weights)  # and no other
 
 
 @pytest.mark.parametrize("conditioning", modelling.CONDITIONINGS)
-@pytest.mark.parametrize("form", modelling.FORMS)
-def test_a_cvae_uses_the_label_on_both_sides(form: str, conditioning: str, part: Part) -> None:
-    model = build(_config(form=form, conditioning=conditioning))
+@pytest.mark.parametrize("architecture", modelling.ARCHITECTURES)
+def test_a_cvae_uses_the_label_on_both_sides(architecture: str, conditioning: str, part: Part) -> None:
+    model = build(_config(architecture=architecture, conditioning=conditioning))
     image = np.repeat(part.images[:1] / np.float32(255), 10, axis=0)
     code = np.ones((10, 3), "float32")
     for network, first in ((model.encoder, image), (model.decoder, code)):
@@ -90,9 +96,9 @@ def test_a_cvae_uses_the_label_on_both_sides(form: str, conditioning: str, part:
         assert len(np.unique(outputs.round(6), axis=0)) == 10  # ten labels, ten answers
 
 
-@pytest.mark.parametrize("form", modelling.FORMS)
-def test_a_vae_never_sees_the_label(form: str, part: Part) -> None:
-    model = build(_config(form=form, conditional=False))
+@pytest.mark.parametrize("architecture", modelling.ARCHITECTURES)
+def test_a_vae_never_sees_the_label(architecture: str, part: Part) -> None:
+    model = build(_config(architecture=architecture, conditional=False))
     assert [len(n.inputs) for n in (model.encoder, model.decoder)] == [1, 1]
     answers = []
     for labels in (part.labels, part.labels[::-1]):
@@ -189,7 +195,7 @@ def test_flip_mirrors_half_of_the_garments_and_no_shoe() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("form", "rnn"),
+        ("architecture", "rnn"),
         ("conditioning", "somme"),
         ("latent_dim", 0),
         ("width", -1),
@@ -212,11 +218,11 @@ def test_values_out_of_range_are_refused_with_their_value(name: str, value: obje
 
 
 def test_profiles_and_their_names() -> None:
-    assert list(modelling.PROFILES) == ["essai", "rapide", "complet"]
-    sizes = [modelling.profile(name) for name in modelling.PROFILES]
+    assert list(own_training.PROFILES) == ["essai", "rapide", "complet"]
+    sizes = [own_training.profile(name) for name in own_training.PROFILES]
     assert [p.model[0] for p in sizes] == sorted(p.model[0] for p in sizes)
     with pytest.raises(UserError, match="essai, rapide, complet"):
-        modelling.profile("lent")
+        own_training.profile("lent")
 
 
 # --- Training, saving, loading ---------------------------------------------------------------------------------------
@@ -228,7 +234,7 @@ def _predict(model: CVAE, part: Part) -> tuple[np.ndarray, np.ndarray]:
     return latent, np.asarray(model.decoder(model.condition(code, part.labels)))
 
 
-@pytest.mark.parametrize("changes", [{}, {"form": "conv", "conditional": False}, {"conditioning": "concat"}])
+@pytest.mark.parametrize("changes", [{}, {"architecture": "conv", "conditional": False}, {"conditioning": "concat"}])
 def test_saving_and_loading_gives_the_same_model(changes: dict, part: Part, tmp_path: Path) -> None:
     model = build(_config(**changes, seed=4))
     model.steps_done.assign(7.0)
@@ -251,7 +257,7 @@ def test_a_training_is_repeatable_and_done_once(part: Part, tmp_path: Path, monk
     config, runs = _config(beta=0.1), []
     for folder in ("a", "b", "b"):
         monkeypatch.setenv("PROJETS_TRAVAIL", str(tmp_path / folder))
-        runs.append(modelling.train(config, part, part.take(np.arange(20))))
+        runs.append(train(config, part, part.take(np.arange(20))))
     assert [run.fresh for run in runs] == [True, True, False]
     assert runs[1].folder == runs[2].folder and runs[2].model.config == config
     columns = ["loss", "kl", "reconstruction", "val_loss"]
@@ -261,26 +267,37 @@ def test_a_training_is_repeatable_and_done_once(part: Part, tmp_path: Path, monk
     np.testing.assert_allclose(history["val_loss"], history["val_reconstruction"] + history["val_kl"], rtol=1e-6)
 
 
-def test_another_configuration_or_other_images_are_another_run(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+def test_another_configuration_other_images_or_other_code_are_another_run(part: Part, monkeypatch) -> None:
+    folders = []
 
-    def record(config, *_, data: str, version: int, **__) -> training.Run:
-        asked.append(training.run_key(config, data=data, version=version))
-        return training.Run(None, None, {}, Path(), fresh=True)
+    def record(config, *, build, batches, measure, data, **_) -> training.Run:
+        code = training.code_hash(build, batches, measure)
+        folders.append(training.run_folder(config, project="essai", data=data, code=code))
+        return training.Run(None, None, {}, folders[-1], fresh=True)
 
-    monkeypatch.setattr(training, "load_or_train", record)
+    monkeypatch.setattr(training, "train", record)
     fewer, relabelled = part.take(np.arange(30)), Part(part.images, part.labels[::-1].copy())
     for config, images in ((_config(), part), (_config(beta=0.5), part), (_config(), fewer), (_config(), relabelled)):
-        modelling.train(config, images)
-    assert len(set(asked)) == 4
-    modelling.train(_config(), part)
-    assert asked[4] == asked[0]
+        train(config, images)
+    train(_config(), part, fewer)
+    assert len(set(folders)) == 5
+    train(_config(), part)
+    assert folders[5] == folders[0]
+    with monkeypatch.context() as edit:
+        edit.setattr(modelling, "gaussian_kl", lambda mean, log_variance: 0.0 * mean[:, 0])
+        train(_config(), part)
+    with monkeypatch.context() as edit:
+        edit.setattr(modelling, "class_blocks", lambda features, label: features)
+        train(_config(), part)
+    assert len(set(folders)) == 7
+    train(_config(), part)
+    assert folders[8] == folders[0]
 
 
-@pytest.mark.parametrize("form", modelling.FORMS)
-def test_a_short_training_lowers_both_losses(form: str, part: Part) -> None:
-    config = _config(form=form, images_seen=60 * 40, epochs=3, width=24, learning_rate=4e-3)
-    run = modelling.train(config, part, part)
+@pytest.mark.parametrize("architecture", modelling.ARCHITECTURES)
+def test_a_short_training_lowers_both_losses(architecture: str, part: Part) -> None:
+    config = _config(architecture=architecture, images_seen=60 * 40, epochs=3, width=24, learning_rate=4e-3)
+    run = train(config, part, part)
     losses = run.history[["reconstruction", "val_loss"]]
     assert (losses.diff().iloc[1:] < 0).all(axis=None)
     assert losses["val_loss"].iloc[-1] < 450  # from 543 = 784 ln 2 at the start
@@ -289,24 +306,40 @@ def test_a_short_training_lowers_both_losses(form: str, part: Part) -> None:
 
 
 def test_a_stopped_training_resumes(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen, checkpoint = [], training._checkpoint
+    seen, checkpoint = [], training._save_checkpoint
 
-    def stop(model, rows, folder) -> None:
-        checkpoint(model, rows, folder)
+    def stop(model, rows, path) -> None:
+        checkpoint(model, rows, path)
         seen.append(len(rows))
         if len(seen) == 1:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "_checkpoint", stop)
+    monkeypatch.setattr(training, "_save_checkpoint", stop)
     with pytest.raises(KeyboardInterrupt):
-        modelling.train(_config(epochs=3, images_seen=96), part)
-    run = modelling.train(_config(epochs=3, images_seen=96), part)
+        train(_config(epochs=3, images_seen=96), part)
+    run = train(_config(epochs=3, images_seen=96), part)
     assert seen == [1, 2, 3] and len(run.history) == 3
 
 
-def test_epoch_data_gives_bytes_of_the_chosen_images(part: Part) -> None:
+def test_batches_are_the_bytes_of_the_images_in_order(part: Part) -> None:
     config = _config(images_seen=96, epochs=2)
-    batch = modelling.epoch_data(config, part)(1)
-    chosen = training.epoch_indices(config, len(part), epoch=1)
-    assert batch["x"][0].dtype == np.uint8 and batch["batch_size"] == 16 and len(chosen) == 48
-    np.testing.assert_array_equal(batch["x"][1], part.labels[chosen])
+    batches = own_training.batches(config, part, 1)
+    indices = training.epoch_indices(config, len(part), epoch=1)
+    assert len(batches) == 3 and len(indices) == 48
+    (images, labels), = batches[1]
+    assert images.dtype == np.uint8
+    np.testing.assert_array_equal(images, part.images[indices[16:32]])
+    np.testing.assert_array_equal(labels, part.labels[indices[16:32]])
+
+
+def test_the_validation_loss_is_that_of_validation_images_alone(part: Part) -> None:
+    """The fault that this catches: measuring it on the images that are learnt from."""
+    validation = _part(20, seed=5)
+    poisoned = Part(255 - validation.images, validation.labels[::-1].copy())
+    runs = [train(_config(), part, images) for images in (validation, poisoned)]
+    for run, images in zip(runs, (validation, poisoned), strict=True):
+        expected = modelling.nelbo_terms(run.model, images).sum(axis=1).mean()
+        assert run.metrics["val_loss"] == pytest.approx(expected, rel=1e-5)
+    assert runs[0].metrics["val_loss"] != pytest.approx(runs[1].metrics["val_loss"], rel=1e-4)
+    for one, other in zip(runs[0].model.weights, runs[1].model.weights, strict=True):  # it is measured, not learnt from
+        np.testing.assert_array_equal(np.asarray(one), np.asarray(other))

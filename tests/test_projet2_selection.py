@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import types
 from collections.abc import Generator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from sqlalchemy.engine import Engine
 
 from commun import UserError, training
 from commun.datasets import Location
-from projet2_cvae import sample, selection
+from projet2_cvae import model, sample, selection
 from projet2_cvae.dataset import Data, Part
 from projet2_cvae.model import Config
 
@@ -63,43 +64,35 @@ def _budget(images: int, epochs: int = 2, seed: int = 0) -> training.Budget:
 
 @pytest.fixture
 def imagined(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
-    """Replaces training by a formula; returns the calls of `fit_epochs`, to be read after a search."""
+    """Replaces training by a formula; returns the trainings asked for, to be read after a search."""
     calls: list[dict] = []
 
-    def fit_epochs(model, data, *, epochs, seed, evaluate, after_epoch):
-        calls.append({"model": model, "epochs": epochs, "reported": 0})
-        rows = []
-        for epoch in range(epochs):
+    def train(config, part, validation, *, after_epoch, project):
+        assert project == ""  # nothing is kept of a trial
+        calls.append({"config": config, "validation": validation, "reported": 0})
+        model = types.SimpleNamespace(count_params=lambda: config.width)
+        for epoch in range(config.epochs):
             row = {"epoch": epoch + 1, "val_loss": 250.0 + len(calls) - 0.5 * epoch}
-            rows.append(row)
             calls[-1]["reported"] += 1
-            after_epoch(epoch, row)
-        return pd.DataFrame(rows)
+            after_epoch(model, row)
+        return training.Run(model, None, row, None, fresh=True)
 
-    class Model:
-        def __init__(self, config: Config) -> None:
-            self.config = config
-
-        def count_params(self) -> int:
-            return self.config.width
-
-    monkeypatch.setattr(selection, "build", Model)
     monkeypatch.setattr(selection.keras.backend, "clear_session", lambda: None)
-    monkeypatch.setattr(training, "fit_epochs", fit_epochs)
+    monkeypatch.setattr(selection, "train", train)
     return calls
 
 
-def _table(count: int = 12, *, seed: int = 0, complete: int | None = None) -> pd.DataFrame:
+def imagined_table(count: int = 12, *, seed: int = 0, complete: int | None = None) -> pd.DataFrame:
     """A study where the form, then the learning rate, decide of the result."""
     random = np.random.default_rng(seed)
     rows = []
     for number in range(count):
         params = {name: choices[random.integers(len(choices))] for name, choices in selection.SPACE.items()}
         params["learning_rate"] = float(np.exp(random.uniform(*np.log(selection.SPACE["learning_rate"]))))
-        value = 240 + 8 * (params["form"] == "dense") + abs(np.log(params["learning_rate"] / 2e-3))
+        value = 240 + 8 * (params["architecture"] == "dense") + abs(np.log(params["learning_rate"] / 2e-3))
         rows.append({
             "number": number,
-            "state": "complet" if complete is None or number < complete else "élagué",
+            "state": "complete" if complete is None or number < complete else "pruned",
             "val_nelbo": value + random.normal(0, 0.1),
             "epochs": 2,
             "seconds": 3.4,
@@ -116,10 +109,10 @@ def test_a_real_search_measures_validation_and_resumes(data: Data, monkeypatch: 
     monkeypatch.setattr(selection, "WIDEST", {"dense": 16, "conv": 4})
     table = selection.search(data, BUDGET, trials=2)
     expected = ["number", "state", "val_nelbo", "epochs", "seconds", "parameters", *selection.SPACE]
-    assert list(table.columns) == expected and table["state"].tolist() == ["complet"] * 2
+    assert list(table.columns) == expected and table["state"].tolist() == ["complete"] * 2
     assert (table["epochs"] == BUDGET.epochs).all() and (table["parameters"] > 1000).all()
     assert table["val_nelbo"].between(300, 700).all()  # 784 ln 2 = 543 nats, before any learning
-    monkeypatch.setattr(selection, "_objective", lambda *_: pytest.fail("nothing is left to do"))
+    monkeypatch.setattr(selection, "train", lambda *_, **__: pytest.fail("nothing is left to do"))
     pd.testing.assert_frame_equal(selection.search(data, BUDGET, trials=2), table)
 
 
@@ -134,7 +127,7 @@ def test_a_resumed_search_equals_an_uninterrupted_one(data: Data, imagined: list
     straight = selection.search(dataclasses.replace(data, fit=_part(40, 11)), budget, trials=10)
     columns = [*selection.SPACE, "val_nelbo"]
     pd.testing.assert_frame_equal(resumed[columns], straight[columns])
-    assert resumed["state"].tolist() == ["complet"] * 10  # two epochs: the only one that could be pruned is the last
+    assert resumed["state"].tolist() == ["complete"] * 10  # two epochs: the only one that could be pruned is the last
 
 
 def test_every_trial_stays_in_the_space(data: Data, imagined: list[dict]) -> None:
@@ -144,8 +137,8 @@ def test_every_trial_stays_in_the_space(data: Data, imagined: list[dict]) -> Non
             assert table[name].between(*choices).all() and table[name].nunique() == 8
         else:
             assert set(table[name]) <= set(choices) and table[name].nunique() > 1
-    widths = [round(selection.WIDEST[row["form"]] * row["size"]) for row in table.to_dict("records")]
-    assert [call["model"].config.width for call in imagined] == widths == table["parameters"].tolist()
+    widths = [round(selection.WIDEST[row["architecture"]] * row["size"]) for row in table.to_dict("records")]
+    assert [call["config"].width for call in imagined] == widths == table["parameters"].tolist()
     for row, params in zip(table.to_dict("records"), selection.FIRST, strict=False):
         assert {name: row[name] for name in selection.SPACE} == params  # the first two are not drawn
     other = selection.search(data, _budget(110, seed=1), trials=3)
@@ -157,6 +150,7 @@ def test_other_data_or_another_budget_are_another_study(data: Data, imagined: li
     selection.search(data, budget, trials=1)
     variants = [
         (dataclasses.replace(data, fit=_part(40, 7)), budget),
+        (dataclasses.replace(data, fit=Part(data.fit.images, data.fit.labels[::-1].copy())), budget),
         (dataclasses.replace(data, validation=_part(20, 8)), budget),
         (data, _budget(121)),
         (data, _budget(120, epochs=4)),
@@ -165,42 +159,87 @@ def test_other_data_or_another_budget_are_another_study(data: Data, imagined: li
         assert len(selection.search(other, changed, trials=1)) == 1
         assert len(imagined) == 1 + i
     selection.search(dataclasses.replace(data, test=_part(20, 9)), budget, trials=1)
-    assert len(imagined) == 5  # the test part has no say
+    assert len(imagined) == 6  # the test part has no say
+
+
+def test_other_code_is_another_study_and_another_choice(data: Data, imagined: list[dict], monkeypatch) -> None:
+    budget = _budget(125)
+    selection.search(data, budget, trials=1)
+    selection.save_choice(Config(latent_dim=24), data)
+    with monkeypatch.context() as edit:
+        edit.setattr(model, "bernoulli_nll", lambda images, logits: 0.0 * logits[:, 0, 0, 0])
+        selection.search(data, budget, trials=1)
+        with pytest.raises(UserError, match=r"03_selection\.ipynb"):
+            selection.load_choice(data)
+    with monkeypatch.context() as edit:
+        edit.setattr(model, "class_blocks", lambda features, label: features)
+        selection.search(data, budget, trials=1)
+    with monkeypatch.context() as edit:
+        edit.setattr(selection, "SPACE", selection.SPACE | {"latent_dim": (8, 16)})
+        selection.search(data, budget, trials=1)
+    assert len(imagined) == 4
+    selection.search(data, budget, trials=1)
+    assert len(imagined) == 4 and selection.load_choice(data) == Config(latent_dim=24)
+
+
+def test_the_search_is_judged_on_the_validation_part_alone(data: Data, imagined, monkeypatch, tmp_path: Path) -> None:
+    """The fault that this catches: trials that learn from the test part, or are judged on it."""
+
+    def train(config, part, validation, *, after_epoch, project):
+        seen = [float(a.astype(float).mean()) for p in (part, validation) for a in (p.images[:7], p.labels[:7])]
+        row = {"epoch": config.epochs, "val_loss": sum(seen) + config.latent_dim}
+        after_epoch(types.SimpleNamespace(count_params=lambda: 0), row)
+        return training.Run(None, None, row, None, fresh=True)
+
+    def poison(part: Part) -> Part:
+        return Part(255 - part.images, (part.labels + 1) % 10)
+
+    monkeypatch.setattr(selection, "train", train)
+    tables = []
+    for name in ("none", "validation", "fit", "test"):
+        if name == "test":
+            monkeypatch.setenv("PROJETS_TRAVAIL", str(tmp_path))  # else the first study would be found again
+        spoilt = data if name == "none" else dataclasses.replace(data, **{name: poison(getattr(data, name))})
+        tables.append(selection.search(spoilt, _budget(160), trials=2).drop(columns="seconds"))
+    pd.testing.assert_frame_equal(tables[0], tables[3])
+    assert all((tables[0]["val_nelbo"] != table["val_nelbo"]).all() for table in tables[1:3])
 
 
 def test_nothing_is_pruned_before_the_longest_warmup_nor_at_the_end(data: Data, imagined: list[dict]) -> None:
     budget = _budget(800, epochs=6)
     table = selection.search(data, budget, trials=9)  # each trial is worse than those before
-    pruned = table[table["state"] == "élagué"]
-    assert len(pruned) > 0 and (table["state"].iloc[:6] == "complet").all()
+    pruned = table[table["state"] == "pruned"]
+    assert len(pruned) > 0 and (table["state"].iloc[:6] == "complete").all()
     longest = max(selection.SPACE["warmup"]) * budget.epochs
     assert (pruned["epochs"] > longest).all() and (pruned["epochs"] < budget.epochs).all()
     assert [call["reported"] for call in imagined] == table["epochs"].tolist()
 
 
 def test_trials_of_other_workers_count(data: Data, imagined: list[dict], monkeypatch: pytest.MonkeyPatch) -> None:
-    objective, nested = selection._objective, []
+    train, nested = selection.train, []
 
-    def with_a_neighbour(trial, *arguments) -> float:
+    def with_a_neighbour(*arguments, **options) -> training.Run:
         if not nested:
             nested.append(True)
             selection.search(data, _budget(130), trials=2)  # what another worker does meanwhile
-        return objective(trial, *arguments)
+        return train(*arguments, **options)
 
-    monkeypatch.setattr(selection, "_objective", with_a_neighbour)
+    monkeypatch.setattr(selection, "train", with_a_neighbour)
     table = selection.search(data, _budget(130), trials=3)
     assert len(table) == 3 == len(imagined)
 
 
 def test_a_diverged_trial_is_shown_as_failed_and_never_chosen(data: Data, imagined, monkeypatch) -> None:
     objective = selection._objective
-    monkeypatch.setattr(
-        selection, "_objective", lambda trial, *rest: objective(trial, *rest) if trial.number else float("nan")
-    )
+
+    def diverging(data, budget, trial) -> float:
+        return objective(data, budget, trial) if trial.number else float("nan")
+
+    monkeypatch.setattr(selection, "_objective", diverging)
     table = selection.search(data, _budget(140), trials=3)
-    assert sorted(table["state"]) == ["complet", "complet", "échoué"]
+    assert sorted(table["state"]) == ["complete", "complete", "failed"]
     assert len(selection.best(table, 5)) == 2
-    assert len(selection.shown(table)) == 3
+    assert len(selection.display_table(table)) == 3
 
 
 @pytest.mark.parametrize(
@@ -225,18 +264,19 @@ def test_the_database_of_the_environment_is_used(data: Data, imagined, monkeypat
 
 
 def _params(**changes) -> dict:
-    chosen = {name: choices[-1] for name, choices in selection.SPACE.items()}
-    return chosen | {"form": "conv", "size": 0.75, "latent_dim": 24, "learning_rate": 0.0015, "warmup": 0.25} | changes
+    params = {name: choices[-1] for name, choices in selection.SPACE.items()}
+    params |= {"architecture": "conv", "size": 0.75, "latent_dim": 24, "learning_rate": 0.0015, "warmup": 0.25}
+    return params | changes
 
 
-@pytest.mark.parametrize("form", selection.SPACE["form"])
+@pytest.mark.parametrize("architecture", selection.SPACE["architecture"])
 @pytest.mark.parametrize("size", selection.SPACE["size"])
-def test_config_of_takes_every_parameter(form: str, size: float) -> None:
-    params = _params(form=form, size=np.float64(size), latent_dim=np.int64(24))
+def test_config_of_takes_every_parameter(architecture: str, size: float) -> None:
+    params = _params(architecture=architecture, size=np.float64(size), latent_dim=np.int64(24))
     config = selection.config_of(params, _budget(999, epochs=3, seed=5))
     assert (config.images_seen, config.epochs, config.seed) == (999, 3, 5)
-    assert config.width == selection.WIDEST[form] * size and config.conditional
-    back = dataclasses.asdict(config) | {"size": config.width / selection.WIDEST[form]}
+    assert config.width == selection.WIDEST[architecture] * size and config.conditional
+    back = dataclasses.asdict(config) | {"size": config.width / selection.WIDEST[architecture]}
     assert {name: back[name] for name in selection.SPACE} == params
     assert all(type(v) in (int, float, bool, str) for v in dataclasses.asdict(config).values())
 
@@ -246,12 +286,12 @@ def test_describe_config_says_every_setting() -> None:
     for said in ("forme convolutive", "taille 75 %", "dimension latente 24", "pas d'apprentissage 0,0015", "β 25 %"):
         assert said in text
     assert [part.startswith(name) for part, name in zip(text.split(", "), selection.NAMES.values(), strict=True)]
-    other = selection.config_of(_params(size=0.5, form="dense"), BUDGET)
+    other = selection.config_of(_params(size=0.5, architecture="dense"), BUDGET)
     assert "forme dense, taille 50 %" in selection.describe_config(other).replace(NBSP, " ")
 
 
 def test_describe_choices_names_all_values() -> None:
-    assert selection.describe_choices("form") == "dense ; convolutive"
+    assert selection.describe_choices("architecture") == "dense ; convolutive"
     assert selection.describe_choices("latent_dim") == "8 ; 12 ; 16 ; 24 ; 32"
     assert selection.describe_choices("learning_rate").startswith("de 0,0005 à 0,005")
     for name, choices in selection.SPACE.items():
@@ -260,8 +300,9 @@ def test_describe_choices_names_all_values() -> None:
     assert set(selection.NAMES) == set(selection.SPACE)
 
 
-def test_the_choice_is_kept_for_the_same_data_only(data: Data) -> None:
-    config = Config(latent_dim=24, form="conv", width=48)
+def test_the_choice_is_kept_for_the_same_data_only(data: Data, monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PROJETS_TRAVAIL", str(tmp_path))
+    config = Config(latent_dim=24, architecture="conv", width=48)
     with pytest.raises(UserError, match=r"03_selection\.ipynb"):
         selection.load_choice(data)
     selection.save_choice(config, data)
@@ -276,7 +317,7 @@ def test_the_choice_is_kept_for_the_same_data_only(data: Data) -> None:
 
 
 def test_best_ranks_complete_trials_only(tmp_path: Path) -> None:
-    table = _table(12, complete=9)
+    table = imagined_table(12, complete=9)
     table.loc[11, "val_nelbo"] = 1.0  # pruned, whatever it shows
     chosen = selection.best(table, 3)
     expected = table[:9].sort_values("val_nelbo")[:3]
@@ -285,50 +326,47 @@ def test_best_ranks_complete_trials_only(tmp_path: Path) -> None:
     assert selection.best(pd.read_csv(tmp_path / "etude.csv"), 3) == chosen  # a CSV keeps the types
     assert [selection.config_of(c, BUDGET) for c in chosen]
     with pytest.raises(UserError, match="ESSAIS"):
-        selection.best(_table(3, complete=0), 1)
+        selection.best(imagined_table(3, complete=0), 1)
 
 
 def test_importance_finds_what_decides() -> None:
-    shares = selection.importance(_table(40))
+    shares = selection.importance(imagined_table(40))
     assert set(shares.index) == set(selection.SPACE) and shares.sum() == pytest.approx(1)
-    assert shares.index[0] == "form" and shares.iloc[0] > 0.6
+    assert shares.index[0] == "architecture" and shares.iloc[0] > 0.6
     assert shares.is_monotonic_decreasing
-    pd.testing.assert_series_equal(shares, selection.importance(_table(40)))
+    pd.testing.assert_series_equal(shares, selection.importance(imagined_table(40)))
 
 
 @pytest.mark.parametrize("complete", [0, 1, 3])
 def test_too_few_complete_trials_say_so(complete: int) -> None:
-    table = _table(6, complete=complete)
+    table = imagined_table(6, complete=complete)
     shares = selection.importance(table)
-    assert shares.empty and "trop peu" in selection.describe_importance(shares)
-    assert len(selection.plot_importance(shares).axes) == 1
+    assert shares.empty
     text = selection.conclusion(table)
     assert "compte le plus" not in text and text.startswith(("Aucun essai", f"Sur {complete} essai"))
-    assert selection.describe_parallel(table).endswith(".")
-    assert selection.plot_parallel(table).axes
-    assert selection.summary(table)["complets"] == complete
+    assert selection.summary(table)["complete"] == complete
 
 
 def test_equal_results_have_no_importance() -> None:
-    assert selection.importance(_table(8).assign(val_nelbo=240.0)).empty
+    assert selection.importance(imagined_table(8).assign(val_nelbo=240.0)).empty
 
 
 def test_conclusion_and_summary_hold_the_values() -> None:
-    table = _table(30, complete=25)
+    table = imagined_table(30, complete=25)
     complete = table[:25]
     text = selection.conclusion(table)
     for form, word in (("dense", "dense"), ("conv", "convolutive")):
-        low = complete.loc[complete["form"] == form, "val_nelbo"].min()
+        low = complete.loc[complete["architecture"] == form, "val_nelbo"].min()
         assert f"forme {word} atteint {low:.1f} nats".replace(".", ",") in text
     assert text.startswith("Sur 25 essais complets") and text.endswith("**forme**.")
     assert selection.summary(table) == {
-        "total": 30, "complets": 25, "bas": complete["val_nelbo"].min(), "haut": complete["val_nelbo"].max(),
+        "trials": 30, "complete": 25, "lowest": complete["val_nelbo"].min(), "highest": complete["val_nelbo"].max(),
     }  # fmt: skip
 
 
 def test_shown_puts_the_best_first_and_the_pruned_last() -> None:
-    table = _table(10, complete=6)
-    shown = selection.shown(table)
+    table = imagined_table(10, complete=6)
+    shown = selection.display_table(table)
     assert shown["état"].tolist() == ["complet"] * 6 + ["élagué"] * 4
     assert shown["ELBO négative (nats)"][:6].is_monotonic_increasing
     best = table[:6]["val_nelbo"].idxmin()
@@ -340,29 +378,12 @@ def test_shown_puts_the_best_first_and_the_pruned_last() -> None:
 def test_reference_table_is_read_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(selection, "REFERENCE", tmp_path)
     assert selection.reference_table() is None
-    _table(5).to_csv(tmp_path / "etude.csv", index=False)
+    imagined_table(5).to_csv(tmp_path / "etude.csv", index=False)
     assert len(selection.reference_table()) == 5
 
 
-def test_figures_show_every_complete_trial() -> None:
-    table = _table(12, complete=9)
-    axes = selection.plot_parallel(table).axes[0]
-    lines = [line for line in axes.lines if len(line.get_xdata()) == len(selection.SPACE) + 1]
-    assert len(lines) == 9
-    heights = np.array([line.get_ydata()[-1] for line in lines], float)
-    assert (heights.min(), heights.max()) == pytest.approx((0, 1))
-    assert {line.get_linewidth() for line in lines if line.get_ydata()[-1] < 1e-9} == {2.2}  # the best one stands out
-    text = selection.describe_parallel(table)
-    low = table[:9]["val_nelbo"].min()
-    assert "9 essais" in text and f"de {low:.2f} à".replace(".", ",") in text
-    shares = selection.importance(table)
-    bars = selection.plot_importance(shares).axes[0].patches
-    assert sorted(bar.get_width() for bar in bars) == pytest.approx(sorted(100 * shares))
-    assert selection.describe_importance(shares).count("%") == len(shares)
-
-
 def test_the_usual_settings_are_finalists_once() -> None:
-    table = _table(12)
+    table = imagined_table(12)
     for column, value in selection.FIRST[1].items():
         table[column] = table[column].astype(object)
         table.loc[0, column] = value

@@ -11,12 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
 from PIL import Image, ImageEnhance
 
 from commun import UserError, images
 from commun.datasets import find
-from projet3_ssl_anomalies import dataset, metrics, sample
+from projet3_ssl_anomalies import checks, dataset, figures, metrics, sample
 from projet3_ssl_anomalies.dataset import Saturation
 
 SMALL = 40  # side of the images of these tests
@@ -142,24 +141,24 @@ def test_an_unknown_category_is_refused_with_the_good_names(bottle: Path) -> Non
 
 
 def test_chosen_reads_the_parameter(bottle: Path, wiring: Path) -> None:
-    assert [c.name for c in dataset.chosen(" capsule ,bottle, capsule,")] == ["capsule", "bottle"]
-    assert [c.name for c in dataset.chosen("")] == ["bottle", "engine_wiring"]  # only what is real
+    assert [c.name for c in dataset.categories(" capsule ,bottle, capsule,")] == ["capsule", "bottle"]
+    assert [c.name for c in dataset.categories("")] == ["bottle", "engine_wiring"]  # only what is real
     with pytest.raises(UserError, match="« vis »"):
-        dataset.chosen("bottle, vis")
+        dataset.categories("bottle, vis")
 
 
 def test_without_real_data_all_of_the_sample_is_chosen(root: Path) -> None:
     (root / "mvtec_ad" / "notes").mkdir(parents=True)
     (root / "mvtec_ad" / ".bottle-abc" / "train").mkdir(parents=True)  # a download that was killed
     assert dataset.available() == {}
-    assert tuple(c.name for c in dataset.chosen(" ")) == sample.CATEGORIES
+    assert tuple(c.name for c in dataset.categories(" ")) == sample.CATEGORIES
 
 
 def test_the_sample_is_drawn_and_named(drawn: None) -> None:
     data = dataset.load("bottle")
     assert not data.location.is_real and data.source == "échantillon"
     assert (len(data.train), len(data.test)) == (4, 5 + len(sample.DEFECTS["bottle"]))
-    assert data.problems.empty and data.notes == () and dataset.check(data).empty
+    assert data.problems.empty and data.notes == () and checks.check(data).empty
     truth = dataset.masks(data.test)
     np.testing.assert_array_equal(truth.any(axis=(1, 2)), data.test["is_defect"])
 
@@ -167,8 +166,8 @@ def test_the_sample_is_drawn_and_named(drawn: None) -> None:
 def test_the_sample_of_autovi_has_its_defects_one_by_one(drawn: None) -> None:
     data = dataset.load("engine_wiring")
     config = dataset.saturations(data.location.folder)
-    found = dataset.defects(data.test, 128, config)
-    assert data.problems.empty and dataset.check(data).empty
+    found = dataset.defect_regions(data.test, 128, config)
+    assert data.problems.empty and checks.check(data).empty
     assert len(found) == data.test["masks"].map(len).sum() > 0
     assert {len(files) for files in data.test["masks"][data.test["is_defect"]]} - {0}
 
@@ -304,8 +303,7 @@ def test_enough_good_test_images_change_nothing(root: Path) -> None:
     make_mvtec(root / "mvtec_ad" / "screw", train=4, good=5)
     data = dataset.load("screw")
     assert len(data.train) == 4 and data.notes == ()
-    assert dataset.hold_out(data, minimum=6) is data  # too few to give any
-    assert len(dataset.hold_out(data, minimum=4).train) == 4
+    assert dataset.hold_out(data) is data
 
 
 def test_hold_out_without_a_test_part(root: Path) -> None:
@@ -322,13 +320,13 @@ def test_hold_out_without_a_test_part(root: Path) -> None:
 
 def test_loading_reads_headers_only_and_reading_reads_once(bottle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        for module in (images, dataset):
+        for module in (images, dataset, checks):
             patch.setattr(module, "decode", lambda *a: pytest.fail("a pixel was read"))
         data = dataset.load("bottle")
     table, pixels = dataset.read(data.test, 24)
     np.testing.assert_array_equal(pixels, [images.decode(path, 24) for path in data.test["path"]])
     assert table.equals(data.test)
-    monkeypatch.setattr(images, "decode", lambda *a: pytest.fail("decoded again"))
+    monkeypatch.setattr(Image, "open", lambda *a: pytest.fail("decoded again"))  # a library: no part of the key
     np.testing.assert_array_equal(dataset.read(data.test, 24)[1], pixels)
 
 
@@ -341,7 +339,7 @@ def test_the_unreadable_leave_the_table_and_the_array_together(bottle: Path) -> 
     assert len(table) == len(pixels) == 11 and path not in set(table["path"])
     assert table.index.tolist() == list(range(11))
     np.testing.assert_array_equal(pixels[1], images.decode(bottle / "test/crack/002.png", 16))
-    assert "tronquée" in said(dataset.check(data), "test/crack/001.png")
+    assert "tronquée" in said(checks.check(data), "test/crack/001.png")
 
 
 def test_nothing_readable_is_said(bottle: Path) -> None:
@@ -395,8 +393,8 @@ def test_where_the_truth_is_partial_there_is_none(wiring: Path) -> None:
     truth = dataset.masks(data.test, SMALL)
     assert not truth.any()
     np.testing.assert_array_equal(metrics.without_mask(data.test["is_defect"], truth), data.test["is_defect"])
-    assert dataset.defects(data.test, SMALL, dataset.saturations(wiring)) == []
-    problems = dataset.check(data)
+    assert dataset.defect_regions(data.test, SMALL, dataset.saturations(wiring)) == []
+    problems = checks.check(data)
     assert "tronquée" in said(problems, "ground_truth/multiple/0003/0001.png")
     assert said(problems, "ground_truth/fastening/0000/0000.png") == "masque vide"
 
@@ -408,26 +406,26 @@ def test_the_saturation_areas_of_autovi(wiring: Path) -> None:
     test = dataset.index(wiring)[1]
     config = dataset.saturations(wiring)
     assert config == {255: Saturation(0.5, True), 254: Saturation(30, False), 253: Saturation(5000, False)}
-    found = dataset.defects(test, SMALL, config)
+    found = dataset.defect_regions(test, SMALL, config)
     assert [(d.image, len(d.pixels), d.saturation) for d in found] == [(0, 100, 50), (7, 80, 30), (7, 400, 400)]
     np.testing.assert_array_equal(found[0].pixels, (np.indices((10, 10))[0] * SMALL + np.arange(10)).ravel())
 
 
 def test_saturation_areas_follow_the_side(wiring: Path) -> None:
     test, config = dataset.index(wiring)[1], dataset.saturations(wiring)
-    doubled, halved = (dataset.defects(test, side, config) for side in (2 * SMALL, SMALL // 2))
+    doubled, halved = (dataset.defect_regions(test, side, config) for side in (2 * SMALL, SMALL // 2))
     assert [d.saturation for d in doubled] == [200, 120, 1600]
     assert [d.saturation for d in halved] == [12, 7, 110]  # whole pixels; a pixel half covered is inside
-    tiny = dataset.defects(test, 2, config)
+    tiny = dataset.defect_regions(test, 2, config)
     assert all(1 <= d.saturation <= len(d.pixels) for d in tiny)
 
 
 def test_a_value_without_entry_saturates_at_the_whole_area(wiring: Path) -> None:
     (wiring / "defects_config.json").write_text(json.dumps(CONFIG[:1]), encoding="utf-8")
     data = dataset.load("engine_wiring")
-    found = dataset.defects(data.test, SMALL, dataset.saturations(wiring))
+    found = dataset.defect_regions(data.test, SMALL, dataset.saturations(wiring))
     assert [d.saturation for d in found] == [50, 80, 400]
-    assert "254 absent" in said(dataset.check(data), "ground_truth/multiple/0003/0000.png")
+    assert "254 absent" in said(checks.check(data), "ground_truth/multiple/0003/0000.png")
 
 
 @pytest.mark.parametrize("content", ["", "[{}]", "{", "[1]", "3", '[{"pixel_value": "a"}]'])
@@ -449,26 +447,26 @@ def test_copies_are_found_and_other_photographs_are_not(bottle: Path) -> None:
     source.save(bottle / "test/good/recompressée.jpg", quality=70)
     ImageEnhance.Brightness(source).enhance(1.05).save(bottle / "test/good/éclaircie.png")
     source.resize((SMALL * 2, SMALL * 2)).save(bottle / "test/good/agrandie.png")
-    found = dataset.near_duplicates(dataset.load("bottle")).set_index("test")
+    found = checks.near_duplicates(dataset.load("bottle")).set_index("test")
     names = ("octets.png", "pixels.bmp", "recompressée.jpg", "éclaircie.png", "agrandie.png")
     assert set(found.index) == {f"test/good/{name}" for name in names}
     assert set(found["train"]) == {"train/good/003.png"}
     assert found.index[found["identical"]].tolist() == ["test/good/octets.png", "test/good/pixels.bmp"]
-    assert found["distance"].between(0, dataset.NEAR).all()
+    assert found["distance"].between(0, checks.NEAR_DUPLICATE).all()
 
 
 def test_one_training_image_still_shows_its_copy(root: Path) -> None:
     folder = make_mvtec(root / "mvtec_ad" / "screw", train=1)
-    assert dataset.near_duplicates(dataset.load("screw")).empty
+    assert checks.near_duplicates(dataset.load("screw")).empty
     shutil.copy(folder / "train/good/000.png", folder / "test/good/copie.png")
-    found = dataset.near_duplicates(dataset.load("screw"))
+    found = checks.near_duplicates(dataset.load("screw"))
     assert found["test"].tolist() == ["test/good/copie.png"] and found["identical"].tolist() == [True]
 
 
 def test_nothing_to_compare(root: Path) -> None:
     folder = make_mvtec(root / "mvtec_ad" / "screw", train=3)
     shutil.rmtree(folder / "test")
-    found = dataset.near_duplicates(dataset.load("screw"))
+    found = checks.near_duplicates(dataset.load("screw"))
     assert found.empty and list(found) == ["test", "train", "distance", "identical"]
 
 
@@ -477,55 +475,61 @@ def test_nothing_to_compare(root: Path) -> None:
 
 def test_describe_counts_every_image(bottle: Path) -> None:
     data = dataset.load("bottle")
-    table = dataset.describe(data)
+    table = checks.counts(data)
     assert table["type"].tolist() == ["sans défaut", "sans défaut", "fissure", "odd_one"]
     assert table["images"].tolist() == [12, 6, 3, 3] and table["masques"].tolist() == [0, 0, 3, 3]
     assert set(table["source"]) == {"réel"} and set(table["catégorie"]) == {"bouteille"}
     assert set(table["taille"]) == {"40 × 40"}
     save(bottle / "test/crack/010.png", picture(1, side=48))
-    assert "2 tailles" in dataset.describe(dataset.load("bottle"))["taille"].tolist()
+    assert "2 tailles" in checks.counts(dataset.load("bottle"))["taille"].tolist()
 
 
 def test_mask_areas_are_shares_of_the_image(wiring: Path) -> None:
     save(wiring / "test/fastening/0009.png", picture(9))  # without a mask: left out
     save(wiring / "ground_truth/multiple/0003/0002.png", mask(slice(39, 40), slice(39, 40), 255))
-    table = dataset.mask_areas(dataset.load("engine_wiring"), SMALL)
-    assert table["défaut"].tolist() == ["fixation", "défauts multiples"]
-    assert table["part"].tolist() == pytest.approx([100 / 1600, (400 + 80 - 40 + 1) / 1600])
+    table = checks.mask_areas(dataset.load("engine_wiring"))
+    assert table["defect"].tolist() == ["fixation", "défauts multiples"]
+    assert table["share"].tolist() == pytest.approx([100 / 1600, (400 + 80 - 40 + 1) / 1600], rel=0.01)
     assert table["zones"].tolist() == [1, 2]
 
 
-def test_the_contact_sheet_shows_each_type_with_its_masks(bottle: Path) -> None:
+def test_the_contact_sheet_shows_each_type_with_its_masks(bottle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = 4
+    monkeypatch.setattr(figures, "COLUMNS", columns)
     (bottle / "test/odd_one/001.png").write_bytes((bottle / "test/odd_one/001.png").read_bytes()[:-400])
     data = dataset.load("bottle")
-    figure = dataset.plot_contact_sheet(data, columns=4)
-    assert [axis.get_ylabel() for axis in figure.axes[::4]] == ["sans défaut", "fissure", "odd_one"]
+    drawing = figures.plot_contact_sheet(data)
+    figure, alt = drawing.figure, drawing.alt
+    assert [axis.get_ylabel() for axis in figure.axes[::columns]] == ["sans défaut", "fissure", "odd_one"]
     assert [len(axis.collections) for axis in figure.axes] == [0] * 4 + [1, 1, 1, 0] + [1, 1, 0, 0]
     shown = figure.axes[5].images[0].get_array()
     np.testing.assert_array_equal(shown, images.decode(bottle / "test/crack/001.png", dataset.SIDE))
-    alt = dataset.describe_contact_sheet(data, columns=4)
     assert "4 images d'apprentissage" in alt and "fissure (3), odd_one (2)" in alt and "réel" in alt
-    assert len(dataset.plot_contact_sheet(data, columns=2, types=1).axes) == 4
+    monkeypatch.setattr(figures, "COLUMNS", 2)
+    monkeypatch.setattr(figures, "DEFECT_ROWS", 1)
+    assert len(figures.plot_contact_sheet(data).figure.axes) == 4
 
 
 def test_the_contact_sheet_of_a_category_without_defects(root: Path) -> None:
     folder = make_mvtec(root / "mvtec_ad" / "screw")
     shutil.rmtree(folder / "test")
     data = dataset.load("screw")
-    assert [axis.get_ylabel() for axis in dataset.plot_contact_sheet(data, columns=3).axes[::3]] == ["sans défaut"]
-    assert "aucun défaut" in dataset.describe_contact_sheet(data)
-    table = dataset.mask_areas(data)
-    assert table.empty and isinstance(dataset.plot_mask_areas(table), Figure)
+    drawing = figures.plot_contact_sheet(data)
+    assert [axis.get_ylabel() for axis in drawing.figure.axes[:: figures.COLUMNS]] == ["sans défaut"]
+    assert "aucun défaut" in drawing.alt
+    table = checks.mask_areas(data)
+    assert table.empty and "Aucun masque" in figures.plot_mask_areas(table).alt
 
 
 def test_mask_areas_are_drawn_by_type(bottle: Path) -> None:
-    table = dataset.mask_areas(dataset.load("bottle"), SMALL)
-    (axes,) = dataset.plot_mask_areas(table).axes
+    table = checks.mask_areas(dataset.load("bottle"))
+    drawing = figures.plot_mask_areas(table)
+    (axes,) = drawing.figure.axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["bouteille : fissure", "bouteille : odd_one"]
     drawn = np.concatenate([points.get_offsets()[:, 0] for points in axes.collections])
-    np.testing.assert_allclose(drawn, 100 * table["part"])
-    alt = dataset.describe_mask_areas(table)
-    assert "Fissure de bouteille (réel) 4,00" in alt and "odd_one de bouteille (réel) 16,00" in alt
+    np.testing.assert_allclose(drawn, 100 * table["share"])
+    alt = drawing.alt
+    assert "Fissure de bouteille (réel) 3,97" in alt and "odd_one de bouteille (réel) 15,88" in alt  # of 256 pixels
 
 
 # --- Real data -------------------------------------------------------------------------------------------------------
@@ -541,13 +545,13 @@ def test_real_categories(name: str, twins: int, work: Path, monkeypatch: pytest.
     assert data.location.is_real and data.problems.empty
     assert (len(data.train), (~bad).sum(), bad.sum()) == data.category.official or "officiel" in data.notes[0]
     np.testing.assert_array_equal(dataset.masks(data.test, 64).any(axis=(1, 2)), bad)
-    assert len(dataset.near_duplicates(data)) <= twins  # one toothbrush of our copy was taken twice
+    assert len(checks.near_duplicates(data)) <= twins  # one toothbrush of our copy was taken twice
 
 
 @pytest.mark.parametrize(("total", "count"), [(10, 4), (10, 10), (3, 8), (5, 1), (1, 3), (0, 4)])
 def test_rows_are_spread_from_the_first_to_the_last(total: int, count: int) -> None:
     rows = 100 + np.arange(total)
-    found = dataset.spread(rows, count)
+    found = dataset.evenly_spaced(rows, count)
     assert len(found) == min(total, count) and set(found) <= set(rows)
     gaps = np.diff(found)
     assert (gaps > 0).all() and (len(gaps) == 0 or gaps.max() - gaps.min() <= 1)

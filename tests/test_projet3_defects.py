@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from projet3_ssl_anomalies import defects, sample
-from projet3_ssl_anomalies.defects import KINDS, Defective, paint
-from projet3_ssl_anomalies.model import to_lab
+from projet3_ssl_anomalies import defects, figures, sample
+from projet3_ssl_anomalies.colour import to_lab
+from projet3_ssl_anomalies.defects import TYPES, Defective, paint
 
 
 def _parts(count: int, side: int = 48, seed: int = 0) -> np.ndarray:
@@ -28,13 +28,13 @@ def _difference(good: np.ndarray, painted: Defective) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize(("count", "side", "each"), [(1, 32, 1), (3, 48, 2), (2, 64, 1), (1, 128, 1)])
-def test_each_image_gets_a_defect_of_each_kind(count: int, side: int, each: int) -> None:
+def test_each_image_gets_a_defect_of_each_type(count: int, side: int, each: int) -> None:
     painted = paint(_parts(count, side), each=each)
-    total = len(KINDS) * each * count
+    total = len(TYPES) * each * count
     assert painted.images.shape == (total, side, side, 3) and painted.images.dtype == np.uint8
     assert painted.masks.shape == (total, side, side) and painted.masks.dtype == bool
-    pairs = list(zip(painted.kinds.tolist(), painted.sources.tolist(), strict=True))
-    assert {pair: pairs.count(pair) for pair in pairs} == {(k, s): each for k in KINDS for s in range(count)}
+    pairs = list(zip(painted.defect_types.tolist(), painted.sources.tolist(), strict=True))
+    assert {pair: pairs.count(pair) for pair in pairs} == {(k, s): each for k in TYPES for s in range(count)}
     assert len(np.unique(painted.masks, axis=0)) == total  # no two are at the same place
 
 
@@ -55,7 +55,7 @@ def test_defects_are_visible_and_confined_to_their_mask(side: int, seed: int) ->
 def test_scattered_pieces_fill_half_of_their_zone() -> None:
     good = _parts(4, 64)
     painted = paint(good, each=3)
-    rows = np.flatnonzero(painted.kinds == "scattered")
+    rows = np.flatnonzero(painted.defect_types == "scattered")
     assert len(rows) == 12
     changed = [
         (painted.images[row] != good[painted.sources[row]]).any(axis=-1)[painted.masks[row]].mean() for row in rows
@@ -74,14 +74,14 @@ def test_defects_depend_on_the_seed_alone() -> None:
 def test_what_cannot_be_seen_is_given_up() -> None:
     """On plain images, all alike, a blur or a piece of another changes nothing."""
     painted = paint(np.full((2, 32, 32, 3), 128, "uint8"))
-    assert painted.kinds.tolist() == ["scratched", "recoloured"] * 2 and painted.sources.tolist() == [0, 0, 1, 1]
+    assert painted.defect_types.tolist() == ["scratched", "recoloured"] * 2 and painted.sources.tolist() == [0, 0, 1, 1]
 
 
 def test_what_is_hard_to_see_is_drawn_again_elsewhere() -> None:
     """A quarter of the image only has something to blur: a first draw rarely falls on it."""
     good = np.full((6, 64, 64, 3), 200, "uint8")
     good[:, :32, :32] = _parts(6, 32, seed=1)
-    blurred = paint(good).masks[paint(good).kinds == "blurred"]
+    blurred = paint(good).masks[paint(good).defect_types == "blurred"]
     assert len(blurred) == 6 and blurred[:, :32, :32].any(axis=(1, 2)).all()
 
 
@@ -89,7 +89,7 @@ def test_pasted_pixels_come_from_the_good_images() -> None:
     colours = np.array([(200, 30, 30), (30, 200, 30), (30, 30, 200)], "uint8")
     good = np.broadcast_to(colours[:, None, None], (3, 32, 32, 3))
     painted = paint(good, each=4)
-    pasted = painted.kinds == "pasted"
+    pasted = painted.defect_types == "pasted"
     for image, mask, source in zip(painted.images[pasted], painted.masks[pasted], painted.sources[pasted], strict=True):
         found = {tuple(pixel) for pixel in image[mask]}
         assert len(found) == 1 and found < {tuple(c) for c in colours} - {tuple(colours[source])}
@@ -98,7 +98,8 @@ def test_pasted_pixels_come_from_the_good_images() -> None:
 def test_recolouring_adds_one_colour() -> None:
     good = np.clip(_parts(3), 80, 175)  # far from black and white: nothing is clipped
     painted = paint(good, each=3)
-    shifts = [d for d, kind in zip(_difference(good, painted), painted.kinds, strict=True) if kind == "recoloured"]
+    pairs = zip(_difference(good, painted), painted.defect_types, strict=True)
+    shifts = [difference for difference, name in pairs if name == "recoloured"]
     assert len(shifts) == 9
     for shift in shifts:
         assert np.ptp(shift, axis=0).max() <= 1  # rounding
@@ -109,7 +110,7 @@ def test_blurring_flattens_and_adds_nothing() -> None:
     good = _parts(4, seed=3)
     good[..., 2] = 60
     painted = paint(good, each=2)
-    blurred = np.flatnonzero(painted.kinds == "blurred")
+    blurred = np.flatnonzero(painted.defect_types == "blurred")
     assert len(blurred) == 8
     for row in blurred:
         mask, before = painted.masks[row], good[painted.sources[row]]
@@ -121,7 +122,7 @@ def test_blurring_flattens_and_adds_nothing() -> None:
 
 def test_scratches_are_thin_lines() -> None:
     painted = paint(_parts(4, 128, seed=3))
-    for mask in painted.masks[painted.kinds == "scratched"]:
+    for mask in painted.masks[painted.defect_types == "scratched"]:
         rows, columns = np.nonzero(mask)
         length = np.hypot(np.ptp(rows), np.ptp(columns))
         assert mask.sum() < 4 * length + 8
@@ -131,34 +132,35 @@ def test_scratches_are_thin_lines() -> None:
 def test_defects_can_be_painted_on_any_part(category: str) -> None:
     image = sample.draw_image(category)[0][::3, ::3]
     painted = paint(np.stack([image, image[::-1]]), each=2)
-    assert set(painted.kinds) == set(KINDS)
+    assert set(painted.defect_types) == set(TYPES)
 
 
 def test_outlines_stay_out_of_what_they_surround() -> None:
     image, mask = _parts(1)[0], np.zeros((48, 48), bool)
     mask[20:25, 18:30] = True
     before = image.copy()
-    found = defects.outlined(image, mask, colour="#00ff00")
+    found = figures.outlined(image, mask)
     changed = (found != image).any(axis=-1)
     np.testing.assert_array_equal(image, before)
     assert found.dtype == np.uint8 and changed.any() and not changed[mask].any()
-    assert (found[changed] == (0, 255, 0)).all()
-    assert not (defects.outlined(image, np.zeros_like(mask)) != image).any()
+    assert (found[changed] == (0, 200, 255)).all()
+    assert not (figures.outlined(image, np.zeros_like(mask)) != image).any()
 
 
 def test_figures_show_every_kind_and_say_what_is_missing() -> None:
     good = np.concatenate([_parts(1), np.full((1, 48, 48, 3), 128, "uint8")])
     painted = paint(good[1:])  # of the plain one only: neither blur nor piece can be seen
     painted = dataclasses.replace(painted, sources=painted.sources + 1)
-    figure = defects.plot_painted(good, painted)
+    drawing = figures.plot_painted(good, painted)
+    figure = drawing.figure
     captions = [axis.get_xlabel() for axis in figure.axes if axis.get_xlabel()]
-    assert isinstance(figure, Figure) and len(captions) == 2 * (1 + len(KINDS))
-    assert sum("rien de visible" in caption for caption in captions) == len(KINDS) + 3
-    assert "1 rayé" in defects.describe_painted(painted) and "0 flouté" in defects.describe_painted(painted)
+    assert isinstance(figure, Figure) and len(captions) == 2 * (1 + len(TYPES))
+    assert sum("rien de visible" in caption for caption in captions) == len(TYPES) + 3
+    assert "1 rayé" in drawing.alt and "0 flouté" in drawing.alt
 
 
 def test_lightness_and_chroma_are_shown_apart() -> None:
-    figure = defects.plot_lab(np.full((32, 32, 3), (255, 0, 0), "uint8"))
+    figure = figures.plot_lab(np.full((32, 32, 3), (255, 0, 0), "uint8")).figure
     pictures = [np.asarray(axis.images[0].get_array()) for axis in figure.axes if axis.images]
     assert len(pictures) == 5
     lightness, redness, yellowness = (int(p[..., 0].max()) for p in pictures[1:4])

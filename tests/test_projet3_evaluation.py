@@ -20,20 +20,27 @@ import pytest
 from PIL import Image
 
 from commun import UserError, training
-from projet3_ssl_anomalies import dataset, defects, evaluation, metrics
-from projet3_ssl_anomalies import model as modelling
+from projet3_ssl_anomalies import ablation, dataset, defects, evaluation, metrics, networks, pretexts, tables
+from projet3_ssl_anomalies import detector as detection
+from projet3_ssl_anomalies import statistics as normal
+from projet3_ssl_anomalies import training as modelling
 from projet3_ssl_anomalies.dataset import SIDE, Data
-from projet3_ssl_anomalies.evaluation import CHOICES, FUSED, Choices, Detector, Group, Scores, Unseen
-from projet3_ssl_anomalies.model import PRETEXTS, Good
+from projet3_ssl_anomalies.detector import Detector, OutOfFoldErrors
+from projet3_ssl_anomalies.evaluation import Scores
+from projet3_ssl_anomalies.pretexts import FUSED, PRETEXTS
+from projet3_ssl_anomalies.reconstructor import Scorer, error_maps
+from projet3_ssl_anomalies.statistics import SCORING, ScoringConfig
+from projet3_ssl_anomalies.training import Good, Group
 
+import keras  # isort: skip
 from keras import ops  # isort: skip
 
 SMALL = 32  # side of the images that models take here
 BUDGET = dataclasses.replace(
-    evaluation.profile("essai"), side=SMALL, images=4, epochs=2, folds=1, shared=True, painted=2, draws=20
+    modelling.profile("essai"), side=SMALL, images=4, epochs=2, folds=1, shared=True, painted=2, draws=20
 )
 DRAWS = {"draws": 20}
-SHARP = Choices(blur=0.0, spread=0.0)
+SHARP = ScoringConfig(error_sigma=0.0, map_sigma=0.0)
 NO_PROBLEM = pd.DataFrame({"file": [], "what": []})
 
 
@@ -110,7 +117,7 @@ def _mahalanobis(errors: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -
 
 def test_without_alignment_all_pixels_share_the_global_statistics() -> None:
     errors = _maps(7)
-    found = evaluation.calibrate(errors, aligned=False)
+    found = normal.normal_statistics(errors, aligned=False)
     assert found.mean.shape == (16, 16, 2) and found.mean.dtype == np.float32
     np.testing.assert_allclose(found.mean, np.broadcast_to(errors.mean(axis=(0, 1, 2)), (16, 16, 2)), rtol=1e-4)
     assert (found.whitening == found.whitening[0, 0]).all() and found.whitening.shape == (16, 16, 2, 2)
@@ -120,9 +127,9 @@ def test_without_alignment_all_pixels_share_the_global_statistics() -> None:
 
 @pytest.mark.parametrize("shrink", [1e-3, 3.0, 1e9])
 def test_covariances_of_aligned_pixels_are_shrunk_towards_the_global_variances(shrink: float) -> None:
-    errors, choices = _maps(7), dataclasses.replace(SHARP, shrink=shrink)
+    errors, config = _maps(7), dataclasses.replace(SHARP, shrinkage=shrink)
     errors[..., 1] += 0.8 * errors[..., 0]  # channels that go together
-    found = evaluation.calibrate(errors, aligned=True, choices=choices)
+    found = normal.normal_statistics(errors, aligned=True, scoring=config)
     mean, gaps = errors.mean(axis=0), errors - errors.mean(axis=0)
     scatter = (gaps[..., None] * gaps[..., None, :]).sum(axis=0)
     covariance = (scatter + shrink * np.diag(errors.var(axis=(0, 1, 2)))) / (7 + shrink)
@@ -136,7 +143,7 @@ def test_an_error_is_unusual_by_its_direction_too() -> None:
     random = np.random.default_rng(0)
     common = random.normal(size=(40, 8, 8, 1))
     errors = (common + 0.1 * random.normal(size=(40, 8, 8, 2))).astype("float32")
-    found = evaluation.calibrate(errors, aligned=True, choices=SHARP)
+    found = normal.normal_statistics(errors, aligned=True, scoring=SHARP)
     together, alone = (np.broadcast_to(np.float32(gap), (1, 8, 8, 2)) for gap in ([1, 1], [1, -1]))
     assert (found.distances(alone) > 3 * found.distances(together)).all()
 
@@ -144,9 +151,9 @@ def test_an_error_is_unusual_by_its_direction_too() -> None:
 @pytest.mark.parametrize("aligned", [True, False])
 def test_errors_that_do_not_vary_are_no_infinite_anomaly(aligned: bool) -> None:
     errors = np.full((4, 16, 16, 1), 0.25, "float32")
-    calibration = evaluation.calibrate(errors, aligned=aligned)
-    np.testing.assert_allclose(calibration.distances(errors), 0, atol=0.1)
-    others = calibration.distances(errors + 0.1)
+    statistics = normal.normal_statistics(errors, aligned=aligned)
+    np.testing.assert_allclose(statistics.distances(errors), 0, atol=0.1)
+    others = statistics.distances(errors + 0.1)
     assert (others > 100).all() and np.isfinite(others).all()
 
 
@@ -156,23 +163,24 @@ def test_errors_that_do_not_vary_are_no_infinite_anomaly(aligned: bool) -> None:
 def test_left_out_judges_each_error_by_the_others(aligned: bool, count: int, gap: float) -> None:
     """To `gap`: the variances of all the pixels, to which those of each are shrunk, keep the image itself."""
     errors = _maps(count)
-    found = evaluation.left_out(errors, aligned=aligned)
+    found = normal.left_out_distances(errors, aligned=aligned)
     expected = np.stack([
-        evaluation.calibrate(np.delete(errors, row, axis=0), aligned=aligned).distances(errors[row])
+        normal.normal_statistics(np.delete(errors, row, axis=0), aligned=aligned).distances(errors[row])
         for row in range(count)
     ])
     np.testing.assert_allclose(found, expected, rtol=gap)
-    assert found.mean() > evaluation.calibrate(errors, aligned=aligned).distances(errors).mean()
+    assert found.mean() > normal.normal_statistics(errors, aligned=aligned).distances(errors).mean()
 
 
 @pytest.mark.parametrize("count", [2, 12])
 def test_left_out_is_exact_where_nothing_is_shared_between_pixels(count: int) -> None:
-    errors, choices = _maps(count, channels=1), dataclasses.replace(SHARP, shrink=0.0)
-    found = evaluation.left_out(errors, aligned=True, choices=choices)
+    errors, config = _maps(count, channels=1), dataclasses.replace(SHARP, shrinkage=0.0)
+    found = normal.left_out_distances(errors, aligned=True, scoring=config)
     assert np.isfinite(found).all()
     if count > 2:  # of two, the other has no variance
         others = (
-            evaluation.calibrate(np.delete(errors, row, axis=0), aligned=True, choices=choices) for row in range(count)
+            normal.normal_statistics(np.delete(errors, row, axis=0), aligned=True, scoring=config)
+            for row in range(count)
         )
         expected = [other.distances(error) for other, error in zip(others, errors, strict=True)]
         np.testing.assert_allclose(found, expected, rtol=1e-2)
@@ -180,19 +188,19 @@ def test_left_out_is_exact_where_nothing_is_shared_between_pixels(count: int) ->
 
 def test_smoothing_spreads_without_adding() -> None:
     maps = _maps(3, side=32)
-    found = evaluation.smooth(maps, 2.0)
+    found = normal.smooth(maps, 2.0)
     assert found.shape == maps.shape and found.dtype == np.float32
-    np.testing.assert_allclose(evaluation.smooth(maps[..., 0], 2.0), found[..., 0], rtol=1e-5)
+    np.testing.assert_allclose(normal.smooth(maps[..., 0], 2.0), found[..., 0], rtol=1e-5)
     np.testing.assert_allclose(found.mean(axis=(1, 2)), maps.mean(axis=(1, 2)), rtol=1e-4)
     assert (found.std(axis=(1, 2)) < maps.std(axis=(1, 2))).all()
-    np.testing.assert_allclose(evaluation.smooth(maps, 0.0), maps)
+    np.testing.assert_allclose(normal.smooth(maps, 0.0), maps)
 
 
 @pytest.mark.parametrize("side", [64, 128])
 def test_blur_is_in_pixels_of_a_256_pixel_image(side: int) -> None:
     maps = np.zeros((1, side, side, 1), "float32")
     maps[0, side // 2, side // 2] = 1
-    spot = evaluation.smooth(maps, 12.0)[0, ..., 0]
+    spot = normal.smooth(maps, 12.0)[0, ..., 0]
     spread = (np.indices(spot.shape)[1] - side // 2) ** 2
     assert (spot * spread).sum() ** 0.5 == pytest.approx(12 * side / 256, rel=0.02)
 
@@ -203,29 +211,29 @@ def test_blur_is_in_pixels_of_a_256_pixel_image(side: int) -> None:
 def test_tasks_are_fused_by_weight_one_by_default() -> None:
     first, second, third = np.moveaxis(_maps(2, channels=3), -1, 0)
     maps = {"a": first, "b": second, "c": third}
-    np.testing.assert_allclose(evaluation.fuse(maps), (first + second + third) / 3, rtol=1e-5)
-    found = evaluation.fuse(maps, Choices(weights={"b": 0.5, "c": 0, "unknown": 9}))
+    np.testing.assert_allclose(normal.fuse(maps), (first + second + third) / 3, rtol=1e-5)
+    found = normal.fuse(maps, ScoringConfig(weights={"b": 0.5, "c": 0, "unknown": 9}))
     np.testing.assert_allclose(found, (first + 0.5 * second) / 1.5, rtol=1e-5)
-    found = evaluation.fuse(maps, Choices(weights={"b": 0.5, "c": 0}, geometric=True))
+    found = normal.fuse(maps, ScoringConfig(weights={"b": 0.5, "c": 0}, fusion="geometric"))
     np.testing.assert_allclose(found, (first * second**0.5) ** (1 / 1.5), rtol=1e-4)
-    assert np.isfinite(evaluation.fuse({"a": np.zeros_like(first), "b": second}, Choices(geometric=True))).all()
+    assert np.isfinite(normal.fuse({"a": np.zeros_like(first), "b": second}, ScoringConfig(fusion="geometric"))).all()
 
 
-@pytest.mark.parametrize(("pool", "count"), [(1e-9, 1), (0.01, 3), (0.25, 64), (1.0, 256)])
-def test_the_score_is_the_mean_of_the_highest_pixels(pool: float, count: int) -> None:
+@pytest.mark.parametrize(("fraction", "count"), [(1e-9, 1), (0.01, 3), (0.25, 64), (1.0, 256)])
+def test_the_score_is_the_mean_of_the_highest_pixels(fraction: float, count: int) -> None:
     maps = _maps(4)[..., 0]
     expected = [np.sort(m.ravel())[::-1][:count].mean() for m in maps]
-    np.testing.assert_allclose(evaluation.image_scores(maps, Choices(pool=pool)), expected, rtol=1e-5)
+    np.testing.assert_allclose(normal.image_scores(maps, ScoringConfig(top_fraction=fraction)), expected, rtol=1e-5)
 
 
 def test_maps_are_enlarged_without_going_beyond_their_values() -> None:
     maps = _maps(2)[..., 0]
-    found = evaluation.enlarge(maps, 64)
+    found = normal.enlarge(maps, 64)
     assert found.shape == (2, 64, 64) and found.dtype == np.float32
     assert maps.min() - 1e-5 <= found.min() and found.max() <= maps.max() + 1e-5
     np.testing.assert_allclose(found.mean(axis=(1, 2)), maps.mean(axis=(1, 2)), rtol=0.02)
-    np.testing.assert_array_equal(evaluation.enlarge(maps, 16), maps)
-    assert evaluation.enlarge(maps).shape == (2, SIDE, SIDE)
+    np.testing.assert_array_equal(normal.enlarge(maps, 16), maps)
+    assert normal.enlarge(maps).shape == (2, SIDE, SIDE)
 
 
 # --- Folds and groups ------------------------------------------------------------------------------------------------
@@ -235,17 +243,17 @@ OWNER = np.repeat([0, 1, 2], [10, 7, 23])
 
 @pytest.mark.parametrize("count", [2, 3, 5])
 def test_every_image_is_held_out_once_and_categories_alike(count: int) -> None:
-    fold = evaluation.folds(OWNER, count)
+    fold = detection.folds(OWNER, count)
     assert fold.shape == OWNER.shape and set(fold) == set(range(count))
     for category in range(3):
         sizes = np.bincount(fold[category == OWNER], minlength=count)
         assert np.ptp(sizes) <= 1
-    assert (fold != evaluation.folds(OWNER, count, seed=1)).any()
-    np.testing.assert_array_equal(fold, evaluation.folds(OWNER, count))
+    assert (fold != detection.folds(OWNER, count, seed=1)).any()
+    np.testing.assert_array_equal(fold, detection.folds(OWNER, count))
 
 
 def test_one_fold_holds_out_an_image_in_five() -> None:
-    fold = evaluation.folds(OWNER, 1)
+    fold = detection.folds(OWNER, 1)
     assert set(fold) == {-1, 0}
     assert [int((fold[category == OWNER] == 0).sum()) for category in range(3)] == [2, 2, 5]  # a fifth, rounded up
 
@@ -259,40 +267,40 @@ def mixed(datas: tuple[Data, Data]) -> tuple[Data, ...]:
 
 
 def test_real_and_synthetic_images_are_never_mixed(mixed: tuple[Data, ...]) -> None:
-    shared = evaluation.groups(mixed, BUDGET)
+    shared = modelling.groups(mixed, BUDGET)
     assert [[data.location.is_real for data in group.datas] for group in shared] == [[True, True], [False]]
-    assert [group.good.kinds.tolist() for group in shared] == [[0] * 11 + [1] * 14, [0] * 11]
-    alone = evaluation.groups(mixed, dataclasses.replace(BUDGET, shared=False))
+    assert [group.good.category_ids.tolist() for group in shared] == [[0] * 11 + [1] * 14, [0] * 11]
+    alone = modelling.groups(mixed, dataclasses.replace(BUDGET, shared=False))
     assert [group.datas for group in alone] == [(data,) for data in mixed]
     assert shared[1].title == "disque" and shared[0].title != shared[1].title
 
 
 def test_a_group_holds_the_good_images_of_its_categories(datas: tuple[Data, Data]) -> None:
-    (group,) = evaluation.groups(datas, BUDGET)
+    (group,) = modelling.groups(datas, BUDGET)
     for index, data in enumerate(datas):
-        mine = group.good.take(group.good.kinds == index)
+        mine = group.good.take(group.good.category_ids == index)
         np.testing.assert_array_equal(mine.images, dataset.read(data.train, SMALL)[1])
         assert mine.turns.tolist() == [data.category.varies] * len(data.train)
-    assert evaluation.watched(group).kinds.tolist() == [0, 1]
-    np.testing.assert_array_equal(evaluation.watched(group).images, group.good.images[[0, 11]])
+    assert group.watched.category_ids.tolist() == [0, 1]
+    np.testing.assert_array_equal(group.watched.images, group.good.images[[0, 11]])
 
 
 def test_budgets_count_images_for_each_category(datas: tuple[Data, Data]) -> None:
-    both, first = (evaluation.groups(d, BUDGET)[0] for d in (datas, datas[:1]))
+    both, first = (modelling.groups(d, BUDGET)[0] for d in (datas, datas[:1]))
     for group in (both, first):
-        found = evaluation.configurations(group, BUDGET, seed=4)
+        found = modelling.configurations(group, BUDGET, seed=4)
         assert list(found) == list(PRETEXTS) == [config.task for config in found.values()]
         for config in found.values():
             assert (config.side, config.epochs, config.seed) == (SMALL, BUDGET.epochs, 4)
-            assert config.kinds == len(group.datas)
+            assert config.n_categories == len(group.datas)
             assert config.images_seen == BUDGET.images * len(group.datas)
 
 
 def test_profiles_and_their_names() -> None:
-    sizes = [evaluation.profile(name).images for name in ("essai", "rapide", "complet")]
+    sizes = [modelling.profile(name).images for name in ("essai", "rapide", "complet")]
     assert sizes == sorted(sizes)
     with pytest.raises(UserError, match="essai, rapide, complet"):
-        evaluation.profile("lent")
+        modelling.profile("lent")
 
 
 # --- Errors on images never seen, with models that only remember -----------------------------------------------------
@@ -319,14 +327,14 @@ def memories(monkeypatch: pytest.MonkeyPatch) -> list[Memory]:
         made.append(Memory({image.tobytes() for image in good.images}, len(made)))
         return training.Run(made[-1], None, {"seconds": 2.0}, Path(), fresh=True)
 
-    def error_maps(memory: Memory, images: np.ndarray, kind: int) -> np.ndarray:
+    def recall(memory: Memory, images: np.ndarray, category_id: int) -> np.ndarray:
         assert not any(image.tobytes() in memory.learnt for image in images)
-        channels = (images[..., 0], *(np.full(images.shape[:3], value) for value in (kind, memory.number)))
+        channels = (images[..., 0], *(np.full(images.shape[:3], value) for value in (category_id, memory.number)))
         return np.stack(channels, axis=-1).astype("float32")
 
     monkeypatch.setattr(modelling, "train", train)
-    monkeypatch.setattr(modelling, "error_maps", error_maps)
-    monkeypatch.setattr(evaluation, "Scorer", lambda memory: memory)
+    monkeypatch.setattr(detection, "error_maps", recall)
+    monkeypatch.setattr(detection, "Scorer", lambda memory: memory)
     return made
 
 
@@ -340,21 +348,22 @@ def test_errors_are_those_of_models_that_did_not_learn_the_image(
     folds: int, painted: int, datas: tuple[Data, Data], memories: list[Memory]
 ) -> None:
     group = _group(datas)
-    held = evaluation.unseen(group, dataclasses.replace(BUDGET, folds=folds, painted=painted))
+    held = detection.out_of_fold_errors(group, dataclasses.replace(BUDGET, folds=folds, painted=painted))
     assert len(memories) == folds * len(PRETEXTS) and held.seconds == 2 * len(memories)
-    fold = evaluation.folds(group.good.kinds, folds)
+    fold = detection.folds(group.good.category_ids, folds)
     known = {image[..., 0].astype("float32").tobytes(): row for row, image in enumerate(group.good.images)}
     for task in PRETEXTS:
         rows = [known[np.ascontiguousarray(m[..., 0]).tobytes()] for m in held.good[task]]
         assert sorted(rows) == np.flatnonzero(fold >= 0).tolist()
-        assert held.owner.tolist() == group.good.kinds[rows].tolist() == held.good[task][:, 0, 0, 1].tolist()
+        category_ids = group.good.category_ids[rows].tolist()
+        assert held.category_ids.tolist() == category_ids == held.good[task][:, 0, 0, 1].tolist()
         np.testing.assert_array_equal(held.defective[task][..., 0], held.painted.images[..., 0])
         for maps, mask, source in zip(held.defective[task], held.painted.masks, held.painted.sources, strict=True):
             below = held.good[task][source]
             np.testing.assert_array_equal(maps[~mask], below[~mask])  # by the same model too
     for category in (0, 1):
-        sources = np.unique(held.painted.sources[held.owner[held.painted.sources] == category])
-        assert len(sources) == min(painted, (held.owner == category).sum())
+        sources = np.unique(held.painted.sources[held.category_ids[held.painted.sources] == category])
+        assert len(sources) == min(painted, (held.category_ids == category).sum())
 
 
 # --- A fourth task, trained and scored -------------------------------------------------------------------------------
@@ -363,14 +372,14 @@ def test_errors_are_those_of_models_that_did_not_learn_the_image(
 @contextlib.contextmanager
 def _two_tasks() -> Generator[list[str]]:
     """The tasks are colorization and the example of the documentation, as it is written there."""
-    text = inspect.cleandoc(modelling.Pretext.__doc__)
+    text = inspect.cleandoc(pretexts.Pretext.__doc__)
     lines = text[text.index("    class ") :].splitlines()
     code = textwrap.dedent("\n".join(itertools.takewhile(lambda line: line.startswith("    ") or not line, lines)))
     before = dict(PRETEXTS)
     try:
         for task in set(before) - {"colorization"}:
             del PRETEXTS[task]
-        exec(code, {"Pretext": modelling.Pretext, "unet": modelling.unet, "ops": ops})
+        exec(code, {"Pretext": pretexts.Pretext, "unet": networks.unet, "ops": ops})
         yield list(PRETEXTS)
     finally:
         PRETEXTS.clear()
@@ -386,25 +395,24 @@ def tasks() -> Generator[list[str]]:
 @dataclasses.dataclass(frozen=True)
 class Learnt:
     group: Group
-    held: Unseen
+    held: OutOfFoldErrors
     detectors: list[Detector]
 
 
 @pytest.fixture(scope="module")
 def learnt(datas: tuple[Data, Data]) -> Learnt:
-    build = modelling.build
+    compiled = keras.Model.compile
 
-    def eager(config: modelling.Config) -> modelling.Reconstructor:
-        """Compiling would take longer than these few steps."""
-        model = build(config)
+    def eager(model: keras.Model, *args, **options) -> None:
+        """Tracing would take longer than these few steps. A library's method is no part of the key of a run."""
+        compiled(model, *args, **options)
         model.run_eagerly = True
-        return model
 
-    (group,) = evaluation.groups(datas, BUDGET)
+    (group,) = modelling.groups(datas, BUDGET)
     with _two_tasks(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(modelling, "build", eager)
-        held = evaluation.unseen(group, BUDGET)
-        return Learnt(group, held, evaluation.detectors(group, BUDGET, held))
+        patch.setattr(keras.Model, "compile", eager)
+        held = detection.out_of_fold_errors(group, BUDGET)
+        return Learnt(group, held, detection.detectors(group, BUDGET, held))
 
 
 @pytest.fixture(scope="module")
@@ -420,7 +428,7 @@ def test_the_example_of_the_documentation_is_a_task_like_another(tasks: list[str
             "sharpening": (SMALL, SMALL, 4),
         }
     for detector in learnt.detectors:
-        assert list(detector.models) == list(detector.calibrations) == tasks
+        assert list(detector.models) == list(detector.statistics) == tasks
         assert list(detector.good_scores) == [*tasks, FUSED]
 
 
@@ -428,37 +436,37 @@ def test_the_example_of_the_documentation_is_a_task_like_another(tasks: list[str
 def test_the_progress_of_a_new_task_has_its_title(
     tasks: list[str], datas: tuple[Data, Data], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    evaluation.unseen(_group(datas), BUDGET, title="disque")
+    detection.out_of_fold_errors(_group(datas), BUDGET, title="disque")
     assert PRETEXTS["sharpening"].title in capsys.readouterr().out
 
 
 def test_errors_of_a_fold_are_those_of_its_model(tasks: list[str], learnt: Learnt) -> None:
-    group, rows = learnt.group, np.flatnonzero(evaluation.folds(learnt.group.good.kinds, 1) == 0)
-    assert learnt.held.owner.tolist() == group.good.kinds[rows].tolist() == [0] * 3 + [1] * 3
-    config = evaluation.configurations(group, BUDGET)["colorization"]
+    group, rows = learnt.group, np.flatnonzero(detection.folds(learnt.group.good.category_ids, 1) == 0)
+    assert learnt.held.category_ids.tolist() == group.good.category_ids[rows].tolist() == [0] * 3 + [1] * 3
+    config = modelling.configurations(group, BUDGET)["colorization"]
     run = modelling.train(config, group.good.take(np.delete(np.arange(len(group.good)), rows)))
     assert not run.fresh
-    scorer = evaluation.Scorer(run.model)
-    maps = [modelling.error_maps(scorer, group.good.images[part], kind) for kind, part in enumerate(np.split(rows, 2))]
+    scorer = Scorer(run.model)
+    maps = [error_maps(scorer, group.good.images[part], kind) for kind, part in enumerate(np.split(rows, 2))]
     np.testing.assert_allclose(learnt.held.good["colorization"], np.concatenate(maps), atol=1e-5)
 
 
 def test_detectors_know_their_category(learnt: Learnt) -> None:
     first, second = learnt.detectors
     assert [first.category, second.category] == [data.category for data in learnt.group.datas]
-    assert first.models == second.models and first.side == SMALL and [first.kind, second.kind] == [0, 1]
+    assert first.models == second.models and first.side == SMALL and [first.category_id, second.category_id] == [0, 1]
     for detector in learnt.detectors:
         assert {len(scores) for scores in detector.good_scores.values()} == {3}
         assert all(np.isfinite(scores).all() for scores in detector.good_scores.values())
         assert detector.seconds > learnt.held.seconds > 0
     for task in first.models:
-        assert np.ptp(first.calibrations[task].mean, axis=(0, 1)).min() > 0  # aligned: each pixel has its own
-        assert np.ptp(second.calibrations[task].mean, axis=(0, 1)).max() == 0
-    good = evaluation.smooth(learnt.held.good["colorization"][3:], evaluation.CHOICES.blur)
+        assert np.ptp(first.statistics[task].mean, axis=(0, 1)).min() > 0  # aligned: each pixel has its own
+        assert np.ptp(second.statistics[task].mean, axis=(0, 1)).max() == 0
+    good = normal.smooth(learnt.held.good["colorization"][3:], SCORING.error_sigma)
     expected = [
-        evaluation.calibrate(np.delete(good, row, axis=0), aligned=False).distances(m) for row, m in enumerate(good)
+        normal.normal_statistics(np.delete(good, row, axis=0), aligned=False).distances(m) for row, m in enumerate(good)
     ]
-    scores = evaluation.image_scores(evaluation.smooth(np.stack(expected), evaluation.CHOICES.spread))
+    scores = normal.image_scores(normal.smooth(np.stack(expected), SCORING.map_sigma))
     np.testing.assert_allclose(second.good_scores["colorization"], scores, rtol=1e-2)
 
 
@@ -605,22 +613,22 @@ def _detector(data: Data, count: int) -> Detector:
 
 def test_decisions_count_rejected_and_missed_parts() -> None:
     found = evaluation.decisions(_scores([1, 2, 3, 4], [2.5, 3, 5]), 3.0)  # a score at the threshold is accepted
-    assert found == {"bonnes": 4, "rejetees": 1, "defauts": 3, "manques": 2}
-    assert evaluation.decisions(_scores([1, 9], []), 3.0) == {"bonnes": 2, "rejetees": 1, "defauts": 0, "manques": 0}
+    assert found == evaluation.Decisions(good=4, rejected=1, defective=3, missed=2)
+    assert evaluation.decisions(_scores([1, 9], []), 3.0) == (2, 1, 0, 0)
 
 
 def test_decision_table_gives_counts_and_their_intervals(datas: tuple[Data, Data]) -> None:
     scores = {"disque": _scores([1, 2, 3, 4], [2.5, 3, 5]), "palet": _scores([1, 2], [])}
-    table = evaluation.decision_table(datas, scores, {"disque": 3.0, "palet": 5.0})
+    table = tables.decision_table(datas, scores, {"disque": 3.0, "palet": 5.0})
     assert table["catégorie"].tolist() == ["disque", "palet"] and set(table["source"]) == {"réel"}
-    low, high = metrics.binomial_interval(2, 3)
+    low, high = tables.binomial_interval(2, 3)
     assert table["défauts manqués"].tolist() == [f"2 sur 3 [{100 * low:.0f} ; {100 * high:.0f}\xa0%]", "–"]
     assert table["bonnes pièces rejetées"][1].startswith("0 sur 2 [0 ;")
 
 
 def test_verdicts_use_the_least_rate_that_good_parts_allow(datas: tuple[Data, Data]) -> None:
     detectors = {"disque": _detector(datas[0], 100), "palet": _detector(datas[1], 4)}
-    table = evaluation.verdict_table(datas, detectors, 0.05)
+    table = tables.verdict_table(datas, detectors, 0.05)
     assert table["bonnes pièces mises de côté"].tolist() == [100, 4]
     assert table["seuil"].tolist() == [detectors["disque"].threshold(0.05), detectors["palet"].threshold(0.25)]
     assert table["taux employé"][0].startswith("5") and table["taux employé"][1].startswith("25")
@@ -629,39 +637,39 @@ def test_verdicts_use_the_least_rate_that_good_parts_allow(datas: tuple[Data, Da
 def test_summary_ranks_categories_and_adds_their_counts(datas: tuple[Data, Data]) -> None:
     scores = {"disque": _scores([1, 2], [3, 4], 0.9), "palet": _scores([1, 4], [0], 0.7)}
     found = evaluation.summary(datas, scores, {"disque": 2.0, "palet": 2.0})
-    assert (found["pire"], found["bas"], found["meilleure"], found["haut"]) == ("palet", 0.7, "disque", 0.9)
-    assert (found["bonnes"], found["rejetees"], found["defauts"], found["manques"]) == (4, 1, 3, 1)
+    assert (found["worst"], found["low"], found["best"], found["high"]) == ("palet", 0.7, "disque", 0.9)
+    assert (found["good"], found["rejected"], found["defective"], found["missed"]) == (4, 1, 3, 1)
 
 
 # --- Choosing the constants ------------------------------------------------------------------------------------------
 
 
-def _painted_maps(datas: tuple[Data, Data]) -> tuple[Group, Unseen]:
+def _painted_maps(datas: tuple[Data, Data]) -> tuple[Group, OutOfFoldErrors]:
     """Errors of the tasks on eight good images of two categories, and on as many defects that stand out."""
-    count = 2 * len(defects.KINDS)
-    kinds = np.array([*defects.KINDS] * 2)
+    count = 2 * len(defects.TYPES)
+    kinds = np.array([*defects.TYPES] * 2)
     masks = np.zeros((count, 16, 16), bool)
     masks[:, 4:9, 5:10] = True
     sources, owner = np.repeat([1, 5], count // 2), np.repeat([0, 1], 4)
     good = {task: _maps(8, channels=len(made.channels), seed=s) for s, (task, made) in enumerate(PRETEXTS.items())}
     bad = {task: maps[sources] + 30 * masks[..., None] for task, maps in good.items()}
-    return Group(datas, None), Unseen(
+    return Group(datas, None), OutOfFoldErrors(
         good, owner, bad, defects.Defective(np.zeros((count, 16, 16, 3)), masks, kinds, sources), 0.0
     )
 
 
 def test_ablation_measures_each_variant_on_each_category(datas: tuple[Data, Data]) -> None:
     group, held = _painted_maps(datas)
-    table = evaluation.ablation(group, held)
-    kinds, compared = [*defects.KINDS.values()], [(constant, value) for constant, value, _ in evaluation.variants()]
+    table = ablation.scoring_ablation(group, held)
+    kinds, compared = [*defects.TYPES], [(constant, value) for constant, value, _ in ablation.scoring_variants()]
     measures = ["image", *kinds, "pixel", "pro"]
-    assert list(table) == ["categorie", "source", "constante", "valeur", "retenue", *measures]
-    for name, rows in table.groupby("categorie", sort=False):
-        assert name in {"disque", "palet"} and set(rows["source"]) == {"réel"}
-        assert list(zip(rows["constante"], rows["valeur"], strict=True)) == compared
-    retained = table[table["constante"] == "réglages retenus"]
-    assert len(retained) == 2 and (retained[measures] > 0.9).all(axis=None) and retained["retenue"].all()
-    assert set(table["constante"]) == set(table["constante"][table["retenue"]])  # each has its value among those tried
+    assert list(table) == ["category", "source", "constant", "value", "is_retained", *measures]
+    for name, rows in table.groupby("category", sort=False):
+        assert name in {"disque", "palet"} and set(rows["source"]) == {"real"}
+        assert list(zip(rows["constant"], rows["value"], strict=True)) == compared
+    retained = table[table["constant"] == ablation.RETAINED]
+    assert len(retained) == 2 and (retained[measures] > 0.9).all(axis=None) and retained["is_retained"].all()
+    assert set(table["constant"]) == set(table["constant"][table["is_retained"]])  # each has its value among them
     assert (table[measures].min(axis=None) >= 0) and (table[measures].max(axis=None) <= 1)
     np.testing.assert_allclose(table["image"], table[kinds].mean(axis=1))  # as many of each kind
 
@@ -670,18 +678,18 @@ def test_each_variant_is_measured_with_its_own_choices(datas: tuple[Data, Data])
     group, held = _painted_maps(datas)
     faint = {t: m[held.painted.sources] + 2 * held.painted.masks[..., None] for t, m in held.good.items()}
     held = dataclasses.replace(held, defective=faint)
-    table = evaluation.ablation(group, held)
-    mine = held.owner == 1
+    table = ablation.scoring_ablation(group, held)
+    mine = held.category_ids == 1
     ours, changed = mine[held.painted.sources], set()
     for (_, _, choices), row in zip(
-        evaluation.variants(), table[table["categorie"] == "palet"].itertuples(), strict=True
+        ablation.scoring_variants(), table[table["category"] == "palet"].itertuples(), strict=True
     ):
         pairs = {
-            t: evaluation.judge(held.good[t][mine], held.defective[t][ours], aligned=False, choices=choices)
+            t: normal.cross_validated_maps(held.good[t][mine], held.defective[t][ours], aligned=False, scoring=choices)
             for t in held.good
         }
-        maps = (evaluation.fuse({t: pair[i] for t, pair in pairs.items()}, choices) for i in (0, 1))
-        expected = evaluation.on_synthetic(*maps, held.painted.take(ours), choices=choices)
+        maps = (normal.fuse({t: pair[i] for t, pair in pairs.items()}, choices) for i in (0, 1))
+        expected = ablation.on_synthetic(*maps, held.painted.take(ours), scoring=choices)
         assert (row.image, row.pixel, row.pro) == pytest.approx([expected[name] for name in ("image", "pixel", "pro")])
         changed.add(round(row.pro, 6))
     assert len(changed) > 5
@@ -690,32 +698,32 @@ def test_each_variant_is_measured_with_its_own_choices(datas: tuple[Data, Data])
 def test_ablation_of_a_kind_that_could_not_be_painted_is_unknown(
     datas: tuple[Data, Data], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluation, "variants", lambda _: iter([("réglages retenus", "", CHOICES)]))
+    monkeypatch.setattr(ablation, "scoring_variants", lambda _: iter([(ablation.RETAINED, "", SCORING)]))
     group, held = _painted_maps(datas)
-    kept = held.painted.kinds != "blurred"
+    kept = held.painted.defect_types != "blurred"
     bad = {task: maps[kept] for task, maps in held.defective.items()}
-    table = evaluation.ablation(group, dataclasses.replace(held, painted=held.painted.take(kept), defective=bad))
-    assert len(table) == 2 and table["flouté"].isna().all() and table.drop(columns="flouté").notna().all(axis=None)
+    table = ablation.scoring_ablation(group, dataclasses.replace(held, painted=held.painted.take(kept), defective=bad))
+    assert len(table) == 2 and table["blurred"].isna().all() and table.drop(columns="blurred").notna().all(axis=None)
 
 
 def test_ablation_measures_categories_apart(datas: tuple[Data, Data], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluation, "variants", lambda _: iter([("réglages retenus", "", CHOICES)]))
+    monkeypatch.setattr(ablation, "scoring_variants", lambda _: iter([(ablation.RETAINED, "", SCORING)]))
     group, held = _painted_maps(datas)
-    second = held.owner[held.painted.sources] == 1  # its defects leave no trace
+    second = held.category_ids[held.painted.sources] == 1  # its defects leave no trace
     bad = {t: np.where(second[:, None, None, None], held.good[t][5], maps) for t, maps in held.defective.items()}
-    first, second = evaluation.ablation(group, dataclasses.replace(held, defective=bad))["pixel"]
+    first, second = ablation.scoring_ablation(group, dataclasses.replace(held, defective=bad))["pixel"]
     assert first > 0.95 and second < 0.8
 
 
 def test_variants_change_one_constant_at_a_time() -> None:
-    constant, value, kept = next(evaluation.variants())
-    assert kept == CHOICES and value == ""
+    constant, value, kept = next(ablation.scoring_variants())
+    assert kept == SCORING and value == ""
     changed = {}
-    for constant, value, choices in list(evaluation.variants())[1:]:
-        names = [f.name for f in dataclasses.fields(Choices) if getattr(choices, f.name) != getattr(CHOICES, f.name)]
+    for constant, value, choices in list(ablation.scoring_variants())[1:]:
+        names = [name for name in vars(SCORING) if getattr(choices, name) != getattr(SCORING, name)]
         assert len(names) <= 1 and value
         changed.setdefault(constant, set()).update(names)
-    assert sorted(name for (name,) in changed.values()) == sorted(f.name for f in dataclasses.fields(Choices))
+    assert sorted(name for (name,) in changed.values()) == sorted(f.name for f in dataclasses.fields(ScoringConfig))
 
 
 # --- Reference -------------------------------------------------------------------------------------------------------
@@ -724,23 +732,23 @@ def test_variants_change_one_constant_at_a_time() -> None:
 @pytest.fixture(scope="module")
 def saved(learnt: Learnt, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("reference")
-    choices = dataclasses.replace(CHOICES, weights={"sharpening": 0.5}, pool=0.01)
-    detector = dataclasses.replace(learnt.detectors[1], choices=choices)
-    evaluation.save_detector(detector, folder / detector.category.name)
+    choices = dataclasses.replace(SCORING, weights={"sharpening": 0.5}, top_fraction=0.01)
+    detector = dataclasses.replace(learnt.detectors[1], scoring=choices)
+    detection.save_detector(detector, folder / detector.category.name)
     return folder
 
 
 @pytest.mark.usefixtures("tasks")
 def test_a_saved_detector_judges_as_before(saved: Path, learnt: Learnt) -> None:
     detector, (_, images) = learnt.detectors[1], dataset.read(learnt.group.datas[1].test, SMALL)
-    loaded = evaluation.load_detector("palet", saved)
-    assert loaded.category == detector.category and loaded.kind == 1
-    assert loaded.choices == dataclasses.replace(CHOICES, weights={"sharpening": 0.5}, pool=0.01)
+    loaded = detection.load_detector("palet", saved)
+    assert loaded.category == detector.category and loaded.category_id == 1
+    assert loaded.scoring == dataclasses.replace(SCORING, weights={"sharpening": 0.5}, top_fraction=0.01)
     assert loaded.seconds == pytest.approx(detector.seconds, abs=0.5)
     assert list(loaded.good_scores) == list(detector.good_scores)
     for name, scores in detector.good_scores.items():
         np.testing.assert_allclose(loaded.good_scores[name], scores, atol=1e-4)
-    before = dataclasses.replace(detector, choices=loaded.choices).maps(images)
+    before = dataclasses.replace(detector, scoring=loaded.scoring).maps(images)
     for name, maps in loaded.maps(images).items():
         np.testing.assert_allclose(maps, before[name], rtol=0.02, atol=0.05)
         assert (maps != before[name]).any()  # 16 bits, half the size
@@ -748,9 +756,9 @@ def test_a_saved_detector_judges_as_before(saved: Path, learnt: Learnt) -> None:
 
 def test_an_unknown_detector_is_refused_with_those_that_there_are(saved: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"« puzzle » \(catégories qui en ont un : palet\)"):
-        evaluation.load_detector("puzzle", saved)
+        detection.load_detector("puzzle", saved)
     with pytest.raises(UserError, match="aucune"):
-        evaluation.load_detector("disque", tmp_path / "absent")
+        detection.load_detector("disque", tmp_path / "absent")
 
 
 def _without(content: dict, name: str) -> str:
@@ -763,9 +771,9 @@ def _without(content: dict, name: str) -> str:
         lambda text: text[: len(text) // 2],
         lambda text: "",
         lambda text: "[1, 2]",
-        lambda text: _without(json.loads(text), "choices"),
+        lambda text: _without(json.loads(text), "scoring"),
         lambda text: _without(json.loads(text), "good_scores"),
-        lambda text: text.replace('"blur"', '"flou"'),
+        lambda text: text.replace('"error_sigma"', '"flou"'),
         lambda text: text.replace('"title"', '"titre"'),
     ],
 )
@@ -775,7 +783,7 @@ def test_a_damaged_detector_is_a_user_error(spoil, saved: Path, tmp_path: Path) 
     path.write_text(spoil(before), encoding="utf-8")
     assert path.read_text(encoding="utf-8") != before
     with pytest.raises(UserError, match=r"detecteur\.json est illisible"):
-        evaluation.load_detector("palet", tmp_path)
+        detection.load_detector("palet", tmp_path)
 
 
 @pytest.mark.usefixtures("tasks")
@@ -783,7 +791,7 @@ def test_damaged_weights_are_a_user_error(saved: Path, tmp_path: Path) -> None:
     path = shutil.copytree(saved / "palet", tmp_path / "palet") / "colorization.npz"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(UserError, match=r"colorization\.npz est illisible"):
-        evaluation.load_detector("palet", tmp_path)
+        detection.load_detector("palet", tmp_path)
 
 
 @pytest.mark.usefixtures("tasks")
@@ -791,12 +799,12 @@ def test_a_detector_without_one_of_its_tasks_is_a_user_error(saved: Path, tmp_pa
     path = shutil.copytree(saved / "palet", tmp_path / "palet") / "sharpening.npz"
     path.unlink()
     with pytest.raises(UserError, match="sharpening"):
-        evaluation.load_detector("palet", tmp_path)
+        detection.load_detector("palet", tmp_path)
 
 
 def test_too_few_good_images_are_refused_in_one_sentence(work: Path, tmp_path: Path, monkeypatch) -> None:
     folder = tmp_path / "donnees" / "mvtec_ad" / "toothbrush"
-    evaluation.dataset.sample.draw(folder, category="toothbrush", train=5, good=5, bad=1)
+    dataset.sample.draw(folder, category="toothbrush", train=5, good=5, bad=1)
     monkeypatch.setenv("PROJETS_DATA", str(tmp_path / "donnees"))
     with pytest.raises(UserError, match="5 bonne"):
-        evaluation.groups([evaluation.dataset.load("toothbrush")], evaluation.profile("essai"))
+        modelling.groups([dataset.load("toothbrush")], modelling.profile("essai"))

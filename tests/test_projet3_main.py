@@ -1,14 +1,20 @@
 """The command that makes `reference/`, on a drawn category that stands for a real one."""
 
+import dataclasses
+import io
 import json
 
 import pandas as pd
 import pytest
 
+import commun.training
+import projet3_ssl_anomalies as project
 from commun import results
 from projet3_ssl_anomalies import __main__ as command
-from projet3_ssl_anomalies import evaluation, model, sample, variants
-from projet3_ssl_anomalies.model import PRETEXTS
+from projet3_ssl_anomalies import ablation, dataset, detector, evaluation, sample, training
+from projet3_ssl_anomalies.pretexts import PRETEXTS, Inpainting
+
+import keras  # isort: skip
 
 SMALL = ["--images", "8", "--epoques", "1", "--plis", "2", "--cote", "32"]
 
@@ -18,7 +24,8 @@ def real(work, tmp_path, monkeypatch):
     """A category on disk, an empty reference folder, and one pretext task instead of three."""
     sample.draw(tmp_path / "donnees" / "mvtec_ad" / "toothbrush", category="toothbrush", train=8, good=5, bad=3)
     monkeypatch.setenv("PROJETS_DATA", str(tmp_path / "donnees"))
-    monkeypatch.setattr(evaluation, "REFERENCE", tmp_path / "reference")
+    for module in (project, detector):
+        monkeypatch.setattr(module, "REFERENCE", tmp_path / "reference")
     (tmp_path / "reference").mkdir()
     before = dict(PRETEXTS)
     for task in before:
@@ -32,9 +39,8 @@ def real(work, tmp_path, monkeypatch):
 def test_the_command_writes_a_reference_that_judges_alike(real, monkeypatch):
     assert command.main([*SMALL, "--sans-test"]) == 0
     assert not (real / "metrics.json").exists()
-    monkeypatch.setattr(model, "build", build := Counted(model.build))
+    monkeypatch.setattr(commun.training, "_save_run", None)  # nothing is trained again
     assert command.main(SMALL) == 0
-    assert build.calls == 1  # to hold the committed weights are loaded; nothing is trained again
 
     content = results.read_metrics(real / "metrics.json")
     assert {name.split("/")[1] for name in content["metrics"]} == {"colorization", "fused"}
@@ -47,22 +53,11 @@ def test_the_command_writes_a_reference_that_judges_alike(real, monkeypatch):
     assert {"image", "pixel", "pro"} <= set(pd.read_csv(real / "toothbrush" / "ablation.csv"))
     assert "non commercial" in (real / "LICENCE.md").read_text(encoding="utf-8")
 
-    folder = evaluation.dataset.load("toothbrush").location.folder
-    judged = evaluation.score_folder(folder, "toothbrush", detector=evaluation.load_detector("toothbrush", real))
+    folder = dataset.load("toothbrush").location.folder
+    judged = evaluation.score_folder(folder, "toothbrush", detector=detector.load_detector("toothbrush", real))
     assert judged.metrics["image_auroc"]["value"] == pytest.approx(entry["value"], abs=1e-3)
-    assert json.loads((real / "toothbrush" / "detecteur.json").read_text(encoding="utf-8"))["kind"] == 0
-    assert not model.build(model.Config(task="colorization", base=False)).base.numpy().any()
-
-
-class Counted:
-    """A function that counts its calls."""
-
-    def __init__(self, function):
-        self.function, self.calls = function, 0
-
-    def __call__(self, *arguments):
-        self.calls += 1
-        return self.function(*arguments)
+    assert json.loads((real / "toothbrush" / "detecteur.json").read_text(encoding="utf-8"))["category_id"] == 0
+    assert not training.build(training.Config(task="colorization", start_from_mean=False)).mean_image.numpy().any()
 
 
 @pytest.mark.parametrize("arguments", [["--categories", "hazelnut"], ["--categories", "marteau"]])
@@ -74,24 +69,26 @@ def test_what_is_not_real_is_refused_in_one_sentence(real, arguments, capsys):
     assert "Traceback" not in message
 
 
-def test_variants_differ_by_one_constant_each(work):
-    found = list(variants.variants(8, 1))
-    retained = found[0][2]
-    assert found[0][:2] == ("réglages retenus", "")
-    for constant, _, config in found[1:]:
+def test_training_variants_differ_by_one_constant_each():
+    (first, _, retained), *others = ablation.training_variants(8, 1)
+    assert first == ablation.RETAINED
+    for constant, value, config in others:
         fields = [name for name in vars(config) if getattr(config, name) != getattr(retained, name)]
-        assert len(fields) == 1, constant
+        assert fields == [constant] and value
 
 
-def test_variants_are_measured_on_the_same_defects(work, monkeypatch):
-    small = list(variants.variants(8, 1))[0][2]
-    two = [
-        ("réglages retenus", "", small),
-        ("résolution (pixels)", "64", variants.Config(**vars(small) | {"side": 64})),
-    ]
-    monkeypatch.setattr(variants, "variants", lambda images, epochs: iter(two))
-    data = evaluation.dataset.load("toothbrush")
-    table = variants.compare(data, images=8, epochs=1, painted=2)
-    assert list(table["constante"]) == ["réglages retenus", *["masques de la notation"] * 3, "résolution (pixels)"]
+def test_trainings_are_compared_on_the_same_defects(real, monkeypatch, capsys):
+    PRETEXTS["inpainting"] = Inpainting  # until the end of the fixture
+    small = ablation.Config(task="inpainting", images_seen=8, epochs=1, side=32, start_from_mean=False, width=4)
+    two = [(ablation.RETAINED, "", small), ("side", "64", dataclasses.replace(small, side=64))]
+    monkeypatch.setattr(ablation, "training_variants", lambda images, epochs: iter(two))
+    monkeypatch.setattr(ablation, "PAINTED", 2)
+    compiled = keras.Model.compile
+    monkeypatch.setattr(keras.Model, "compile", lambda model, *args: compiled(model, *args, run_eagerly=True))
+    assert command.main([*SMALL, "--essais"]) == 0
+    table = pd.read_csv(io.StringIO("category," + capsys.readouterr().out.split("category,")[1]))
+    assert table["constant"].tolist() == [ablation.RETAINED, *["scoring_masks"] * 3, "side"]
+    assert table["value"][1:].tolist() == [16, 8, 4, 64]
     assert table[["image", "pixel", "pro"]].notna().all(axis=None)
     assert table[["pixel", "pro"]].apply(lambda column: column.between(0, 1).all()).all()
+    assert not list(real.iterdir())  # nothing is written there

@@ -17,13 +17,17 @@ import pytest
 from scipy import ndimage
 
 from commun import UserError, training  # first: it chooses the default backend of Keras
-from projet3_ssl_anomalies import model as modelling
-from projet3_ssl_anomalies.model import Config, Good, Reconstructor, Scorer, to_lab, to_rgb
+from projet3_ssl_anomalies import losses, pretexts, reconstructor
+from projet3_ssl_anomalies import training as modelling
+from projet3_ssl_anomalies.colour import to_lab, to_rgb
+from projet3_ssl_anomalies.reconstructor import Reconstructor, Scorer
+from projet3_ssl_anomalies.training import Config, Good
 
 import keras  # isort: skip
 
 SIDE = 32
-SMALL = {"side": SIDE, "width": 2, "kinds": 2, "cells": (16, 8, 4), "batch_size": 4, "images_seen": 240, "epochs": 2}
+SMALL = {"side": SIDE, "width": 2, "n_categories": 2, "cells": (16, 8, 4)}
+SMALL |= {"batch_size": 4, "images_seen": 240, "epochs": 2}
 TASKS = ("colorization", "inpainting", "masked_autoencoder")
 GUESSED_FROM_AROUND = TASKS[1:]
 
@@ -44,15 +48,15 @@ def _parts(count: int, seed: int = 0) -> np.ndarray:
 
 def _good(count: int, *, seed: int = 0) -> Good:
     """Parts of two categories in turn, those of the second larger and in any direction."""
-    kinds = np.arange(count, dtype="int32") % 2
+    category_ids = np.arange(count, dtype="int32") % 2
     images = _parts(count, seed)
-    images[kinds == 1] = images[kinds == 1, ::-1] // 2
-    return Good(images, kinds == 1, kinds)
+    images[category_ids == 1] = images[category_ids == 1, ::-1] // 2
+    return Good(images, category_ids == 1, category_ids)
 
 
 def _inputs(count: int, *, seed: int = 4) -> tuple[np.ndarray, np.ndarray]:
     good = _good(count, seed=seed)
-    return to_lab(good.images), good.kinds
+    return to_lab(good.images), good.category_ids
 
 
 def _noise(*shape: int, seed: int = 0) -> np.ndarray:
@@ -82,7 +86,7 @@ def travail(tmp_path_factory: pytest.TempPathFactory) -> Generator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PROJETS_TRAVAIL", str(folder))
         for depth in ("depth", "decoder_depth"):  # quicker to compile
-            patch.setattr(modelling.MaskedAutoencoder, depth, 1)
+            patch.setattr(pretexts.MaskedAutoencoder, depth, 1)
         yield folder
 
 
@@ -146,7 +150,7 @@ def _gradient(lightness: np.ndarray) -> np.ndarray:
 
 def test_gradient_of_a_ramp() -> None:
     y, x = np.indices((16, 24)).astype("float32")
-    found = np.asarray(modelling.gradient((0.03 * x + 0.04 * y)[None, ..., None]))
+    found = np.asarray(losses.gradient((0.03 * x + 0.04 * y)[None, ..., None]))
     assert found.shape == (1, 16, 24, 1)
     np.testing.assert_allclose(found[0, 1:-1, 1:-1, 0], 2 * 0.05, rtol=1e-3)  # from a pixel to the next but one
     np.testing.assert_allclose(found[0, 1:-1, 0, 0], np.hypot(0.03, 2 * 0.04), rtol=1e-3)  # mirrored: half across
@@ -156,7 +160,7 @@ def test_gradient_of_a_ramp() -> None:
 def test_gradient_is_that_of_prewitt_up_to_the_borders() -> None:
     images = _noise(3, 16, 24, 1)
     expected = np.stack([_gradient(image[..., 0]) for image in images])
-    np.testing.assert_allclose(np.asarray(modelling.gradient(images))[..., 0], expected, atol=2e-4)
+    np.testing.assert_allclose(np.asarray(losses.gradient(images))[..., 0], expected, atol=2e-4)
 
 
 def test_gradient_difference_is_the_mean_over_scales() -> None:
@@ -166,66 +170,93 @@ def test_gradient_difference_is_the_mean_over_scales() -> None:
         shape = (SIDE // block, block, SIDE // block, block)
         gx, gy = (_gradient(a[0, ..., 0].reshape(shape).mean(axis=(1, 3))) for a in (first, second))
         expected += np.kron(1 - (2 * gx * gy + 0.01) / (gx**2 + gy**2 + 0.01), np.ones((block, block))) / 4
-    found = np.asarray(modelling.gradient_difference(first, second))
+    found = np.asarray(losses.gradient_difference(first, second))
     assert found.shape == (1, SIDE, SIDE, 1)
     np.testing.assert_allclose(found[0, ..., 0], expected, atol=1e-4)
 
 
 def test_gradient_difference_compares_contours_alone() -> None:
     first, second = to_lab(_parts(2))[:, None]
-    found = np.asarray(modelling.gradient_difference(first, second))
+    found = np.asarray(losses.gradient_difference(first, second))
     assert found.min() >= 0 and 0.1 < found.max() < 1
-    np.testing.assert_allclose(found, np.asarray(modelling.gradient_difference(second, first)), atol=1e-6)
+    np.testing.assert_allclose(found, np.asarray(losses.gradient_difference(second, first)), atol=1e-6)
     for same in (first, first + np.float32([0.3, -0.2, 0.5])):  # paler, and of another colour
-        np.testing.assert_allclose(np.asarray(modelling.gradient_difference(first, same)), 0, atol=1e-5)
+        np.testing.assert_allclose(np.asarray(losses.gradient_difference(first, same)), 0, atol=1e-5)
 
 
 def test_colour_difference_is_euclidean() -> None:
     first = to_lab(_parts(2))
-    found = np.asarray(modelling.colour_difference(first, first + np.float32([0.2, -0.3, 0.6])))
+    found = np.asarray(losses.colour_difference(first, first + np.float32([0.2, -0.3, 0.6])))
     assert found.shape == (2, SIDE, SIDE, 1)
     np.testing.assert_allclose(found, 0.7, rtol=1e-5)
-    assert np.asarray(modelling.colour_difference(first, first)).max() < 2e-4
+    assert np.asarray(losses.colour_difference(first, first)).max() < 2e-4
 
 
-def test_structural_difference_is_one_minus_ssim() -> None:
+def _ssim(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """SSIM of two lightness pictures in 0..1, by its definition, on windows of 8 pixels, 4 apart."""
+    c1, c2 = (0.01 * 1) ** 2, (0.03 * 1) ** 2
+    found = np.empty((first.shape[0] // 4 - 1, first.shape[1] // 4 - 1))
+    for row, column in np.ndindex(*found.shape):
+        x, y = (a[4 * row : 4 * row + 8, 4 * column : 4 * column + 8].astype("float64") for a in (first, second))
+        covariance = ((x - x.mean()) * (y - y.mean())).mean()
+        luminance = (2 * x.mean() * y.mean() + c1) / (x.mean() ** 2 + y.mean() ** 2 + c1)
+        found[row, column] = luminance * (2 * covariance + c2) / (x.var() + y.var() + c2)
+    return found
+
+
+def test_structural_difference_is_one_minus_ssim_of_the_lightness_from_black_to_white() -> None:
     first, second = to_lab(_parts(2))
     second = second + 0.05 * _noise(SIDE, SIDE, 3)
-    expected = np.empty((7, 7))
-    for row, column in np.ndindex(7, 7):
-        x, y = (a[4 * row : 4 * row + 8, 4 * column : 4 * column + 8, 0].astype("float64") for a in (first, second))
-        covariance = ((x - x.mean()) * (y - y.mean())).mean()
-        luminance = (2 * x.mean() * y.mean() + 0.02**2) / (x.mean() ** 2 + y.mean() ** 2 + 0.02**2)
-        expected[row, column] = 1 - luminance * (2 * covariance + 0.06**2) / (x.var() + y.var() + 0.06**2)
-    found = np.asarray(modelling.structural_difference(first[None], second[None]))
+    expected = 1 - _ssim(*((image[..., 0] + 1) / 2 for image in (first, second)))
+    found = np.asarray(losses.structural_difference(first[None], second[None]))
     assert found.shape == (1, 7, 7, 1)
     np.testing.assert_allclose(found[0, ..., 0], expected, atol=1e-3)
-    np.testing.assert_allclose(np.asarray(modelling.structural_difference(first[None], first[None])), 0, atol=1e-4)
+    np.testing.assert_allclose(np.asarray(losses.structural_difference(first[None], first[None])), 0, atol=1e-4)
+
+
+def test_structural_difference_on_a_plain_ground_is_that_of_its_means() -> None:
+    """Two plain pictures of lightness 0.25 and 0.3: only means differ, (2 xy + C1) / (x^2 + y^2 + C1)."""
+    first, second = (np.full((1, 16, 16, 3), 2 * level - 1, "float32") for level in (0.25, 0.3))
+    expected = 1 - (2 * 0.25 * 0.3 + 1e-4) / (0.25**2 + 0.3**2 + 1e-4)
+    np.testing.assert_allclose(np.asarray(losses.structural_difference(first, second)), expected, atol=1e-4)
+
+
+def test_the_same_error_weighs_alike_in_mid_grey_and_next_to_it() -> None:
+    """Lightness centred on zero gave 1.24 on mid-grey, where means cancel, and .003 on a light ground."""
+    differences = {}
+    for level in (-0.4, 0.0, 0.4, 0.8):  # from dark to light
+        ground = np.full((1, 16, 16, 3), level, "float32")
+        texture = 0.1 * np.sign(np.indices((16, 16)).sum(axis=0) % 4 - 1.5)[None, ..., None]
+        first, second = (ground + texture + step for step in (-0.05, 0.05))
+        differences[level] = float(np.asarray(losses.structural_difference(first, second)).mean())
+    assert all(0 < value < 0.1 for value in differences.values())
+    assert differences[-0.4] > differences[0.0] > differences[0.4] > differences[0.8]  # relative to the lightness
+    assert differences[-0.4] < 20 * differences[0.8]
 
 
 # --- What is hidden --------------------------------------------------------------------------------------------------
 
 
-def _patterns(seed: int = 0, **changes) -> np.ndarray:
+def _masks(seed: int = 0, **changes) -> np.ndarray:
     config = _config(**changes)
-    return modelling.PRETEXTS[config.task](config).patterns(np.random.default_rng(seed))
+    return pretexts.PRETEXTS[config.task](config).masks(np.random.default_rng(seed))
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_set_hides_every_pixel(task: str) -> None:
-    sets = _patterns(task=task)
-    assert sets.dtype == bool and sets.shape[2:] == (SIDE, SIDE)
-    assert sets.any(axis=1).all()
+def test_a_partition_hides_every_pixel(task: str) -> None:
+    partitions = _masks(task=task)
+    assert partitions.dtype == bool and partitions.shape[2:] == (SIDE, SIDE)
+    assert partitions.any(axis=1).all()
 
 
 @pytest.mark.parametrize("cells", [(16, 8, 4), (32,), (2,)])
 def test_inpainting_deals_cells_into_disjoint_thirds(cells: tuple) -> None:
-    sets = _patterns(cells=cells)
-    assert sets.shape[:2] == (len(cells), 3)
-    assert (sets.sum(axis=1) == 1).all()
-    for count, members in zip(cells, sets, strict=True):
+    partitions = _masks(cells=cells)
+    assert partitions.shape[:2] == (len(cells), 3)
+    assert (partitions.sum(axis=1) == 1).all()
+    for count, masks in zip(cells, partitions, strict=True):
         size = SIDE // count
-        blocks = members.reshape(3, count, size, count, size)
+        blocks = masks.reshape(3, count, size, count, size)
         assert (blocks.all(axis=(2, 4)) == blocks.any(axis=(2, 4))).all()  # a cell is hidden whole, or seen whole
         dealt = blocks.all(axis=(2, 4)).sum(axis=(1, 2))
         assert np.ptp(dealt) <= 1 and dealt.sum() == count**2
@@ -233,30 +264,30 @@ def test_inpainting_deals_cells_into_disjoint_thirds(cells: tuple) -> None:
 
 @pytest.mark.parametrize("patch", [4, 8])
 def test_the_autoencoder_sees_one_patch_in_four(patch: int) -> None:
-    sets = _patterns(task="masked_autoencoder", patch=patch)
-    blocks = sets.reshape(*sets.shape[:2], SIDE // patch, patch, SIDE // patch, patch)
+    partitions = _masks(task="masked_autoencoder", patch=patch)
+    blocks = partitions.reshape(*partitions.shape[:2], SIDE // patch, patch, SIDE // patch, patch)
     hidden = blocks.all(axis=(3, 5))
     assert (hidden == blocks.any(axis=(3, 5))).all()
     assert (hidden.mean(axis=(2, 3)) == 0.75).all()
     assert (hidden.sum(axis=1) == 3).all()
-    assert (sets[0] != sets[1]).any()
+    assert (partitions[0] != partitions[1]).any()
 
 
 @pytest.mark.parametrize("task", GUESSED_FROM_AROUND)
-def test_patterns_depend_on_their_generator_alone(task: str) -> None:
-    np.testing.assert_array_equal(_patterns(task=task), _patterns(task=task, seed=0))
-    assert (_patterns(task=task) != _patterns(seed=1, task=task)).any()
+def test_masks_depend_on_their_generator_alone(task: str) -> None:
+    np.testing.assert_array_equal(_masks(task=task), _masks(task=task, seed=0))
+    assert (_masks(task=task) != _masks(seed=1, task=task)).any()
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_training_draws_what_it_hides_among_patterns(task: str, trained: Callable[[str], Trained]) -> None:
+def test_training_draws_what_it_hides_among_masks(task: str, trained: Callable[[str], Trained]) -> None:
     model, images = trained(task).model, to_lab(np.repeat(_parts(1), 40, axis=0))
     same, output, hidden = (np.asarray(a) for a in model([images, np.zeros(40, "int32")]))
     np.testing.assert_array_equal(same, images)
     assert hidden.shape == (40, SIDE, SIDE) and output.shape[:3] == hidden.shape
-    known = {row.tobytes() for row in model.bank}
+    known = {row.tobytes() for row in model.training_masks}
     drawn = {row.tobytes() for row in hidden}
-    assert drawn <= known and {row.tobytes() for row in model.sets.reshape(-1, SIDE, SIDE)} <= known
+    assert drawn <= known and {row.tobytes() for row in model.scoring_masks.reshape(-1, SIDE, SIDE)} <= known
     assert len(drawn) > 10 or len(known) == 1
 
 
@@ -270,9 +301,9 @@ def _tampered(task: str, images: np.ndarray, hidden: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_network_receives_nothing_of_what_it_must_guess(task: str, trained: Callable[[str], Trained]) -> None:
-    model, (images, kinds) = trained(task).model, _inputs(2)
-    base = np.asarray(model.base)[kinds]
-    for hidden in model.sets.reshape(-1, SIDE, SIDE):
+    model, (images, category_ids) = trained(task).model, _inputs(2)
+    base = np.asarray(model.mean_image)[category_ids]
+    for hidden in model.scoring_masks.reshape(-1, SIDE, SIDE):
         of_each = np.repeat(hidden[None], 2, axis=0)
         given, tampered, darker = (
             [np.asarray(a) for a in keras.tree.flatten(model.pretext.corrupt(x, base, of_each))]
@@ -281,8 +312,10 @@ def test_the_network_receives_nothing_of_what_it_must_guess(task: str, trained: 
         for one, other in zip(given, tampered, strict=True):
             np.testing.assert_array_equal(one, other)
         assert any((one != other).any() for one, other in zip(given, darker, strict=True))
-    guesses = (np.asarray(model.guess(x, kinds, of_each)) for x in (images, _tampered(task, images, hidden)))
-    np.testing.assert_allclose(*guesses, atol=1e-6)
+    pair = (images, _tampered(task, images, hidden))
+    np.testing.assert_allclose(
+        *(np.asarray(model.predict_hidden(x, category_ids, of_each)) for x in pair), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("task", GUESSED_FROM_AROUND)
@@ -293,9 +326,9 @@ def test_a_pixel_never_weighs_in_the_guess_of_its_own_cell(task: str) -> None:
     images = np.repeat(to_lab(_parts(1, seed=4)), 1 + len(places), axis=0)
     for row, place in enumerate(places, start=1):
         images[row][place] += [20, 10, -10]
-    guesses = np.asarray(model.rebuild(images, np.ones(len(images), "int32"), model.sets))
-    assert guesses.shape == (len(model.sets), *images.shape)
-    sizes = [model.config.patch] * len(model.sets)
+    guesses = np.asarray(model.reconstruct(images, np.ones(len(images), "int32"), model.scoring_masks))
+    assert guesses.shape == (len(model.scoring_masks), *images.shape)
+    sizes = [model.config.patch] * len(model.scoring_masks)
     if task == "inpainting":
         sizes = [SIDE // count for count in model.config.cells]
     for size, (whole, *others) in zip(sizes, guesses, strict=True):
@@ -306,9 +339,10 @@ def test_a_pixel_never_weighs_in_the_guess_of_its_own_cell(task: str) -> None:
 
 
 def test_colour_never_weighs_in_the_guess_of_colour(trained: Callable[[str], Trained]) -> None:
-    model, (images, kinds) = trained("colorization").model, _inputs(3)
+    model, (images, category_ids) = trained("colorization").model, _inputs(3)
     grey = images * np.float32([1, 0, 0])
-    guesses = np.asarray(model.rebuild(np.concatenate([images, grey]), np.tile(kinds, 2), model.sets))[0]
+    both = np.concatenate([images, grey]), np.tile(category_ids, 2)
+    guesses = np.asarray(model.reconstruct(*both, model.scoring_masks))[0]
     np.testing.assert_allclose(guesses[:3], guesses[3:], atol=1e-6)
 
 
@@ -317,10 +351,10 @@ def test_colour_never_weighs_in_the_guess_of_colour(trained: Callable[[str], Tra
 
 @pytest.mark.parametrize("structure", [0.0, 0.5])
 def test_the_loss_is_quadratic_where_hidden_and_structural_everywhere(structure: float) -> None:
-    pretext = modelling.Inpainting(_config(structure=structure))
-    images, hidden = to_lab(_parts(3)), pretext.patterns(np.random.default_rng(0))[:, 0]
+    pretext = pretexts.Inpainting(_config(structure=structure))
+    images, hidden = to_lab(_parts(3)), pretext.masks(np.random.default_rng(0))[:, 0]
     output = images + 0.1 * _noise(3, SIDE, SIDE, 3)
-    terms = (modelling.gradient_difference(images, output), modelling.structural_difference(images, output))
+    terms = (losses.gradient_difference(images, output), losses.structural_difference(images, output))
     squares = np.square(output - images)[hidden].sum(axis=-1).mean()
     expected = squares + structure * sum(float(np.asarray(t).mean()) for t in terms)
     assert float(np.asarray(pretext.loss(images, output, hidden))) == pytest.approx(expected, rel=1e-4)
@@ -330,7 +364,7 @@ def test_the_loss_is_quadratic_where_hidden_and_structural_everywhere(structure:
 
 
 def test_colorization_errs_in_colour_only() -> None:
-    pretext, images = modelling.Colorization(_config(task="colorization")), to_lab(_parts(2))
+    pretext, images = pretexts.Colorization(_config(task="colorization")), to_lab(_parts(2))
     output = images[..., 1:] + np.float32([0.3, 0.4])
     assert float(np.asarray(pretext.loss(images, output, None))) == pytest.approx(0.5, rel=1e-4)
     expected = np.broadcast_to(np.float32([-0.3, -0.4]), output.shape)  # with their sign
@@ -342,7 +376,7 @@ def test_colorization_errs_in_colour_only() -> None:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_error_maps_have_the_channels_that_the_task_names(task: str) -> None:
-    pretext, images = modelling.PRETEXTS[task](_config(task=task)), to_lab(_parts(2))
+    pretext, images = pretexts.PRETEXTS[task](_config(task=task)), to_lab(_parts(2))
     perfect = images[..., 1:] if task == "colorization" else images
     for output, none in ((perfect, True), (perfect[:, ::-1], False)):
         found = np.asarray(pretext.error_map(images, output))
@@ -350,53 +384,61 @@ def test_error_maps_have_the_channels_that_the_task_names(task: str) -> None:
         assert (np.abs(found).max(axis=(0, 1, 2)) < 1e-3).all() == none
 
 
-# --- Rebuilding and scoring ------------------------------------------------------------------------------------------
+# --- Reconstructing and scoring --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_rebuilding_at_once_is_rebuilding_member_by_member(task: str, trained: Callable[[str], Trained]) -> None:
-    model, (images, kinds) = trained(task).model, _inputs(3)
+def test_reconstructing_at_once_is_reconstructing_mask_by_mask(task: str, trained: Callable[[str], Trained]) -> None:
+    model, (images, category_ids) = trained(task).model, _inputs(3)
     expected = []
-    for members in model.sets:
-        outputs = [np.asarray(model.guess(images, kinds, np.repeat(h[None], 3, axis=0))) for h in members]
-        weights = np.broadcast_to(members[:, None, :, :, None], np.shape(outputs)).astype("float64")
+    for masks in model.scoring_masks:
+        outputs = [np.asarray(model.predict_hidden(images, category_ids, np.repeat(h[None], 3, axis=0))) for h in masks]
+        weights = np.broadcast_to(masks[:, None, :, :, None], np.shape(outputs)).astype("float64")
         expected.append(np.average(outputs, axis=0, weights=weights))
-    np.testing.assert_allclose(np.asarray(model.rebuild(images, kinds, model.sets)), expected, atol=1e-5)
+    found = np.asarray(model.reconstruct(images, category_ids, model.scoring_masks))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_error_maps_are_the_mean_over_sets_whatever_the_batches(task: str, trained: Callable[[str], Trained]) -> None:
+def test_error_maps_are_the_mean_over_partitions_whatever_the_batches(
+    task: str, trained: Callable[[str], Trained], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconstructor, "BATCH", 4)
     done, images = trained(task), _parts(6, seed=2)
-    lab, model, kinds = to_lab(images), done.model, np.ones(6, "int32")
+    lab, model, category_ids = to_lab(images), done.model, np.ones(6, "int32")
     of_sets = [
-        model.pretext.error_map(lab, model.rebuild(lab, kinds, model.sets[i : i + 1])[0])
-        for i in range(len(model.sets))
+        model.pretext.error_map(lab, model.reconstruct(lab, category_ids, model.scoring_masks[i : i + 1])[0])
+        for i in range(len(model.scoring_masks))
     ]
     expected = np.mean([np.asarray(maps) for maps in of_sets], axis=0)
-    found = modelling.error_maps(done.scorer, images, 1, batch=4)  # a full batch, then one of two images
+    found = reconstructor.error_maps(done.scorer, images, 1)  # a full batch, then one of two images
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    np.testing.assert_allclose(modelling.error_maps(done.scorer, images[4:5], 1, batch=4), expected[4:5], atol=1e-5)
-    assert np.abs(modelling.error_maps(done.scorer, images[:1], 0, batch=4) - expected[:1]).max() > 1e-3
-    assert modelling.error_maps(done.scorer, images[:0], batch=4).shape == (0, *expected.shape[1:])
+    np.testing.assert_allclose(reconstructor.error_maps(done.scorer, images[4:5], 1), expected[4:5], atol=1e-5)
+    assert np.abs(reconstructor.error_maps(done.scorer, images[:1], 0) - expected[:1]).max() > 1e-3
+    assert reconstructor.error_maps(done.scorer, images[:0]).shape == (0, *expected.shape[1:])
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_codes_are_one_row_an_image_whatever_the_batches(task: str, trained: Callable[[str], Trained]) -> None:
+def test_codes_are_one_row_an_image_whatever_the_batches(
+    task: str, trained: Callable[[str], Trained], monkeypatch: pytest.MonkeyPatch
+) -> None:
     model, images = trained(task).model, _parts(5, seed=2)
-    found = modelling.codes(model, images, 1)
+    found = reconstructor.codes(model, images, 1)
     assert found.shape == (5, model.network.get_layer("code").output.shape[-1])
-    np.testing.assert_allclose(modelling.codes(model, images, 1, batch=2), found, atol=1e-5)
     assert np.abs(np.diff(found, axis=0)).max(axis=1).min() > 1e-4
-    assert np.abs(modelling.codes(model, images, 0) - found).max() > 1e-4
+    assert np.abs(reconstructor.codes(model, images, 0) - found).max() > 1e-4
+    monkeypatch.setattr(reconstructor, "BATCH", 2)
+    np.testing.assert_allclose(reconstructor.codes(model, images, 1), found, atol=1e-5)
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_pictures_of_what_goes_in_and_comes_out(task: str, trained: Callable[[str], Trained]) -> None:
     model, images = trained(task).model, _parts(2, seed=2)
-    before, hidden = images.copy(), model.sets[0, 0]
-    seen = modelling.hidden_view(model, images)
-    whole, one = (modelling.rebuilt(model, images, np.array([0, 1]), whole=w) for w in (True, False))
+    before, hidden = images.copy(), model.scoring_masks[0, 0]
+    seen = reconstructor.hidden_view(model, images)
+    category_ids = np.array([0, 1])
+    whole, one = (reconstructor.reconstruction_picture(model, images, category_ids, unseen=u) for u in (True, False))
     for shown in (seen, whole, one):
         assert shown.shape == images.shape and shown.dtype == np.uint8
     np.testing.assert_array_equal(images, before)
@@ -410,14 +452,14 @@ def test_pictures_of_what_goes_in_and_comes_out(task: str, trained: Callable[[st
         assert (whole != one).any()
 
 
-# --- The base --------------------------------------------------------------------------------------------------------
+# --- The mean image --------------------------------------------------------------------------------------------------
 
 
 def test_means_are_those_of_each_category_and_over_the_turns_of_parts_that_turn() -> None:
     good = _good(7)
-    found = good.means()
+    found = good.mean_images()
     assert found.shape == (2, SIDE, SIDE, 3) and found.dtype == np.float32
-    first, second = (to_lab(good.images[good.kinds == kind]) for kind in (0, 1))
+    first, second = (to_lab(good.images[good.category_ids == category_id]) for category_id in (0, 1))
     np.testing.assert_allclose(found[0], first.mean(axis=0), atol=1e-5)
     np.testing.assert_allclose(found[1], np.mean([t for image in second for t in _turned(image)], axis=0), atol=1e-5)
     for turned in _turned(found[1]):
@@ -425,26 +467,25 @@ def test_means_are_those_of_each_category_and_over_the_turns_of_parts_that_turn(
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_network_starts_from_the_base_of_each_category(task: str, trained: Callable[[str], Trained]) -> None:
-    images, kinds = _inputs(3)
+def test_a_network_starts_from_the_mean_image_of_each_category(task: str, trained: Callable[[str], Trained]) -> None:
+    images, category_ids = _inputs(3)
     model = modelling.build(_config(task=task))
     base = _noise(2, SIDE, SIDE, 3)
-    model.base.assign(base)
-    expected = base[kinds, ..., 1:] if task == "colorization" else base[kinds]
-    for guess in np.asarray(model.rebuild(images, kinds, model.sets)):
+    model.mean_image.assign(base)
+    expected = base[category_ids, ..., 1:] if task == "colorization" else base[category_ids]
+    for guess in np.asarray(model.reconstruct(images, category_ids, model.scoring_masks)):
         np.testing.assert_allclose(guess, expected, atol=1e-6)
     done = trained(task)
-    np.testing.assert_array_equal(np.asarray(done.model.base), done.good.means())  # it is given, not learnt
-    learnt = np.asarray(done.model.rebuild(images, kinds, done.model.sets))
-    assert np.abs(learnt - done.good.means()[kinds][..., -learnt.shape[-1] :]).max() > 1e-2
+    np.testing.assert_array_equal(np.asarray(done.model.mean_image), done.good.mean_images())  # it is given, not learnt
+    learnt = np.asarray(done.model.reconstruct(images, category_ids, done.model.scoring_masks))
+    assert np.abs(learnt - done.good.mean_images()[category_ids][..., -learnt.shape[-1] :]).max() > 1e-2
 
 
 @pytest.mark.parametrize("base", [True, False])
-def test_the_base_is_the_mean_good_part_or_grey(base: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "load_or_train", lambda config, make, *_, **__: make())  # nothing is trained
+def test_the_mean_image_is_that_of_good_parts_or_grey(base: bool) -> None:
     good = _good(4)
-    found = np.asarray(modelling.train(_config(base=base), good).base)
-    np.testing.assert_array_equal(found, good.means() if base else np.zeros((2, SIDE, SIDE, 3)))
+    found = np.asarray(modelling.build(_config(start_from_mean=base), good).mean_image)
+    np.testing.assert_array_equal(found, good.mean_images() if base else np.zeros((2, SIDE, SIDE, 3)))
 
 
 # --- Configurations --------------------------------------------------------------------------------------------------
@@ -465,7 +506,7 @@ def test_the_base_is_the_mean_good_part_or_grey(base: bool, monkeypatch: pytest.
         ({"patch": 5}, "5"),
         ({"patch": 32}, "32"),  # a single patch
         ({"width": 0}, "width"),
-        ({"kinds": 0}, "kinds"),
+        ({"n_categories": 0}, "n_categories"),
         ({"shift": -1}, "-1"),
         ({"shift": SIDE}, str(SIDE)),
         ({"structure": -0.5}, "-0.5"),
@@ -481,7 +522,7 @@ def test_values_out_of_range_are_refused_and_named(changes: dict, said: str) -> 
 
 
 def test_an_unknown_task_is_refused_with_those_that_there_are() -> None:
-    with pytest.raises(UserError, match=", ".join(modelling.PRETEXTS)):
+    with pytest.raises(UserError, match=", ".join(pretexts.PRETEXTS)):
         _config(task="puzzle")
 
 
@@ -492,6 +533,10 @@ def test_configurations_survive_json(config: Config) -> None:
 
 
 # --- Augmentation ----------------------------------------------------------------------------------------------------
+
+
+def _batches(config: Config, good: Good, *, epoch: int) -> training.ArrayBatches:
+    return modelling.batches(config, good, modelling.padded_lab(config, good), epoch)
 
 
 def _turned(image: np.ndarray) -> list[np.ndarray]:
@@ -508,11 +553,12 @@ def test_parts_that_turn_are_turned_and_others_only_shifted() -> None:
     for index, top, left in itertools.product(range(2), range(2 * shift + 1), range(2 * shift + 1)):
         for turn, picture in enumerate(_turned(lab[index, top : top + SIDE, left : left + SIDE])):
             ways[picture.tobytes()] = (index, (top, left), turn)
-    batch = modelling.epoch_data(config, good)(1)
-    pictures, kinds = batch["x"]
-    assert pictures.dtype == np.float32 and batch["batch_size"] == config.batch_size
+    batches = _batches(config, good, epoch=1)
+    ((pictures, category_ids),) = batches.arrays
+    assert pictures.dtype == np.float32 and batches.batch_size == config.batch_size
     found = [ways[picture.tobytes()] for picture in pictures]
-    assert kinds.tolist() == [index for index, _, _ in found] == training.epoch_indices(config, 2, epoch=1).tolist()
+    expected = training.epoch_indices(config, 2, epoch=1).tolist()
+    assert category_ids.tolist() == [index for index, _, _ in found] == expected
     assert {turn for index, _, turn in found if index == 0} == set(range(8))
     assert {turn for index, _, turn in found if index == 1} == {0}
     for index in range(2):
@@ -522,23 +568,24 @@ def test_parts_that_turn_are_turned_and_others_only_shifted() -> None:
 def test_without_shift_nor_turn_images_are_themselves() -> None:
     config, good = _config(shift=0), dataclasses.replace(_good(3), turns=np.zeros(3, bool))
     chosen = training.epoch_indices(config, 3, epoch=1)
-    np.testing.assert_array_equal(modelling.epoch_data(config, good)(1)["x"][0], to_lab(good.images[chosen]))
+    np.testing.assert_array_equal(_batches(config, good, epoch=1).arrays[0][0], to_lab(good.images[chosen]))
 
 
 @pytest.mark.parametrize("count", [1, 3])  # of a single part, only the shifts change
 def test_an_epoch_is_a_function_of_seed_and_epoch(count: int) -> None:
     good = _good(count)
-    data, other = (modelling.epoch_data(_config(seed=seed), good) for seed in (0, 1))
-    first = data(0)["x"][0]
-    assert (data(1)["x"][0] != first).any() and (other(0)["x"][0] != first).any()
-    np.testing.assert_array_equal(data(0)["x"][0], first)
+    first, same, later, other = (
+        _batches(_config(seed=seed), good, epoch=epoch).arrays[0][0] for seed, epoch in ((0, 0), (0, 0), (0, 1), (1, 0))
+    )
+    assert (later != first).any() and (other != first).any()
+    np.testing.assert_array_equal(same, first)
 
 
 # --- Training, saving, loading ---------------------------------------------------------------------------------------
 
 
 def _predictions(model: Reconstructor) -> np.ndarray:
-    return np.asarray(model.rebuild(*_inputs(2, seed=7), model.sets))
+    return np.asarray(model.reconstruct(*_inputs(2, seed=7), model.scoring_masks))
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -553,44 +600,45 @@ def test_a_training_is_done_once_and_found_again(
     task: str, trained: Callable[[str], Trained], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = trained(task)
-    monkeypatch.setattr(modelling, "build", None)  # no other model is made
+    monkeypatch.setattr(training, "_save_run", None)  # no other model is trained
     again = modelling.train(_config(task=task), done.good)
     assert not again.fresh and again.folder == done.run.folder
     assert again.model.config == done.model.config
-    np.testing.assert_array_equal(again.model.sets, done.model.sets)
-    np.testing.assert_array_equal(again.model.bank, done.model.bank)
+    np.testing.assert_array_equal(again.model.scoring_masks, done.model.scoring_masks)
+    np.testing.assert_array_equal(again.model.training_masks, done.model.training_masks)
     np.testing.assert_array_equal(_predictions(again.model), _predictions(done.model))
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_each_epoch_leaves_what_it_rebuilt(task: str, trained: Callable[[str], Trained]) -> None:
+def test_each_epoch_leaves_its_reconstructions(task: str, trained: Callable[[str], Trained]) -> None:
     done = trained(task)
-    stages = modelling.stages(_config(task=task), done.good, done.watched)
-    assert list(stages) == list(range(1, SMALL["epochs"] + 1))
-    assert (stages[1] != stages[2]).any()
-    np.testing.assert_array_equal(stages[2], modelling.rebuilt(done.model, done.watched.images, done.watched.kinds))
-    assert not modelling.stages(_config(task=task), done.good, done.watched.take(np.array([1, 0])))
-    assert not modelling.stages(_config(task=task, seed=1), done.good, done.watched)
+    snapshots = modelling.snapshots(_config(task=task), done.good, done.watched)
+    assert list(snapshots) == list(range(1, SMALL["epochs"] + 1))
+    assert (snapshots[1] != snapshots[2]).any()
+    expected = reconstructor.reconstruction_picture(done.model, done.watched.images, done.watched.category_ids)
+    np.testing.assert_array_equal(snapshots[2], expected)
+    assert not modelling.snapshots(_config(task=task), done.good, done.watched.take(np.array([1, 0])))
+    assert not modelling.snapshots(_config(task=task, seed=1), done.good, done.watched)
 
 
 def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config, good, seeds, epochs = _config(images_seen=8, structure=0), _good(3), [0, 0, 9], []
-    build, checkpoint = modelling.build, training._checkpoint
+    build, checkpoint = modelling.build, training._save_checkpoint
 
-    def eager(asked: Config) -> Reconstructor:
+    def eager(asked: Config, good: Good) -> Reconstructor:
         """The last model has other weights: all must come from the checkpoint. Steps are too few to compile them."""
-        model = build(dataclasses.replace(asked, seed=seeds.pop(0)))
+        model = build(dataclasses.replace(asked, seed=seeds.pop(0)), good)
         model.run_eagerly = keras.backend.backend() == "tensorflow"
         return model
 
-    def stop(model, rows, folder) -> None:
-        checkpoint(model, rows, folder)
+    def stop(model, rows, path) -> None:
+        checkpoint(model, rows, path)
         epochs.append(len(rows))
         if epochs == [1, 2, 1]:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(modelling, "build", eager)
-    monkeypatch.setattr(training, "_checkpoint", stop)
+    monkeypatch.setattr(training, "_save_checkpoint", stop)
     monkeypatch.setenv("PROJETS_TRAVAIL", str(tmp_path / "a"))
     whole = modelling.train(config, good)
     monkeypatch.setenv("PROJETS_TRAVAIL", str(tmp_path / "b"))
@@ -602,29 +650,31 @@ def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path, monkeypa
     np.testing.assert_allclose(_predictions(resumed.model), _predictions(whole.model), atol=1e-4)
 
 
-def test_the_seed_decides_the_initial_weights_but_not_what_scoring_hides() -> None:
-    first, same, other = (modelling.build(_config(seed=s)) for s in (3, 3, 4))
+@pytest.mark.parametrize("task", TASKS)
+def test_the_seed_decides_the_initial_weights_but_not_what_scoring_hides(task: str) -> None:
+    first, same, other = (modelling.build(_config(task=task, seed=s)) for s in (3, 3, 4))
     kernels = [[np.asarray(w) for w in m.trainable_weights if len(w.shape) > 1] for m in (first, same, other)]
     for one, equal, different in zip(*kernels, strict=True):
         np.testing.assert_array_equal(one, equal)
         assert (one != different).any() or not one.any()  # the last starts from zero
-    np.testing.assert_array_equal(first.sets, other.sets)
+    np.testing.assert_array_equal(first.scoring_masks, other.scoring_masks)
 
 
 def test_another_configuration_or_other_parts_are_another_run(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def record(config, *_, data: str, version: int, **__) -> None:
-        asked.append(training.run_key(config, data=data, version=version))
+    def record(config, *, project: str, data: str, build, batches, code, **_) -> None:
+        key = training.code_hash(build, batches, *code)
+        asked.append(training.run_folder(config, project=project, data=data, code=key))
 
-    monkeypatch.setattr(training, "load_or_train", record)
+    monkeypatch.setattr(training, "train", record)
     good = _good(4)
     for config, parts in (
         (_config(), good),
         (_config(cells=(8, 4)), good),
         (_config(), good.take(np.arange(3))),
         (_config(), dataclasses.replace(good, turns=~good.turns)),
-        (_config(), dataclasses.replace(good, kinds=1 - good.kinds)),
+        (_config(), dataclasses.replace(good, category_ids=1 - good.category_ids)),
         (_config(), good),
     ):
         modelling.train(config, parts)
@@ -635,5 +685,5 @@ def test_parts_are_taken_by_rows_or_by_a_mask() -> None:
     good = Good(_parts(4), np.array([True, False, False, True]), np.arange(4))
     for chosen in (np.array([0, 2]), np.array([True, False, True, False])):
         taken = good.take(chosen)
-        assert len(taken) == 2 and taken.turns.tolist() == [True, False] and taken.kinds.tolist() == [0, 2]
+        assert len(taken) == 2 and taken.turns.tolist() == [True, False] and taken.category_ids.tolist() == [0, 2]
         np.testing.assert_array_equal(taken.images, good.images[[0, 2]])

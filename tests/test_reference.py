@@ -9,10 +9,13 @@ import pytest
 from commun import datasets, figures, results
 from projet1_artistes import dataset as paintings
 from projet1_artistes import evaluation as attribution
-from projet1_artistes import model as attributor
+from projet1_artistes import training as attributor
+from projet1_artistes.split import TEST
 from projet2_cvae import dataset, evaluation
-from projet3_ssl_anomalies import evaluation as anomalies
-from projet3_ssl_anomalies.model import PRETEXTS
+from projet3_ssl_anomalies import REFERENCE as ANOMALIES_FOLDER
+from projet3_ssl_anomalies import detector as anomalies
+from projet3_ssl_anomalies.evaluation import score_folder
+from projet3_ssl_anomalies.pretexts import FUSED, PRETEXTS, title
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCES = sorted(ROOT.glob("projet*/reference"))
@@ -67,30 +70,30 @@ def test_the_committed_weights_give_the_committed_figures(monkeypatch):
     assert terms.sum(axis=1).mean() == pytest.approx(metrics["test_nelbo"]["value"], abs=1e-3)
     assert terms[:, 1].mean() == pytest.approx(metrics["test_kl"]["value"], abs=1e-3)
     generated = evaluation.generation_metrics(
-        evaluation.load_reference_model(), evaluation.load_reference_real(), test, draws=2
+        evaluation.load_reference_model(), evaluation.load_reference_features(), test, draws=2
     )
     for name, entry in generated.items():
         assert entry["value"] == pytest.approx(metrics[name]["value"], rel=1e-3), name
 
 
-ANOMALIES = json.loads((anomalies.REFERENCE / "metrics.json").read_text(encoding="utf-8"))["metrics"]
+ANOMALIES = json.loads((ANOMALIES_FOLDER / "metrics.json").read_text(encoding="utf-8"))["metrics"]
 JUDGED = sorted({name.split("/")[0] for name in ANOMALIES})
 
 
 @pytest.mark.parametrize("category", JUDGED)
 def test_every_task_of_project_3_is_reported_and_not_the_best_one(category):
-    for task in (*PRETEXTS, anomalies.FUSED):
+    for task in (*PRETEXTS, FUSED):
         for metric in ("image_auroc", "image_ap", "pixel_auroc", "au_pro"):
             assert f"{category}/{task}/{metric}" in ANOMALIES
-    assert (anomalies.REFERENCE / category / "ablation.csv").is_file()
+    assert (ANOMALIES_FOLDER / category / "ablation.csv").is_file()
 
 
 @pytest.mark.parametrize("category", JUDGED)
 def test_the_readme_says_what_the_detectors_measured(category):
     readme = (ROOT / "README.md").read_text(encoding="utf-8").replace(figures.NBSP, " ")
-    title = anomalies.load_detector(category).category.title
-    for task in (*PRETEXTS, anomalies.FUSED):
-        row = next(line for line in readme.splitlines() if line.startswith(f"| {title} | {anomalies.TITLES[task]} |"))
+    part = anomalies.load_detector(category).category.title
+    for task in (*PRETEXTS, FUSED):
+        row = next(line for line in readme.splitlines() if line.startswith(f"| {part} | {title(task)} |"))
         for metric in ("image_auroc", "pixel_auroc", "au_pro"):
             assert f"| {figures.number(ANOMALIES[f'{category}/{task}/{metric}']['value'], 3)} [" in row, (task, metric)
 
@@ -98,8 +101,8 @@ def test_the_readme_says_what_the_detectors_measured(category):
 @pytest.mark.parametrize("category", JUDGED)
 def test_no_committed_model_holds_the_mean_image(category):
     for trained in anomalies.load_detector(category).models.values():
-        assert not trained.config.base
-        assert not trained.base.numpy().any()
+        assert not trained.config.start_from_mean
+        assert not trained.mean_image.numpy().any()
 
 
 @pytest.mark.parametrize("category", JUDGED)
@@ -108,7 +111,7 @@ def test_the_committed_detectors_give_the_committed_figures(monkeypatch, categor
     folder = datasets.find("mvtec_ad", category)
     if folder is None:
         pytest.skip(f"la catégorie {category} de MVTec AD n'est pas sur cette machine")
-    scores = anomalies.score_folder(folder, category, draws=2)
+    scores = score_folder(folder, category, draws=2)
     for name in ("image_auroc", "pixel_auroc", "au_pro"):
         assert scores.metrics[name]["value"] == pytest.approx(ANOMALIES[f"{category}/fused/{name}"]["value"], abs=1e-3)
 
@@ -136,8 +139,8 @@ def test_the_committed_network_gives_the_committed_figures(monkeypatch):
     if folder is None:
         pytest.skip("Best Artworks of All Time n'est pas sur cette machine")
     data = paintings.open_folder(datasets.Location(folder, True, ""))
-    test = data.rows(paintings.TEST)
-    probabilities = attributor.load_reference().predict(paintings.pixels(data)[test])
+    test = data.rows(TEST)
+    probabilities = attributor.load_reference().predict(data.images[test])
     measured = attribution.evaluate(probabilities, data.labels[test], data.groups[test], draws=2)
     for name in attribution.LABELS:
         assert measured[name]["value"] == pytest.approx(PAINTERS[name]["value"], abs=1e-3), name

@@ -6,8 +6,6 @@ A painter is a palette, a scene, brushes and the finest marks. `brushwork` and `
 
 from projet1_artistes.sample.files import NEAR_DUPLICATES, ODDITIES, draw
 from projet1_artistes.sample.painters import PAINTERS, folder_names
-from projet1_artistes.sample.painting import SEED, paint, work
+from projet1_artistes.sample.painting import paint, work
 
 __all__ = ["NEAR_DUPLICATES", "ODDITIES", "PAINTERS", "draw", "folder_names", "paint", "work"]
-
-VERSION = SEED

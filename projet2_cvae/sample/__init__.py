@@ -10,5 +10,3 @@ from projet2_cvae.sample.files import draw
 from projet2_cvae.sample.garments import draw_images
 
 __all__ = ["draw", "draw_images"]
-
-VERSION = 1

@@ -14,5 +14,3 @@ from projet3_ssl_anomalies.sample.files import DEFECTS_CONFIG, draw
 from projet3_ssl_anomalies.sample.parts import CATEGORIES, DEFECTS, draw_image
 
 __all__ = ["CATEGORIES", "DEFECTS", "DEFECTS_CONFIG", "SIDE", "draw", "draw_image"]
-
-VERSION = 2

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
+import inspect
+import json
 import re
+import textwrap
 import warnings
 from pathlib import Path
 
@@ -11,11 +16,17 @@ import pandas as pd
 import pytest
 from scipy.spatial.distance import cdist
 
+import projet3_ssl_anomalies as project
 from commun import figures
-from projet3_ssl_anomalies import defects, evaluation, model, tables, views
+from projet3_ssl_anomalies import REFERENCE, ablation, defects, evaluation, reconstructor, statistics, tables, training
+from projet3_ssl_anomalies import figures as drawings
+from projet3_ssl_anomalies.colour import to_lab
 from projet3_ssl_anomalies.dataset import CATEGORIES
-from projet3_ssl_anomalies.evaluation import FUSED, TITLES, Choices, Detector, Scores
-from projet3_ssl_anomalies.model import PRETEXTS, Config
+from projet3_ssl_anomalies.detector import Detector
+from projet3_ssl_anomalies.evaluation import Scores
+from projet3_ssl_anomalies.pretexts import FUSED, PRETEXTS, title
+from projet3_ssl_anomalies.statistics import ScoringConfig
+from projet3_ssl_anomalies.training import Config
 
 SIDE = 32
 TASKS = tuple(PRETEXTS)
@@ -59,14 +70,18 @@ def all_good() -> Scores:
 @pytest.fixture(scope="module")
 def detector() -> Detector:
     """Untrained models of the two tasks that cost least."""
-    models = {task: model.build(Config(task=task, side=SIDE, width=2, kinds=3)) for task in TASKS[:2]}
+    models = {task: training.build(Config(task=task, side=SIDE, width=2, n_categories=3)) for task in TASKS[:2]}
     for trained in models.values():  # the three categories differ
-        trained.base.assign(np.random.default_rng(0).normal(0, 0.3, trained.base.shape))
-    return Detector(CATEGORIES["bottle"], 2, {task: model.Scorer(m) for task, m in models.items()}, {}, {})
+        trained.mean_image.assign(np.random.default_rng(0).normal(0, 0.3, trained.mean_image.shape))
+    return Detector(CATEGORIES["bottle"], 2, {task: reconstructor.Scorer(m) for task, m in models.items()}, {}, {})
 
 
 def delta_e(first: np.ndarray, second: np.ndarray) -> float:
-    return float(50 * np.sqrt(np.square(model.to_lab(first) - model.to_lab(second)).sum(-1)).mean())
+    return float(50 * np.sqrt(np.square(to_lab(first) - to_lab(second)).sum(-1)).mean())
+
+
+def opened(drawing: figures.Drawing) -> tuple:
+    return drawing.figure, drawing.alt
 
 
 def picture(axis) -> np.ndarray:
@@ -84,29 +99,25 @@ def drawn(figure) -> None:
 
 
 def test_tasks_show_what_goes_in_and_what_comes_out(scores: Scores, detector: Detector) -> None:
-    images, kinds = scores.images[:3], np.array([2, 0, 1])
-    figure = views.plot_tasks(detector.models, images, kinds)
+    images, category_ids = scores.images[:3], np.array([2, 0, 1])
+    figure, text = opened(drawings.plot_tasks(detector.models, images, category_ids))
     drawn(figure)
     axes = np.array(figure.axes).reshape(2, 2, 2, 4)  # task, row, image of the row, step
     for block, (task, trained) in zip(axes, detector.models.items(), strict=True):
-        assert [row[0, 0].get_ylabel() for row in block] == [TITLES[task], ""]
-        given, whole = (model.rebuilt(trained, images, kinds, whole=whole) for whole in (False, True))
-        steps = (images, model.hidden_view(trained, images), given, whole)
+        assert [row[0, 0].get_ylabel() for row in block] == [title(task), ""]
+        given, whole = (
+            reconstructor.reconstruction_picture(trained, images, category_ids, unseen=u) for u in (False, True)
+        )
+        steps = (images, reconstructor.hidden_view(trained, images), given, whole)
         for index, cells in enumerate(block.reshape(-1, 4)[:3]):
             for axis, pictures in zip(cells, steps, strict=True):
                 np.testing.assert_array_equal(picture(axis), pictures[index])
             error = figures.number(delta_e(images[index], whole[index]), 1)
             assert cells[3].get_xlabel() == f"devinée\nΔE {error}"
         assert all((picture(axis) == 255).all() and not axis.get_xlabel() for axis in block[1, 1])
-
-
-def test_the_description_of_tasks_holds_their_errors(scores: Scores, detector: Detector) -> None:
-    images, kinds = scores.images[:2], np.array([1, 2])
-    text = views.describe_tasks(detector.models, images, kinds)
-    for task, trained in detector.models.items():
-        error = delta_e(images, model.rebuilt(trained, images, kinds))
-        assert f"{TITLES[task]} {figures.number(error, 1)}" in text
-    assert "2 images" in text
+        errors = delta_e(images, reconstructor.reconstruction_picture(trained, images, category_ids))
+        assert f"{title(task)} {figures.number(errors, 1)}" in text
+    assert "3 images" in text
 
 
 def test_stages_are_spread_over_training_and_those_missing_are_left_out(scores: Scores) -> None:
@@ -116,7 +127,7 @@ def test_stages_are_spread_over_training_and_those_missing_are_left_out(scores: 
         for last in (16, 3)
     )
     stages = {TASKS[0]: long, TASKS[1]: {}, TASKS[2]: short}
-    figure = views.plot_stages(stages, watched, which=1)
+    figure, text = opened(drawings.plot_snapshots(stages, watched, which=1))
     drawn(figure)
     rows = np.array(figure.axes).reshape(2, 6)
     assert [axis.get_xlabel().split("\n")[0] for axis in rows[0]] == [
@@ -132,19 +143,18 @@ def test_stages_are_spread_over_training_and_those_missing_are_left_out(scores: 
     np.testing.assert_array_equal(picture(rows[0, 0]), watched[1])
     np.testing.assert_array_equal(picture(rows[0, 3]), long[4][1])
     assert rows[0, 3].get_xlabel().endswith(f"ΔE {figures.number(delta_e(watched[1], long[4][1]), 1)}")
-    text = views.describe_stages(stages, watched, which=1)
     first, last = (figures.number(delta_e(watched[1], long[e][1]), 1) for e in (1, 16))
-    assert f"{TITLES[TASKS[0]]}, de {first} (époque 1) à {last} (époque 16)" in text
-    assert TITLES[TASKS[1]] not in text and "(époque 3)" in text
+    assert f"{title(TASKS[0])}, de {first} (époque 1) à {last} (époque 16)" in text
+    assert title(TASKS[1]) not in text and "(époque 3)" in text
 
 
 def test_without_any_stage_there_is_still_a_figure(scores: Scores) -> None:
     stages = {task: {} for task in TASKS}
-    assert len(views.plot_stages(stages, scores.images[:1]).axes) == 1
-    assert "Aucune étape" in views.describe_stages(stages, scores.images[:1])
+    figure, text = opened(drawings.plot_snapshots(stages, scores.images[:1], which=0))
+    assert len(figure.axes) == 1 and "Aucune étape" in text
     one = {TASKS[0]: {7: scores.images[1:2]}}
-    assert len(views.plot_stages(one, scores.images[:1]).axes) == 2
-    assert views.describe_stages(one, scores.images[:1]).count("époque 7") == 2
+    figure, text = opened(drawings.plot_snapshots(one, scores.images[:1], which=0))
+    assert len(figure.axes) == 2 and text.count("époque 7") == 2
 
 
 # --- What the encoders have learnt -----------------------------------------------------------------------------------
@@ -154,12 +164,12 @@ def test_codes_are_projected_on_the_axes_of_good_parts() -> None:
     random = np.random.default_rng(0)
     shared = random.normal(size=(50, 1))
     fit = np.hstack([100 + 10 * shared, -3 * shared, random.normal(size=(50, 1)), np.full((50, 1), 7.0)])
-    plane = views.project_codes(fit, fit)
+    plane = reconstructor.project_codes(fit, fit)
     assert plane.shape == (50, 2)
     assert abs(np.corrcoef(plane[:, 0], shared[:, 0])[0, 1]) > 0.99  # whatever the units, what two channels share first
     assert abs(np.corrcoef(plane[:, 1], fit[:, 2])[0, 1]) > 0.95
-    np.testing.assert_allclose(views.project_codes(fit[:3], fit), plane[:3], atol=1e-8)
-    assert np.isfinite(views.project_codes(fit[:1] + 1, fit)).all()  # a channel never seen to vary
+    np.testing.assert_allclose(reconstructor.project_codes(fit[:3], fit), plane[:3], atol=1e-8)
+    assert np.isfinite(reconstructor.project_codes(fit[:1] + 1, fit)).all()  # a channel never seen to vary
 
 
 def test_separation_ranks_distances_to_the_nearest_good_codes() -> None:
@@ -170,9 +180,9 @@ def test_separation_ranks_distances_to_the_nearest_good_codes() -> None:
     spread = train.std(axis=0)
     distances = np.sort(cdist(test / spread, train / spread), axis=1)[:, :5].mean(axis=1)
     gaps = distances[is_defect][:, None] - distances[~is_defect]
-    assert views.code_separation(train, test, is_defect) == pytest.approx((gaps > 0).mean())
-    assert views.code_separation(train[:3], test, is_defect) >= 0  # fewer codes than neighbours
-    assert np.isnan(views.code_separation(train, test, np.zeros(20, bool)))
+    assert reconstructor.code_separation(train, test, is_defect) == pytest.approx((gaps > 0).mean())
+    assert reconstructor.code_separation(train[:3], test, is_defect) >= 0  # fewer codes than neighbours
+    assert np.isnan(reconstructor.code_separation(train, test, np.zeros(20, bool)))
 
 
 def test_codes_are_drawn_by_type_and_the_rare_ones_together() -> None:
@@ -180,7 +190,7 @@ def test_codes_are_drawn_by_type_and_the_rare_ones_together() -> None:
     defect, random = np.array(names), np.random.default_rng(0)
     planes = {task: (random.normal(size=(6, 2)), random.normal(size=(len(defect), 2))) for task in TASKS}
     separations = dict(zip(TASKS, (0.5, 0.75, float("nan")), strict=True))
-    figure = views.plot_codes(planes, defect, separations)
+    figure, text = opened(drawings.plot_codes(planes, defect, separations))
     drawn(figure)
     for axis, (train, test) in zip(figure.axes, planes.values(), strict=True):
         shown = {c.get_label(): np.asarray(c.get_offsets()) for c in axis.collections}
@@ -191,11 +201,12 @@ def test_codes_are_drawn_by_type_and_the_rare_ones_together() -> None:
         np.testing.assert_array_equal(shown["fissure"], test[:3])
     looks = {(tuple(c.get_facecolor().ravel()), c.get_paths()[0].vertices.tobytes()) for c in axis.collections}
     assert len(looks) == 8
-    text = views.describe_codes(planes, defect, separations)
     assert "6 images d'apprentissage" in text and "2 pièces sans défaut" in text
     assert "trou (5), coupure (4), fissure (3)" in text and "autres (2)" in text
-    assert f"{TITLES[TASKS[1]]} 0,750" in text and f"{TITLES[TASKS[2]]} indéfini" in text
-    few = views.describe_codes({TASKS[0]: planes[TASKS[0]]}, np.array(["good"] * len(defect)), {TASKS[0]: 1.0})
+    assert f"{title(TASKS[1])} 0,750" in text and f"{title(TASKS[2])} indéfini" in text
+    _, few = opened(
+        drawings.plot_codes({TASKS[0]: planes[TASKS[0]]}, np.array(["good"] * len(defect)), {TASKS[0]: 1.0})
+    )
     assert "aucun défaut" in few
 
 
@@ -206,26 +217,25 @@ FUSED_AREA = np.mean([bad > good for bad in (*CRACK, *HOLE) for good in GOOD])  
 
 def test_roc_curves_and_their_areas(scores: Scores, all_good: Scores) -> None:
     judged = {"bouteille": scores, "neuve": all_good}
-    figure = views.plot_roc(judged)
+    figure, text = opened(drawings.plot_roc(judged))
     drawn(figure)
     one, other = figure.axes
     assert [axis.get_title(loc="left") for axis in figure.axes] == ["Bouteille", "Neuve"]
     for line, area in zip(one.lines, (FUSED_AREA, FUSED_AREA, 1 - FUSED_AREA, 1), strict=True):
         x, y = line.get_xdata(), line.get_ydata()
         assert ((x[1:] - x[:-1]) * (y[1:] + y[:-1]) / 2).sum() == pytest.approx(area)
-    assert [line.get_label() for line in one.lines] == [TITLES[name] for name in (FUSED, *TASKS)]
+    assert [line.get_label() for line in one.lines] == [title(name) for name in (FUSED, *TASKS)]
     assert len({(line.get_color(), line.get_linestyle()) for line in one.lines}) == 4
     assert one.lines[0].get_linewidth() > max(line.get_linewidth() for line in one.lines[1:])
     assert [text.get_text() for text in one.get_legend().get_texts()] == ["0,900", "0,900", "0,100", "1,000"]
     assert not any(len(line.get_xdata()) for line in other.lines)
-    text = views.describe_roc(judged)
-    assert "bouteille : fusion 0,900" in text and f"{TITLES[TASKS[1]]} 0,100" in text
+    assert "bouteille : fusion 0,900" in text and f"{title(TASKS[1])} 0,100" in text
     assert "neuve : fusion indéfini" in text
-    assert len(views.plot_roc(dict.fromkeys("abcde", scores)).axes) == 5
+    assert len(drawings.plot_roc(dict.fromkeys("abcde", scores)).figure.axes) == 5
 
 
 def test_scores_are_drawn_by_type_with_the_threshold(scores: Scores) -> None:
-    figure = views.plot_scores(scores, 3.0, title="Bouteille")
+    figure, text = opened(drawings.plot_scores(scores, 3.0, heading="Bouteille"))
     drawn(figure)
     (axes,) = figure.axes
     assert [label.get_text() for label in axes.get_yticklabels()] == [
@@ -237,7 +247,6 @@ def test_scores_are_drawn_by_type_with_the_threshold(scores: Scores) -> None:
         assert (abs(y - place) < 0.3).all()
     assert axes.lines[0].get_xdata()[0] == 3.0 and "3,00" in axes.texts[0].get_text()
     assert axes.get_xscale() == "linear"
-    text = views.describe_scores(scores, 3.0, title="Bouteille")
     assert "Bouteille" in text and "seuil 3,00" in text
     assert "sans défaut, médiane 2,5, rejetées : 1 sur 4 ; trou, médiane 5,5" in text
     assert "fissure, médiane 8,0, rejetées : 2 sur 3" in text
@@ -246,7 +255,7 @@ def test_scores_are_drawn_by_type_with_the_threshold(scores: Scores) -> None:
 @pytest.mark.parametrize(("factor", "low", "scale"), [(1, 0, "linear"), (10, 0, "log"), (10, -1, "linear")])
 def test_a_huge_range_of_scores_is_drawn_in_logarithms(factor: float, low: float, scale: str) -> None:
     wide = made(["good"] * 4 + ["hole"] * 2, [GOOD[0] + 2 * low, *GOOD[1:], 5.0 * factor, 6.0 * factor])
-    figure = views.plot_scores(wide, 4.0, title="Scores")
+    figure, text = opened(drawings.plot_scores(wide, 4.0, heading="Scores"))
     drawn(figure)
     assert figure.axes[0].get_xscale() == scale
 
@@ -256,24 +265,24 @@ def test_a_huge_range_of_scores_is_drawn_in_logarithms(factor: float, low: float
 
 def test_rows_are_chosen_by_their_scores(scores: Scores, all_good: Scores) -> None:
     value = scores.table["score"]
-    assert value[views.most_missed(scores, 3)].tolist() == [2.5, 5.0, 6.0]
-    assert value[views.falsest_alarms(scores, 2)].tolist() == [4.0, 3.0]
-    assert len(views.most_missed(scores, 99)) == 5 and len(views.falsest_alarms(scores, 99)) == 4
-    assert len(views.most_missed(all_good, 3)) == 0
-    chosen = scores.table.loc[views.spread(scores, 4)]
+    assert value[evaluation.most_missed(scores, 3)].tolist() == [2.5, 5.0, 6.0]
+    assert value[evaluation.falsest_alarms(scores, 2)].tolist() == [4.0, 3.0]
+    assert len(evaluation.most_missed(scores, 99)) == 5 and len(evaluation.falsest_alarms(scores, 99)) == 4
+    assert len(evaluation.most_missed(all_good, 3)) == 0
+    chosen = scores.table.loc[evaluation.median_examples(scores, 4)]
     assert chosen["defect"].tolist() == ["crack", "hole", "crack", "hole"]
     assert chosen["score"].tolist()[0] == 8.0 and chosen["score"].tolist()[2] == 9.0  # the median, then the closest
-    assert sorted(views.spread(scores, 99)) == [0, 1, 2, 7, 8]
+    assert sorted(evaluation.median_examples(scores, 99)) == [0, 1, 2, 7, 8]
     skewed = made(["good"] * 2 + ["crack"] * 5, [1.0, 2.0, 2.0, 3.0, 4.0, 12.0, 30.0])
-    assert skewed.table["score"][views.spread(skewed, 1)].tolist() == [4.0]
+    assert skewed.table["score"][evaluation.median_examples(skewed, 1)].tolist() == [4.0]
 
 
 def test_the_gallery_shows_images_maps_and_outlines(scores: Scores, detector: Detector) -> None:
     rows = np.array([1, 0, 6])  # a crack found, another missed, a good part rejected
-    figure = views.plot_gallery(scores, detector, rows, threshold=3.0, title="Galerie")
+    figure, text = opened(drawings.plot_gallery(scores, detector, rows, threshold=3.0, heading="Galerie"))
     drawn(figure)
     axes, bar = np.array(figure.axes[:12]).reshape(3, 4), figure.axes[12]
-    rebuilt = model.rebuilt(detector.models["inpainting"], scores.images[rows], np.full(3, 2))
+    rebuilt = reconstructor.reconstruction_picture(detector.models["inpainting"], scores.images[rows], np.full(3, 2))
     for (image, back, heat, outlined), row, expected in zip(axes, rows, rebuilt, strict=True):
         np.testing.assert_array_equal(picture(image), scores.images[row])
         np.testing.assert_array_equal(picture(back), expected)
@@ -288,18 +297,17 @@ def test_the_gallery_shows_images_maps_and_outlines(scores: Scores, detector: De
     lines = [row[0].get_ylabel().split("\n") for row in axes]
     assert lines[0] == ["fissure", "score 9,0", "rejetée"] and lines[1][1:] == ["score 2,5", "acceptée"]
     assert lines[2] == ["sans défaut", "score 4,0", "rejetée"]
-    assert TITLES["inpainting"] in axes[2, 1].get_xlabel() and "écarts-types" in bar.get_ylabel()
-    text = views.describe_gallery(scores, rows, threshold=3.0, title="Galerie")
+    assert title("inpainting") in axes[2, 1].get_xlabel() and "écarts-types" in bar.get_ylabel()
     assert "fissure, score 9,0, rejetée ; fissure, score 2,5, acceptée ; sans défaut, score 4,0, rejetée" in text
     assert "3,00" in text
 
 
 def test_the_gallery_of_no_part_says_so(all_good: Scores, detector: Detector) -> None:
-    rows = views.most_missed(all_good, 3)
-    figure = views.plot_gallery(all_good, detector, rows, threshold=3.0, title="Manqués")
+    rows = evaluation.most_missed(all_good, 3)
+    figure, text = opened(drawings.plot_gallery(all_good, detector, rows, threshold=3.0, heading="Manqués"))
     drawn(figure)
     assert "aucune pièce" in figure.axes[0].get_title(loc="left")
-    assert "Aucune pièce" in views.describe_gallery(all_good, rows, threshold=3.0, title="Manqués")
+    assert "Aucune pièce" in text
 
 
 # --- Tables ----------------------------------------------------------------------------------------------------------
@@ -311,7 +319,7 @@ def test_the_table_of_metrics_has_each_task_and_the_fusion(scores: Scores) -> No
     )
     assert list(table) == ["catégorie", "source", "tâche", *tables.LABELS.values()]
     assert table["source"].tolist() == ["réel"] * 4 + ["échantillon"] * 4
-    assert table["tâche"].tolist()[:4] == [*(TITLES[task] for task in TASKS), "fusion"]
+    assert table["tâche"].tolist()[:4] == [*(title(task) for task in TASKS), "fusion"]
     gap = figures.NBSP
     assert table["AUROC image"].tolist()[:4] == [
         f"{v} [0,25{gap};{gap}0,75]" for v in ("0,100", "0,200", "0,300", "0,900")
@@ -325,8 +333,8 @@ def test_the_table_of_defects_counts_and_ranks_each_type(scores: Scores, all_goo
     assert table.index.tolist() == ["trou", "fissure", "tous"]
     assert table["pièces"].tolist() == [2, 3, 5]
     np.testing.assert_allclose(table["fusion"], [1, 10 / 12, 18 / 20])
-    np.testing.assert_allclose(table[TITLES[TASKS[1]]], [0, 2 / 12, 2 / 20])
-    np.testing.assert_allclose(table[TITLES[TASKS[2]]], 1)
+    np.testing.assert_allclose(table[title(TASKS[1])], [0, 2 / 12, 2 / 20])
+    np.testing.assert_allclose(table[title(TASKS[2])], 1)
     np.testing.assert_allclose(table["trouvés"], [1 / 2, 2 / 3, 3 / 5])  # at the threshold, a part is accepted
     assert tables.defects_table(all_good, 5.0).empty
     only_bad = tables.defects_table(made(["hole"] * 2, HOLE), 5.0)
@@ -338,7 +346,7 @@ def test_the_table_of_references_sets_three_sources_side_by_side(scores: Scores)
     table = tables.reference_table(scores, reference, "bottle")
     assert table.index.tolist()[0] == "AUROC image, fusion"
     assert "AP image, fusion" not in table.index  # no column has it
-    fused, inpainting = table.loc["AUROC image, fusion"], table.loc[f"AUROC image, {TITLES['inpainting']}"]
+    fused, inpainting = table.loc["AUROC image, fusion"], table.loc[f"AUROC image, {title('inpainting')}"]
     assert fused["cette exécution"].startswith("0,900") and fused["référence sur données réelles"].startswith("0,990")
     assert inpainting.iloc[0].startswith("0,200") and inpainting.iloc[1].startswith("0,500")
     assert "0,999 (RIAD) ; 0,971 (RIAD refait) ; 0,459 (auto-encodeur naïf)" in fused["publié"]
@@ -362,47 +370,56 @@ def test_published_figures_are_proportions_of_declared_categories() -> None:
 # --- The choice of the constants -------------------------------------------------------------------------------------
 
 
-def ablation(categories: dict[str, str], retained: Choices = evaluation.CHOICES) -> pd.DataFrame:
+def ablation_rows(categories: dict[str, str], retained: ScoringConfig = statistics.SCORING) -> pd.DataFrame:
     """Measures that say their row and category: 0.001 a row, 0.1 a category."""
     return pd.DataFrame([
-        {"categorie": name, "source": source, "constante": constant, "valeur": value}
-        | {"retenue": evaluation._spelled(choices) == evaluation._spelled(retained)}
-        | {"image": 0.001 * row + 0.1 * place, "collé": 0.5, "pixel": 0.6 - 0.001 * row, "pro": 0.4}
+        {"category": name, "source": source, "constant": constant, "value": value}
+        | {"is_retained": ablation._spelled(scoring) == ablation._spelled(retained)}
+        | {"image": 0.001 * row + 0.1 * place, "pasted": 0.5, "pixel": 0.6 - 0.001 * row, "pro": 0.4}
         for place, (name, source) in enumerate(categories.items())
-        for row, (constant, value, choices) in enumerate(evaluation.variants(retained))
+        for row, (constant, value, scoring) in enumerate(ablation.scoring_variants(retained))
     ])
 
 
 def test_the_ablation_is_averaged_within_a_source_only() -> None:
-    table = tables.ablation_table(ablation({"bottle": "réel", "capsule": "échantillon", "hazelnut": "échantillon"}))
-    count = sum(1 for _ in evaluation.variants())
-    assert list(table) == ["source", "constante", "valeur", "retenue", "AUROC image", "AUROC pixel", "AU-PRO", "collé"]
+    table = tables.ablation_table(ablation_rows({"bottle": "real", "capsule": "sample", "hazelnut": "sample"}))
+    count = sum(1 for _ in ablation.scoring_variants())
+    assert list(table) == ["source", "constante", "valeur", "retenue", "AUROC image", "AUROC pixel", "AU-PRO"]
     assert table["source"].tolist() == ["réel"] * count + ["échantillon"] * count
     np.testing.assert_allclose(table["AUROC image"][:count], 0.001 * np.arange(count))
     np.testing.assert_allclose(table["AUROC image"][count:], 0.15 + 0.001 * np.arange(count))
     assert table["AUROC pixel"].iloc[1] == pytest.approx(0.599)
 
 
-def test_the_values_retained_are_those_of_the_choices(tmp_path: Path) -> None:
-    table = ablation({"bottle": "réel"}, Choices(blur=6, pool=0.01, weights={TASKS[1]: 2.0}))
+def test_values_of_constants_are_written_in_french() -> None:
+    pairs = {(constant, value) for constant, value, _ in ablation.scoring_variants()}
+    written = {(constant, tables.shown_value(constant, value)) for constant, value in pairs}
+    assert set(tables.CONSTANTS) == {constant for constant, _ in pairs} and len(written) == len(pairs)
+    assert {("top_fraction", "0,01"), ("shrinkage", "∞"), ("shrinkage", "0,5"), ("weights", "1 / 0,5 / 1")} < written
+    assert {("fusion", "oui"), ("fusion", "non"), ("error_sigma", "6"), (ablation.RETAINED, "")} < written
+
+
+def test_the_values_retained_are_those_of_the_configuration(tmp_path: Path) -> None:
+    retained = ScoringConfig(error_sigma=6, top_fraction=0.01, weights={TASKS[1]: 2.0})
+    table = ablation_rows({"bottle": "real"}, retained)
     marked = tables.ablation_table(table)
-    kept = marked[marked["retenue"] == "✓"].set_index("constante")["valeur"]
-    assert kept["flou des erreurs (pixels)"] == "6" and kept["part des pixels du score (%)"] == "1"
-    weights = next(constant for constant in kept.index if constant.startswith("poids des tâches"))
-    assert kept[weights] == "1 / 2 / 1" and kept["réglages retenus"] == ""
+    values = marked[marked["retenue"] == "✓"].set_index("constante")["valeur"]
+    assert values["flou des erreurs (pixels)"] == "6" and values["part des pixels du score (%)"] == "1"
+    assert values["poids des tâches (C / R / M)"] == "1 / 2 / 1" and values["réglages retenus"] == ""
     table.to_csv(tmp_path / "ablation.csv", index=False)
     pd.testing.assert_frame_equal(tables.ablation_table(pd.read_csv(tmp_path / "ablation.csv")), marked)
 
 
 def test_the_ablation_is_drawn_by_constant() -> None:
-    table = ablation({"bottle": "réel", "capsule": "échantillon"})
-    figure = views.plot_ablation(table, source="échantillon")
+    table = ablation_rows({"bottle": "real", "capsule": "sample"})
+    figure, text = opened(drawings.plot_ablation(table, source="sample"))
     drawn(figure)
-    means = tables.ablation_table(table[table["source"] == "échantillon"])
+    means = tables.ablation_table(table[table["source"] == "sample"])
     constants = [c for c in means["constante"].unique() if c != "réglages retenus"]
     assert len(figure.axes) == len(constants)
     for axis, constant in zip(figure.axes, constants, strict=True):
         part = means[means["constante"] == constant]
+        assert axis.get_title(loc="left").replace("\n", " ").lower() == constant.lower()
         assert [label.get_text() for label in axis.get_xticklabels()] == part["valeur"].tolist()
         for line, name in zip(axis.lines, ("AUROC image", "AUROC pixel", "AU-PRO"), strict=True):
             assert line.get_label() == name
@@ -410,22 +427,40 @@ def test_the_ablation_is_drawn_by_constant() -> None:
         (band,) = axis.patches
         place = part["retenue"].tolist().index("✓")
         assert band.get_x() < place < band.get_x() + band.get_width()
-    text = views.describe_ablation(table, source="échantillon")
     blur = means[means["constante"] == "flou des erreurs (pixels)"]["AUROC image"]
-    assert (
-        f"flou des erreurs (pixels), de {figures.number(blur.min(), 3)} (0) à {figures.number(blur.max(), 3)} (6)"
-        in text
-    )
-    assert f"valeur retenue : {evaluation.CHOICES.blur:g}" in text and "échantillon" in text
+    low, high = figures.number(blur.min(), 3), figures.number(blur.max(), 3)
+    assert f"flou des erreurs (pixels), de {low} (0) à {high} (6)" in text
+    assert f"valeur retenue : {statistics.SCORING.error_sigma:g}" in text and "échantillon" in text
 
 
-def test_kinds_of_defects_are_ranked_by_how_hard_they_are() -> None:
-    table = ablation({"bottle": "réel", "pièce": "échantillon"})
-    kinds = list(defects.KINDS.values())
-    retained = table["constante"] == "réglages retenus"
-    table.loc[retained, kinds] = [[0.9, 0.8, 0.5, 0.7, 1.0], [0.9, 0.8, 0.7, 0.5, 1.0]]
-    table.loc[retained & (table["categorie"] == "pièce"), kinds[3]] = np.nan  # a kind that could not be painted
-    shown = tables.kinds_table(table)
-    assert shown["catégorie"].tolist() == ["bouteille", "pièce"] and shown["source"].tolist() == ["réel", "échantillon"]
-    assert list(shown)[2:] == [kinds[i] for i in (2, 3, 1, 0, 4)]
-    assert np.isnan(shown[kinds[3]][1]) and shown[kinds[3]][0] == 0.7
+def test_types_of_defects_are_ranked_by_how_hard_they_are() -> None:
+    table = ablation_rows({"bottle": "real", "pièce": "sample"})
+    types, french = list(defects.TYPES), list(defects.TYPES.values())
+    retained = table["constant"] == ablation.RETAINED
+    table.loc[retained, types] = [[0.9, 0.8, 0.5, 0.7, 1.0], [0.9, 0.8, 0.7, 0.5, 1.0]]
+    table.loc[retained & (table["category"] == "pièce"), types[3]] = np.nan  # a type that could not be painted
+    found = tables.defect_types_table(table)
+    assert found["catégorie"].tolist() == ["bouteille", "pièce"] and found["source"].tolist() == ["réel", "échantillon"]
+    assert list(found)[2:] == [french[i] for i in (2, 3, 1, 0, 4)]
+    assert np.isnan(found[french[3]][1]) and found[french[3]][0] == 0.7
+
+
+def test_each_reference_ablation_is_one_of_these_tables() -> None:
+    for path in REFERENCE.glob("*/ablation.csv"):
+        table = pd.read_csv(path)
+        pairs = list(zip(table["constant"], table["value"].fillna(""), strict=True))
+        assert pairs == [(constant, value) for constant, value, _ in ablation.scoring_variants()]
+        assert tables.ablation_table(table).notna().all(axis=None) and len(tables.defect_types_table(table)) == 1
+
+
+def test_code_shown_in_notebooks_fits_the_page() -> None:
+    names = []
+    for path in Path(project.__file__).parent.glob("*.ipynb"):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        calls = re.findall(r"figures\.code\(([^)]*)\)", "\n".join("".join(cell["source"]) for cell in cells))
+        names += [name.strip() for call in calls for name in call.split(",") if not name.strip().startswith("commun.")]
+    assert len(names) > 10
+    for name in names:
+        module, *attributes = name.split(".")
+        item = functools.reduce(getattr, attributes, importlib.import_module(f"{project.PROJECT}.{module}"))
+        assert max(map(len, textwrap.dedent(inspect.getsource(item)).splitlines())) <= 90, name

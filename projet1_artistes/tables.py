@@ -1,0 +1,234 @@
+"""What the notebooks show as tables and sentences, in French; the measures themselves are in the other modules."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from commun import figures
+from commun.figures import number, percent
+from projet1_artistes import baselines, evaluation, experiments, networks, resizing
+from projet1_artistes.augmentation import repeat_factors
+from projet1_artistes.checks import split_counts
+from projet1_artistes.dataset import Data, duplicate_groups
+from projet1_artistes.names import repair
+from projet1_artistes.split import TITLES, TRAINING
+
+VARIANTS = {
+    experiments.NOTHING: "rien",
+    experiments.OVERSAMPLING: "augmentation",
+    "class_weights": "poids par classe",
+    "both": "les deux",
+    experiments.HIGH: "haute qualité",
+    experiments.LOW: "basse qualité",
+    experiments.REDUCED: "haute qualité réduite",
+    baselines.COLOUR: "couleur seule",
+    networks.PLAIN: "réseau simple",
+    networks.RESIDUAL: "réseau résiduel",
+}
+WAYS = {resizing.STRETCH: "étirer", resizing.CROP: "recadrer", resizing.PAD: "ajouter des bandes"}
+MEASURES = {"accuracy": "exactitude", "balanced_accuracy": "exactitude équilibrée", "macro_f1": "macro-F1"}
+RECALL = {"balanced_accuracy": "rappel moyen", "macro_f1": "macro-F1"}
+
+
+def variant_title(variant: Any) -> str:
+    """Returns the French name of a variant of an experiment."""
+    return VARIANTS.get(variant, str(variant))
+
+
+# --- The paintings ---------------------------------------------------------------------------------------------------
+
+
+def by_count(data: Data) -> pd.DataFrame:
+    """Returns `Data.artists`, the best furnished first."""
+    return data.artists.sort_values(["works", "name"], ascending=[False, True])
+
+
+def imbalance(data: Data, *, threshold: int) -> dict[str, Any]:
+    """Returns what the counts say: most and least (names), fewest, ratio, share of the first, few (artists below)."""
+    artists = by_count(data)
+    works = artists["works"]
+    return {
+        "most": artists["name"].iloc[0],
+        "least": artists["name"].iloc[-1],
+        "fewest": int(works.iloc[-1]),
+        "ratio": works.iloc[0] / max(1, works.iloc[-1]),
+        "share": works.iloc[0] / works.sum(),
+        "few": int((works < threshold).sum()),
+    }
+
+
+def differences(data: Data) -> pd.DataFrame:
+    """Returns the artists whose works are not as many as `artists.csv` says, the widest gaps first.
+
+    An artist who is not in the file has no announced number.
+    """
+    gap = data.artists["works"] - data.artists["announced"].astype(float)
+    table = pd.DataFrame({
+        "artiste": data.artists["name"],
+        "annoncées": data.artists["announced"].astype("Int64").astype(object),
+        "lisibles": data.artists["works"],
+        "écart": [f"{difference:+.0f}".replace("-", "−") if difference else "0" for difference in gap],
+    })
+    table.loc[gap.isna(), "écart"] = "inconnu"
+    order = gap.abs().fillna(np.inf).sort_values(ascending=False, kind="stable").index
+    return table.loc[order][gap.loc[order] != 0].reset_index(drop=True)
+
+
+def problems_by_reason(data: Data) -> pd.DataFrame:
+    """Returns what is wrong with the files, by kind of problem, most frequent first, with an example."""
+    what = data.problems["what"].str.replace(r"^même œuvre que .* : ", "même œuvre qu'un autre fichier : ", regex=True)
+    rows = [
+        (reason, len(files), repair(files.iloc[0]).removeprefix("images/images/"))
+        for reason, files in data.problems["file"].groupby(what)
+    ]
+    table = pd.DataFrame(rows, columns=["constat", "fichiers", "exemple"])
+    return table.sort_values("fichiers", ascending=False, kind="stable", ignore_index=True)
+
+
+def merged_artists(data: Data) -> pd.DataFrame:
+    """Returns the artists whose works lie in several folders."""
+    rows = data.artists[data.artists["folder"].str.contains(" et ", regex=False)]
+    table = rows[["name", "folder", "works"]].set_axis(["artiste", "dossiers", "œuvres"], axis=1)
+    return table.reset_index(drop=True)
+
+
+def costs_table(costs: pd.DataFrame) -> pd.DataFrame:
+    """Shows `resizing.costs`."""
+    meanings = {
+        resizing.STRETCH: "déformation : un cercle devient une ellipse, plus longue que large de",
+        resizing.CROP: "part de l'œuvre perdue sur les bords",
+        resizing.PAD: "part des pixels qui ne montrent rien",
+    }
+    rows = [(WAYS[way], meanings[way], *map(percent, row)) for way, *row in costs.itertuples()]
+    return pd.DataFrame(rows, columns=["façon", "coût", "médiane", "une œuvre sur dix, au moins", "maximum"])
+
+
+def work_title(data: Data, row: int) -> str:
+    """Names a work by its artist and its number in the folder."""
+    numbers = re.findall(r"\d+", data.works["path"].iloc[row].stem)
+    return " ".join([data.names[data.labels[row]], *numbers[-1:]])
+
+
+def shared_groups(data: Data) -> pd.DataFrame:
+    """Returns the groups of near-duplicates that span two artists or more."""
+    rows = [
+        {
+            "artistes": ", ".join(data.names[artist] for artist in sorted(set(data.labels[group]))),
+            "œuvres": ", ".join(work_title(data, row) for row in group),
+            "partie": TITLES[data.works["part"].iloc[group[0]]],
+        }
+        for group in duplicate_groups(data)
+        if len(set(data.labels[group])) > 1
+    ]
+    return pd.DataFrame(rows, columns=["artistes", "œuvres", "partie"])
+
+
+def split_table(data: Data) -> pd.DataFrame:
+    """Returns the works of each artist in each part, and their shares, the best furnished artist first."""
+    counts = split_counts(data).loc[by_count(data).index]
+    shares = counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
+    table = counts.astype(int).rename(columns=TITLES)
+    table.insert(0, "artiste", data.artists["name"][table.index])
+    table["parts (%)"] = [" / ".join(f"{100 * share:.0f}" for share in row) for row in shares.to_numpy()]
+    table["évalué"] = np.where(data.artists["evaluated"][table.index], "oui", "non")
+    return table.reset_index(drop=True)
+
+
+def checks_table(checks: pd.DataFrame) -> pd.DataFrame:
+    """Shows what `checks.check_split` found."""
+    table = checks.assign(passed=np.where(checks["passed"], "oui", "NON"))
+    return table.set_axis(["contrôle", "constat", "réussi"], axis=1)
+
+
+def oversampling_counts(data: Data, threshold: int) -> pd.DataFrame:
+    """Counts what the network sees of each artist in one passage: index class id, works and pictures."""
+    labels = data.labels[data.rows(TRAINING)]
+    table = pd.DataFrame({"works": 1, "pictures": repeat_factors(labels, threshold)}).groupby(labels).sum()
+    return table.reindex(data.artists.index, fill_value=0).round().astype(int)
+
+
+# --- The classifier --------------------------------------------------------------------------------------------------
+
+
+def artist_table(measures: pd.DataFrame) -> pd.DataFrame:
+    """Shows `evaluation.artist_measures`."""
+    titles = ["artiste", "genre", "période", "apprises", "testées", "rappel", "précision", "F1", "souvent pris pour"]
+    return measures.set_axis(titles, axis=1)
+
+
+def confusion_table(confusions: pd.DataFrame, data: Data) -> pd.DataFrame:
+    """Shows `evaluation.frequent_confusions`, with the two genres and periods, or one where they are the same."""
+    artists = evaluation.styles(data)
+
+    def both(column: str) -> list[str]:
+        pairs = zip(artists[column][confusions["true"]], artists[column][confusions["named"]], strict=True)
+        return [one if one == other else f"{one} → {other}" for one, other in pairs]
+
+    return pd.DataFrame({
+        "peintre": artists["name"][confusions["true"]].to_numpy(),
+        "pris pour": artists["name"][confusions["named"]].to_numpy(),
+        "œuvres": confusions["works"],
+        "part": confusions["share"],
+        "genres": both("genre"),
+        "périodes": both("period"),
+    })
+
+
+# --- The experiments -------------------------------------------------------------------------------------------------
+
+
+def summary_table(summary: pd.DataFrame, measures: Mapping[str, str] = MEASURES) -> pd.DataFrame:
+    """Shows `experiments.summary`: the number of works, then each measure (name -> title) with its interval."""
+    table = pd.DataFrame({"œuvres": summary["n"]})
+    for name, title in measures.items():
+        low, high = summary[f"{name}_low"], summary[f"{name}_high"]
+        bounds = zip(summary[name], low, high, strict=True)
+        table[title] = [f"{percent(value)} [{percent(a)} ; {percent(b)}]" for value, a, b in bounds]
+    return table.rename(index=variant_title)
+
+
+def gain_table(gains: pd.DataFrame) -> pd.DataFrame:
+    """Shows `experiments.gains`, in points."""
+    return pd.DataFrame({"écart": [_points(row) for _, row in gains.iterrows()]}, index=gains.index.map(variant_title))
+
+
+def comment_gains(gains: pd.DataFrame, *, base: Any) -> str:
+    """Says in French what `experiments.gains` tell: which differences with `base` exceed what chance may do."""
+    parts = (f"« {variant_title(name)} » : {_points(row)}{_verdict(row)}" for name, row in gains.iterrows())
+    return f"Par rapport à « {variant_title(base)} » : {' ; '.join(parts)}."
+
+
+def _points(gain: pd.Series) -> str:
+    value, low, high = (number(100 * gain[name], 1) for name in ("gain", "low", "high"))
+    sign = "+" if gain["gain"] > 0 else ""
+    return f"{sign}{value}{figures.NBSP}points [{low} ; {high}]"
+
+
+def _verdict(gain: pd.Series) -> str:
+    if gain["low"] > 0:
+        return ", un gain net"
+    if gain["high"] < 0:
+        return ", une perte nette"
+    return ", ce que le hasard du tirage suffit à expliquer"
+
+
+def comment_advice(advice: Mapping[str, float]) -> str:
+    """Says in French what `experiments.advise` found."""
+    between, removal, floor = advice["between_artists"], advice["by_removal"], percent(experiments.MIN_RECALL, 0)
+    parts = [
+        f"D'un artiste à l'autre, le rappel atteint {floor} à partir d'environ **{number(between)} œuvres** "
+        f"d'apprentissage ; {advice['few']} artiste(s) en ont moins."
+        if np.isfinite(between)
+        else f"D'un artiste à l'autre, le rappel n'atteint nulle part {floor}.",
+        f"Quand on retire des œuvres aux mieux fournis, {number(removal)} suffisent."
+        if np.isfinite(removal)
+        else "Quand on retire des œuvres aux mieux fournis, aucun des nombres essayés n'y suffit.",
+        "Au-dessous, nous conseillons de laisser l'artiste de côté ou de le réunir à d'autres. Ce nombre dépend du "
+        "réseau et de son budget : mesurez-le de nouveau s'ils changent.",
+    ]
+    return " ".join(parts)

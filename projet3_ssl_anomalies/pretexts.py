@@ -1,0 +1,252 @@
+"""The pretext tasks of project 3: what is hidden, what the network receives, its loss, and its error map.
+
+A pretext task hides something of an image and asks the network to give it back. `hidden` is a picture of booleans,
+True where the network must predict. Trained on good parts only, it learns to predict good parts; what it predicts badly
+is abnormal.
+
+A network may start from what is known before looking: the mean of the good parts of the category. It then only learns
+how a part departs from this mean image, which takes far fewer steps than to draw the whole part.
+
+Images are in CIELAB divided by 50 (see `colour`), float32 of shape (n, side, side, 3).
+"""
+
+from __future__ import annotations
+
+import abc
+
+import numpy as np
+
+import commun.training  # noqa: F401, first: it chooses the default backend of Keras
+from projet3_ssl_anomalies.colour import to_lab, to_rgb
+from projet3_ssl_anomalies.losses import colour_difference, gradient_difference, structural_difference
+from projet3_ssl_anomalies.networks import UnshuffleTokens, embedding_initializer, transformer, unet
+
+import keras  # isort: skip
+from keras import layers, ops  # isort: skip
+
+PRETEXTS: dict[str, type[Pretext]] = {}
+FUSED = "fused"  # what stands for all the tasks, beside their names
+
+
+def title(task: str) -> str:
+    """Returns the French name of a task, or of the fusion of all of them."""
+    return "fusion" if task == FUSED else PRETEXTS[task].title
+
+
+class Pretext(abc.ABC):
+    """A pretext task: which pixels to predict, and four verbs.
+
+    A new task is a new class; its name registers it, and everything else (training, scoring,
+    fusion, notebooks) finds it there. For instance, giving back an image from a coarse copy of it:
+
+        class Sharpening(Pretext):
+            name, title = "sharpening", "mise au point"
+
+            def corrupt(self, images, mean_images, hidden):
+                coarse = ops.average_pool(images, 8, strides=8)
+                coarse = ops.repeat(ops.repeat(coarse, 8, axis=1), 8, axis=2)
+                return ops.concatenate([coarse, mean_images], axis=-1)
+
+            def network(self):
+                return unet(self.config, inputs=6, outputs=3)
+
+    (`masks`, `loss` and `error_map` are inherited.)
+
+    Attributes:
+        name: key of the task, in English; the class is registered under it.
+        title: its French name.
+        channels: French names of the channels of its error map; the contours first, if any, then
+            the colours.
+    """
+
+    name = title = ""
+    channels: tuple[str, ...] = ("contours", "L*", "a*", "b*")
+
+    def __init_subclass__(cls) -> None:
+        """Registers the task."""
+        PRETEXTS[cls.name] = cls
+
+    def __init__(self, config) -> None:
+        """Takes the configuration of a model, a `training.Config`."""
+        self.config = config
+
+    def masks(self, rng: np.random.Generator) -> np.ndarray:
+        """Returns complementary masks, True where hidden: bool (n_partitions, n_masks, side, side).
+
+        The masks of a partition together hide every pixel, so that in scoring each pixel is
+        predicted at least once per partition.
+        """
+        return np.ones((1, 1, self.config.side, self.config.side), bool)
+
+    @abc.abstractmethod
+    def corrupt(self, images, mean_images, hidden):
+        """Returns what the network receives of images (n, side, side, 3).
+
+        Args:
+            images: in CIELAB / 50.
+            mean_images: mean good part of the category of each, same shape; zeros without any.
+            hidden: bool of shape (n, side, side).
+        """
+
+    @abc.abstractmethod
+    def network(self) -> keras.Model:
+        """Returns the network, from `corrupt` to the whole image; it has a layer named "code"."""
+
+    def loss(self, images, output, hidden):
+        """Returns the mean loss: quadratic where hidden, structural on the whole image."""
+        weight = ops.cast(hidden, "float32")[..., None]
+        loss = ops.sum(weight * ops.square(images - output)) / ops.sum(weight)
+        if self.config.structure:
+            structure = ops.mean(gradient_difference(images, output))
+            structure += ops.mean(structural_difference(images, output))
+            loss = loss + self.config.structure * structure
+        return loss
+
+    def error_map(self, images, reconstruction):
+        """Returns how each pixel differs, shape (n, side, side, len(channels)).
+
+        Contours: how much, in 0..1. Colours: image less reconstruction, with its sign, for one that
+        is always too dark at some place is no anomaly: `NormalStatistics` subtracts what is usual.
+        """
+        contours = gradient_difference(images, reconstruction)
+        return ops.concatenate([contours, images - reconstruction], axis=-1)
+
+    def picture(self, images: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
+        """Returns the image that an output stands for, to be shown."""
+        return reconstruction
+
+    def view(self, images: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+        """Returns what the task lets see of uint8 images, `hidden` (side, side) being grey."""
+        return np.where(hidden[..., None], np.uint8(128), images)
+
+
+class Colorization(Pretext):
+    """Predicts the two chroma channels from the lightness.
+
+    Zhang, Isola and Efros, "Colorful Image Colorization", ECCV 2016.
+    """
+
+    name, title = "colorization", "colorisation"
+    channels = ("a*", "b*")
+
+    def corrupt(self, images, mean_images, hidden):
+        """Returns the lightness and the mean image, (n, side, side, 4)."""
+        return ops.concatenate([images[..., :1], mean_images], axis=-1)
+
+    def network(self) -> keras.Model:
+        """Returns a U-Net that gives the two chroma channels."""
+        return unet(self.config, inputs=4, outputs=2)
+
+    def loss(self, images, output, hidden):
+        """Returns the mean colour difference."""
+        return ops.mean(colour_difference(images[..., 1:], output))
+
+    def error_map(self, images, reconstruction):
+        """Returns the difference of the two chroma channels, (n, side, side, 2)."""
+        return images[..., 1:] - reconstruction
+
+    def picture(self, images, reconstruction):
+        """Returns the lightness of the image with the colours of the output."""
+        return np.concatenate([images[..., :1], reconstruction], axis=-1)
+
+    def view(self, images, hidden):
+        """Returns the lightness alone."""
+        lightness = to_lab(images)[..., :1]
+        grey = np.zeros_like(lightness)
+        return to_rgb(np.concatenate([lightness, grey, grey], axis=-1))
+
+
+class Inpainting(Pretext):
+    """Predicts hidden cells, a third of the image, from what surrounds them (RIAD).
+
+    Zavrtanik, Kristan and Skočaj, Pattern Recognition 112, 2021.
+    """
+
+    name, title = "inpainting", "restauration"
+    n_masks = 3
+
+    def masks(self, rng: np.random.Generator) -> np.ndarray:
+        """Returns a partition for each size of cells, shared out among three masks."""
+        side, counts = self.config.side, self.config.cells
+        partitions = [_partition_cells(side, n, self.n_masks, rng) for n in counts]
+        return np.stack(partitions)
+
+    def corrupt(self, images, mean_images, hidden):
+        """Returns the image, zero where hidden, the mask, the mean image: 7 channels."""
+        hidden = ops.cast(hidden, "float32")[..., None]
+        return ops.concatenate([images * (1 - hidden), hidden, mean_images], axis=-1)
+
+    def network(self) -> keras.Model:
+        """Returns a U-Net that gives the whole image."""
+        return unet(self.config, inputs=7, outputs=3)
+
+
+class MaskedAutoencoder(Pretext):
+    """Predicts three quarters of the patches from the others (He et al., CVPR 2022).
+
+    The encoder only receives the visible patches; a light decoder adds mask tokens for
+    the others and gives the image.
+    """
+
+    name, title = "masked_autoencoder", "auto-encodeur masqué"
+    n_masks = 4  # each leaves one patch in four visible
+    n_partitions = 2
+    depth, decoder_depth, heads = 4, 2, 4
+
+    def masks(self, rng: np.random.Generator) -> np.ndarray:
+        """Returns two partitions; each mask hides three quarters of the patches."""
+        side, grid = self.config.side, self.config.side // self.config.patch
+        draws = range(self.n_partitions)
+        visible = [_partition_cells(side, grid, self.n_masks, rng) for _ in draws]
+        return ~np.stack(visible)
+
+    def corrupt(self, images, mean_images, hidden):
+        """Returns the visible patches, less the mean image, (n, v, 3 patch^2).
+
+        Then their places (n, v), the ranks of all the tokens (n, t), the mean image.
+        """
+        patch, grid = self.config.patch, self.config.side // self.config.patch
+        tokens = ops.reshape(images - mean_images, (-1, grid, patch, grid, patch, 3))
+        tokens = ops.transpose(tokens, (0, 1, 3, 2, 4, 5))
+        tokens = ops.reshape(tokens, (-1, grid * grid, 3 * patch * patch))
+        hidden_tokens = ops.reshape(hidden[:, ::patch, ::patch], (-1, grid * grid))
+        rank = ops.cast(hidden_tokens, "int32") * grid * grid  # the visible come first
+        order = ops.argsort(rank + ops.arange(grid * grid, dtype="int32"), axis=1)
+        places = order[:, : grid * grid // self.n_masks]
+        visible = ops.take_along_axis(tokens, places[..., None], axis=1)
+        return [visible, places, ops.argsort(order, axis=1), mean_images]
+
+    def network(self) -> keras.Model:
+        """Returns the encoder and decoder, both made of transformer blocks."""
+        side, patch, dim = self.config.side, self.config.patch, 4 * self.config.width
+        grid = side // patch
+        visible = grid * grid // self.n_masks
+        tokens = keras.Input((visible, 3 * patch * patch), name="tokens")
+        places = keras.Input((visible,), dtype="int32", name="places")
+        ranks = keras.Input((grid * grid,), dtype="int32", name="ranks")
+        mean_images = keras.Input((side, side, 3), name="mean_images")
+        draw = embedding_initializer()
+        position = layers.Embedding(grid * grid, dim, embeddings_initializer=draw)
+        x = layers.Dense(dim)(tokens) + position(places)
+        for _ in range(self.depth):
+            x = transformer(x, self.heads)
+        x = layers.LayerNormalization(name="code")(x)
+        x = UnshuffleTokens(grid * grid)([layers.Dense(dim // 2)(x), ranks])
+        for _ in range(self.decoder_depth):
+            x = transformer(x, self.heads)
+        x = layers.LayerNormalization()(x)
+        x = layers.Dense(3 * patch * patch, kernel_initializer="zeros")(x)
+        x = layers.Reshape((grid, grid, patch, patch, 3))(x)
+        x = layers.Permute((1, 3, 2, 4, 5))(x)
+        x = layers.Reshape((side, side, 3))(x) + mean_images
+        return keras.Model([tokens, places, ranks, mean_images], x, name=self.name)
+
+
+def _partition_cells(side: int, count: int, n_masks: int, rng: np.random.Generator) -> np.ndarray:
+    """Shares out the count x count square cells of a picture: bool (n_masks, side, side).
+
+    Each cell is True in one mask, drawn at random; all have as many, give or take one.
+    """
+    mask_of_cell = rng.permutation(count * count).reshape(count, count) % n_masks
+    mask_of_pixel = mask_of_cell.repeat(side // count, axis=0).repeat(side // count, axis=1)
+    return mask_of_pixel == np.arange(n_masks)[:, None, None]
