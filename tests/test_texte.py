@@ -116,6 +116,8 @@ def test_bars_and_uneven_rows_in_a_table():
     assert [len(row.find_all(["td", "th"])) for row in table.select("tr")] == [2, 2, 2, 2]
     assert table.select_one("td math") and table.td.find_next("code").get_text() == "a | b"
     assert table.select("td")[-1].get_text() == "2 | 3 | 4"
+    first = rendered("| a | b |\n|---|---|\n| `x | y` | z |")
+    assert [cell.get_text() for cell in first.select("td")] == ["x | y", "z"]
 
 
 def test_html_around_markdown():
