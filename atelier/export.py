@@ -18,6 +18,7 @@ from urllib.parse import quote
 from atelier import sommaire, tableaux, texte, typographie
 from atelier.formules import FormulaError as FormulaError
 from atelier.formules import mathml as mathml
+from atelier.texte import NO_ALT
 from commun import UserError
 from commun.datasets import atomic_file
 from commun.figures import duration
@@ -274,7 +275,7 @@ def _alt_text(output: NotebookNode, kind: str) -> str:
     if alt := metadata.get(kind, {}).get("alt") or metadata.get("alt"):
         return alt
     text = output.data.get("text/plain", "")
-    return text if text and not re.match(r"<.*>$", text, flags=re.DOTALL) else texte.NO_ALT
+    return text if text and not re.match(r"<.*>$", text, flags=re.DOTALL) else NO_ALT
 
 
 def _inline_svg(svg: str, prefix: str, alt: str) -> str:
