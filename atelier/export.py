@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
-from atelier import formules, tableaux
+from atelier import sommaire, tableaux, texte, typographie
+from atelier.formules import FormulaError as FormulaError
+from atelier.formules import mathml as mathml
+from atelier.texte import NO_ALT
 from commun import UserError
 from commun.datasets import atomic_file
 from commun.figures import duration
@@ -35,7 +38,6 @@ DISPLAY_PRIORITY = (
     "text/latex",
     "text/plain",
 )
-NO_ALT = "Figure sans description"
 MAX_ERROR = 300  # characters of an error told on one line
 
 Status = Literal["réussi", "échec", "non exécuté"]
@@ -120,7 +122,7 @@ def export_notebook(
                 output.text = re.sub(r"[^\n]\x08", "", output.text).replace("\x08", "")
     page = {
         "title": _title(node, notebook),
-        "css": (TEMPLATE / "rapport.css").read_text(encoding="utf-8"),
+        "css": _css(),
         "script": (TEMPLATE / "rapport.js").read_text(encoding="utf-8"),
         "has_code": any(cell.source.strip() for cell in code_cells),
         "failure": failure,
@@ -131,12 +133,12 @@ def export_notebook(
     body, _ = _exporter().from_notebook_node(node, {"page": page, "metadata": {"path": str(notebook.resolve().parent)}})
     soup = BeautifulSoup(body, features="html.parser")
     _refuse_remote(soup)
-    _space_punctuation(soup)
+    typographie.bind(soup.select_one("main"))
     for source in soup.select(".html > details > .highlight"):
         _highlight(source)
     for table in soup.select("main table"):
         tableaux.dress(soup, table)
-    _fill_contents(soup)
+    sommaire.fill(soup)
     with atomic_file(target) as temporary:
         temporary.write_text(str(soup), encoding="utf-8", newline="\n")
 
@@ -159,7 +161,7 @@ def export_index(lines: Sequence[ReportLine], target: Path) -> None:
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATE, encoding="utf-8"), autoescape=False)
     environment.filters.update(href=lambda address: html.escape(_href(address)), details=_details)
     page = environment.get_template("rapports.html.j2").render(
-        css=(TEMPLATE / "rapport.css").read_text(encoding="utf-8"),
+        css=_css(),
         summary=_summary(lines),
         groups=list(groups.items()),
         classes=_CLASSES,
@@ -220,12 +222,8 @@ def _failure(node: NotebookNode) -> Failure | None:
 
 
 def _title(node: NotebookNode, notebook: Path) -> str:
-    for cell in node.cells:
-        if cell.cell_type == "markdown":
-            prose = re.sub(r"^(```|~~~).*?^\1", "", cell.source, flags=re.MULTILINE | re.DOTALL)
-            if match := re.search(r"^ {0,3}#[ \t]+(.+?)[ \t]*#*$", prose, flags=re.MULTILINE):
-                return html.unescape(re.sub(r"\[(.*?)\]\(.*?\)|\*\*|(?<!\w)[*_]|[*_](?!\w)|`", r"\1", match[1])).strip()
-    return notebook.stem
+    cells = (cell for cell in node.cells if cell.cell_type == "markdown")
+    return next(filter(None, (texte.title(cell.source) for cell in cells)), notebook.stem)
 
 
 def _one_line(text: str) -> str:
@@ -236,43 +234,21 @@ def _one_line(text: str) -> str:
 # --- The page ---------------------------------------------------------------------------------------------------------
 
 
+def _css() -> str:
+    return "\n".join((TEMPLATE / name).read_text(encoding="utf-8") for name in ("rapport.css", "formules.css"))
+
+
 def _exporter() -> Any:
     """Returns an nbconvert exporter with our template, formulas as MathML and French alternative texts."""
     from nbconvert.exporters.html import HTMLExporter
-    from nbconvert.filters.markdown_mistune import InvalidNotebook, IPythonRenderer, MarkdownWithMath
     from traitlets.config import Config
 
-    class Renderer(IPythonRenderer):
-        def inline_math(self, body: str) -> str:
-            return formules.formula(body, block=False)
-
-        def block_math(self, body: str) -> str:
-            return formules.formula(body, block=True)
-
-        def latex_environment(self, name: str, body: str) -> str:
-            return formules.formula(rf"\begin{{{name}}}{body}\end{{{name}}}", block=True)
-
-        def paragraph(self, text: str) -> str:
-            # A displayed formula is a block: it can't stay inside a paragraph.
-            parts = re.split(r'(<div class="formule">.*?</div>)', text, flags=re.DOTALL)
-            return "".join(p if p.startswith("<div") else f"<p>{p.strip()}</p>\n" for p in parts if p.strip())
-
-        def image(self, text: str, url: str, title: str | None = None) -> str:
-            try:
-                return super().image(text, url, title)
-            except InvalidNotebook:  # an attachment that is not in the cell
-                return f'<img src="" alt="{html.escape(text)}">'
+    writer = texte.Writer()
 
     class Exporter(HTMLExporter):
         def markdown2html(self, context: Any, source: str) -> str:
-            renderer = Renderer(
-                escape=False,
-                attachments=context.get("cell", {}).get("attachments", {}),
-                embed_images=True,
-                path=context.get("resources", {}).get("metadata", {}).get("path", ""),
-                exclude_anchor_links=True,
-            )
-            return MarkdownWithMath(renderer=renderer).render(source)
+            folder = context.get("resources", {}).get("metadata", {}).get("path", "")
+            return writer.render(source, folder, context.get("cell", {}).get("attachments", {}))
 
         markdown2html.jinja_pass_arg = HTMLExporter.markdown2html.jinja_pass_arg
 
@@ -333,8 +309,6 @@ def _refuse_remote(soup: BeautifulSoup) -> None:
             note.string = f"Image non incluse : {element.get('alt') or address}"
             element.replace_with(note)
             break
-    for element in soup.select("img[alt^='No description has been provided']"):  # nbconvert's own filler
-        element["alt"] = NO_ALT
     for style in soup.find_all("style"):
         if style.string:
             style.string = _local_css(style.string)
@@ -347,13 +321,6 @@ def _local_css(css: str) -> str:
     return re.sub(r"url\(\s*(['\"]?)(?!data:|#)[^)]*\)", "none", css)
 
 
-def _space_punctuation(soup: BeautifulSoup) -> None:
-    """Makes the spaces before French double punctuation and inside quotation marks unbreakable, in the text."""
-    for string in soup.select_one("main").find_all(string=re.compile("[:;!?»«]")):
-        if string.find_parent(["pre", "code", "script", "style", "math", "svg"]) is None:
-            string.replace_with(re.sub(r"(?<=\S) (?=[:;!?»](?:\W|$))|(?<=«) ", "\u00a0", string))
-
-
 def _highlight(block: Tag) -> None:
     """Colours a source shown by `commun.figures.code` with the classes of the page, readable in the dark too."""
     from bs4 import BeautifulSoup
@@ -363,39 +330,6 @@ def _highlight(block: Tag) -> None:
 
     source = highlight(block.get_text(), PythonLexer(stripnl=False), HtmlFormatter())
     block.replace_with(BeautifulSoup(source, features="html.parser"))
-
-
-def _fill_contents(soup: BeautifulSoup) -> None:
-    """Gives each heading of the text an identifier, and lists H2 and H3 in the table of contents."""
-    from bs4 import BeautifulSoup
-
-    identifiers = {element["id"] for element in soup.select("[id]")}
-    headings: list[Tag] = []
-    for heading in soup.select(".texte :is(h1, h2, h3, h4, h5, h6)"):
-        name = base = heading.get("id") or re.sub(r"\s+", "-", heading.get_text().strip()) or "section"
-        for suffix in itertools.count(2):
-            if name not in identifiers or heading.get("id") == name:
-                break
-            name = f"{base}-{suffix}"
-        heading["id"] = name
-        identifiers.add(name)
-        if heading.name in ("h2", "h3"):
-            headings.append(heading)
-    place = soup.select_one("nav.sommaire")
-    if len(headings) < 2:
-        place.decompose()
-        return
-    soup.select_one(".page")["class"] = ["page", "a-sommaire"]
-    lines, depth = [], 0
-    for heading in headings:
-        level = 1 if heading.name == "h2" or depth == 0 else 2
-        lines.append("<ol>" if level > depth else "</li></ol></li>" if level < depth else "</li>")
-        depth = level
-        label = re.sub(r"</?a\b[^>]*>", "", heading.decode_contents())
-        lines.append(f'<li><a href="#{quote(heading["id"])}">{label}</a>')
-    lines.append("</li></ol>" * depth)
-    text = f"<details open><summary>Sommaire</summary>{''.join(lines)}</details>"
-    place.append(BeautifulSoup(text, features="html.parser"))
 
 
 # --- The index --------------------------------------------------------------------------------------------------------

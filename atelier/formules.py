@@ -1,130 +1,168 @@
-"""Formulas of the reports: LaTeX as MathML, which browsers show without a network."""
+"""Formulas of the reports: LaTeX as MathML, which browsers show without a network and without fonts of their own.
+
+Temml (`modele/temml.min.js`, see `modele/TEMML.md`) converts them, run by an embedded JavaScript engine. It writes
+MathML Core, what Chromium, Firefox and Safari share, with bold or script letters as characters of their own.
+"""
 
 from __future__ import annotations
 
 import html
-import itertools
+import json
 import re
-from xml.etree import ElementTree
+import threading
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-_ALIGNED = "aligned|alignedat|alignat|align|eqnarray|split|flalign"
-_CENTRED = "gathered|gather|multline"
-# Code points of A, a, 0, Α and α in the bold and bold-italic alphabets: browsers no longer read `mathvariant`.
-_BOLD = {
-    "bold": (0x1D400, 0x1D41A, 0x1D7CE, 0x1D6A8, 0x1D6C2),
-    "bold-italic": (0x1D468, 0x1D482, 0x1D7CE, 0x1D71C, 0x1D736),
+if TYPE_CHECKING:
+    import quickjs
+
+TEMML = Path(__file__).parent / "modele" / "temml.min.js"
+MAX_TIME = 5  # seconds of one conversion
+MAX_MEMORY = 256 * 2**20  # bytes of the engine
+# Commands that the MathJax of JupyterLab, or packages that students load, know by other names than Temml.
+MACROS = {
+    r"\mathds": r"\mathbb{#1}",
+    r"\mathbbm": r"\mathbb{#1}",
+    r"\bbm": r"\mathbb{#1}",
+    r"\mathbfit": r"\boldsymbol{#1}",
+    r"\sgn": r"\operatorname{sgn}",
+    r"\llbracket": r"\mathopen{⟦}",
+    r"\rrbracket": r"\mathclose{⟧}",
+    r"\mbox": r"\text{#1}",
+    r"\ensuremath": "#1",
+    r"\nonumber": "",
+    r"\notag": "",
 }
-# What latex2mathml takes for letters: relations, which have space around them, and fences, which have none.
-_RELATIONS = {"~": "∼", ":": ":", "±": "±", "⟂": "⟂", "⟹": "⟹", "⟺": "⟺"}
-_FENCES = "⌊⌋⌈⌉⟨⟩¬"
-_SIGNS, _CLOSING = set("-−+±"), set(")]}|‖⟩⌋⌉!")
-_SCRIPTS = ("msub", "msup", "msubsup", "munder", "mover", "munderover")
+# The answer is JSON: the binding can't take a long string that JavaScript has put together from pieces.
+_CONVERT = """(latex, block, macros) => JSON.stringify(temml.renderToString(latex, {
+  displayMode: block, throwOnError: true, trust: false, maxSize: [50, 50], maxExpand: 1000,
+  macros: JSON.parse(macros),
+}))"""
+# What the style sheet draws, by the notation of <menclose>.
+_LINES = {
+    "updiagonalstrike": "biffe monte",
+    "downdiagonalstrike": "biffe descend",
+    "updiagonalstrike downdiagonalstrike": "biffe croix",
+    "horizontalstrike": "biffe",
+    "top": "surligne",
+    "bottom": "souligne",
+}
+_DISPLAYED = re.compile(r"\\begin\{(?:align|gather|equation|multline|eqnarray|flalign|split)")
+_GROUP = r"\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}"
+_OPERATOR = re.compile(rf"\\DeclareMathOperator(\*?)\s*\{{?(\\[A-Za-z]+)\}}?\s*({_GROUP})")
+_DEFINITION = re.compile(
+    rf"\\(?:require\s*\{{[\w,]*\}}|(?:re|provide)?newcommand\*?\s*\{{?\\[A-Za-z]+\}}?\s*(?:\[[^\]]*\])*\s*{_GROUP}"
+    rf"|DeclareMathOperator\*?\s*\{{?\\[A-Za-z]+\}}?\s*{_GROUP}|def\s*\\[A-Za-z]+(?:\#\d)*\s*{_GROUP})\s*"
+)
+_ACCENTS = {"\u0300": "`ˋ", "\u0301": "´ˊ", "\u0302": "ˆ^", "\u0303": "~˜", "\u0308": "¨"}
+_ALPHABETS = "\U0001d400-\U0001d7ff"  # bold, italic, sans serif and monospace letters
+_TEXT = re.compile(f"<mtext>([^<]*[{_ALPHABETS}][^<]*)</mtext>")
+_STYLES = {
+    "BOLD": "font-weight:bold;",
+    "ITALIC": "font-style:italic;",
+    "MONOSPACE": "font-family:monospace;",
+    "SANS-SERIF": "font-family:sans-serif;",
+}
+_engines = threading.local()  # an engine may only be used by the thread that made it
 
 
 class FormulaError(ValueError):
     """A formula that can't be converted to MathML."""
 
 
-def formula(latex: str, *, block: bool) -> str:
-    """Returns the HTML of a LaTeX formula, without its delimiters: MathML, or its code where it can't be converted."""
+def formula(latex: str, *, block: bool, source: str | None = None, before: Sequence[str] = ()) -> str:
+    """Returns the HTML of a LaTeX formula, without its delimiters: MathML, or its source where it can't be converted.
+
+    Args:
+        latex: the formula.
+        block: whether it stands on a line of its own.
+        source: what is shown where it can't be converted, the formula by default.
+        before: definitions of commands that it may use.
+    """
+    name = "formule" if block else "maths"
+    if _DEFINITION.sub("", latex).strip() == "" and latex.strip():
+        return f"<code hidden>{html.escape(latex.strip())}</code>"
+    shown = (source or latex).strip()
     try:
-        element = mathml(latex, block=block)
+        element = mathml("".join([*before, latex]), block=block)
+        return f'<span class="{name}" data-latex="{html.escape(shown)}">{element}</span>'
     except FormulaError:
-        code = f"<code>{html.escape(latex.strip())}</code>"
-        return f'<div class="formule">{code}</div>' if block else code
-    return f'<div class="formule">{element}</div>' if block else f'<span class="maths">{element}</span>'
+        code = f"<code>{html.escape(shown)}</code>"
+        return f'<span class="{name} source">{code}</span>' if block else code
+
+
+def definitions(latex: str) -> list[str]:
+    r"""Returns the definitions of commands in a formula, such as `\newcommand{\E}{\mathbb E}`."""
+    return [match[0] for match in _DEFINITION.finditer(latex)]
 
 
 def mathml(latex: str, *, block: bool = False) -> str:
-    r"""Converts a LaTeX formula, without its delimiters, to MathML.
-
-    latex2mathml is completed where it falls short: the environments `aligned` and `gathered`, spaces around names of
-    functions, some relations, bold letters, which browsers want as characters of their own, and formulas that it
-    converts wrongly without saying so.
+    """Converts a LaTeX formula, without its delimiters, to MathML.
 
     Raises:
         FormulaError: the formula is malformed or uses a command that is not known.
     """
-    from latex2mathml.converter import convert_to_element
+    import quickjs
 
-    source = re.sub(r"\\label\{[^}]*\}|\\nonumber(?![A-Za-z])|\\notag(?![A-Za-z])", "", latex)
-    source = re.sub(r"\\arg\s*\\(max|min)(?![A-Za-z])", r"\\arg\1", source)
-    source = re.sub(r"\\(arg|sgn)(?![A-Za-z])", r"\\operatorname{\1}", source)
-    source = re.sub(r"(\\[bB]igg?[lrm]?)\s*(?:\\\||\\[lr]?Vert(?![A-Za-z]))", r"\1‖", source)
-    source = re.sub(r"(\\[bB]igg?[lrm]?)\s*\\(?:[lr]?vert|mid)(?![A-Za-z])", r"\1|", source)
-    source = re.sub(rf"\\(begin|end)\{{(?:{_ALIGNED})\*?\}}(?:(?<=at\}})\{{\d+\}})?", r"\\\1{align*}", source)
-    source = re.sub(rf"\\(begin|end)\{{(?:{_CENTRED})\*?\}}", r"\\\1{matrix}", source)
-    source = re.sub(r"\\(begin|end)\{(?:equation|displaymath|math)\*?\}", "", source).strip()
-    bare = re.sub(r"\\\\|\\[{}]", "", source)
-    depths = list(itertools.accumulate({"{": 1, "}": -1}.get(character, 0) for character in bare))
-    if not depths or depths[-1] or min(depths) < 0:
-        raise FormulaError(f"unbalanced braces: {latex}")
+    if not latex.strip():
+        raise FormulaError("empty formula")
+    if re.search(r"(?<!\\)%", latex) and "\n" not in latex.strip():  # rather "95 %" than a comment
+        raise FormulaError(f"bare percent sign: {latex}")
+    source = re.sub(r"\\require\s*\{\w*\}", "", latex)
+    source = _OPERATOR.sub(lambda match: rf"\def{match[2]}{{\operatorname{match[1]}{match[3]}}}", source)
+    display = block or _DISPLAYED.search(source) is not None
     try:
-        tree = convert_to_element(source, display="block" if block else "inline")
-    except Exception as error:  # its exceptions have no common type but Exception, and some are IndexError
-        raise FormulaError(f"{type(error).__name__}: {latex}") from error
-    for element in tree.iter():
-        text = (element.text or "").strip()
-        if text.startswith("\\") or (text == "&" and element.tag == "mi"):
-            raise FormulaError(f"unknown command {text}: {latex}")
-        if element.tag in ("mfrac", "msub", "msup", "munder", "mover") and len(element) != 2:
-            raise FormulaError(f"missing argument: {latex}")
-    _polish(tree)
-    return ElementTree.tostring(tree, encoding="unicode")
+        converted = json.loads(_engine()(source.strip(), display, json.dumps(MACROS)))
+    except quickjs.JSException as error:
+        raise FormulaError(f"{str(error).splitlines()[0]}: {latex}") from error
+    if not converted.startswith("<math") or re.search("merror|tml-cancelto", converted):  # \\ref is a link
+        raise FormulaError(f"no formula, or a part of it is refused: {latex}")
+    return _TEXT.sub(_worded, _composed(_drawn(converted), latex))
 
 
-def _polish(tree: ElementTree.Element) -> None:
-    for element in tree.iter():
-        if element.text:  # latex2mathml writes symbols as "&#x3B8;"
-            element.text = html.unescape(element.text)
-    for element in tree.iter():
-        text = element.text or ""
-        if element.tag == "mi" and text in _RELATIONS:
-            element.tag, element.text = "mo", _RELATIONS[text]
-        if element.tag == "mi" and text and text in _FENCES:
-            element.tag = "mo"
-            element.attrib.update(stretchy="false", lspace="0", rspace="0")
-        if element.tag == "mo" and text in ("|", "‖") and not {"stretchy", "minsize"} & set(element.attrib):
-            element.set("stretchy", "false")
-        if element.tag == "mo" and text == "…":
-            element.tag = "mi"
-        if element.get("width") == "negativethinmathspace":
-            element.set("width", "-0.167em")
-        if element.tag == "mtable" and element.get("columnspacing"):
-            element.set("class", "aligne")
-        if element.tag == "mrow" and len(element) == 1 and element[0].tag == "mo":
-            element[0].attrib.update(lspace="0", rspace="0")  # in TeX, braces make an operator an ordinary symbol
-        if element.tag in ("mi", "mn") and (variant := element.get("mathvariant")) in _BOLD:
-            element.text = "".join(_bold(character, variant) for character in text)
-            if element.text != text:
-                del element.attrib["mathvariant"]
-        if element.tag == "mo" and _is_function(element):
-            element.tag = "mi"
-        if element.tag == "mrow":
-            _space(element)
+def _drawn(converted: str) -> str:
+    """Replaces <menclose>, which no browser but Firefox draws, by rows that the style sheet draws.
+
+    Raises:
+        FormulaError: the style sheet has no such line.
+    """
+
+    def row(match: re.Match[str]) -> str:
+        if match[1] not in _LINES:
+            raise FormulaError(f"no way to draw {match[1]}")
+        return f'<mrow class="{_LINES[match[1]]}">'
+
+    converted = re.sub(r'<menclose notation="([^"]*)"[^>]*>', row, converted)
+    return re.sub(r'<mrow class="tml-cancel[^"]*"></mrow>', "", converted.replace("</menclose>", "</mrow>"))
 
 
-def _space(row: ElementTree.Element) -> None:
-    """Puts a thin space between a function's name and a letter, and none after a sign such as that of "exp(-x)"."""
-    operators = ("mo", "mspace")
-    for left, right in itertools.pairwise(list(row)):
-        if left.tag == right.tag == "mo" and right.text in _SIGNS and left.text not in _CLOSING:
-            right.set("form", "prefix")
-        name_first = _is_function(left) and right.tag not in operators
-        name_last = _is_function(right) and left.tag not in operators
-        if name_first or name_last:
-            row.insert(list(row).index(right), ElementTree.Element("mspace", width="0.167em"))
+def _composed(converted: str, latex: str) -> str:
+    """Puts back the letters with accents of the source, which Temml writes as letters under accents."""
+    for letter in set(re.findall(r"[^\W\d_a-zA-Z]", unicodedata.normalize("NFC", latex))):
+        base, *marks = unicodedata.normalize("NFD", letter)
+        if len(marks) == 1 and (accent := _ACCENTS.get(marks[0])):
+            pattern = rf"<mover><mi>{base}</mi><mo stretchy=\"false\"[^>]*>[{accent}]</mo></mover>"
+            converted = re.sub(pattern, f"<mi>{letter}</mi>", converted)
+    return converted
 
 
-def _is_function(element: ElementTree.Element) -> bool:
-    if element.tag in _SCRIPTS and len(element):
-        return _is_function(element[0])
-    text = element.text or ""
-    return element.tag in ("mi", "mo") and len(text) > 1 and text.replace("\u2009", "").replace("\u2006", "").isalpha()
+def _worded(match: re.Match[str]) -> str:
+    r"""Writes the words of `\textbf` and its like with ordinary letters, which are read, searched and copied."""
+    letter = re.search(f"[{_ALPHABETS}]", match[1])
+    names = unicodedata.name(letter[0], "")
+    style = "".join(rule for word, rule in _STYLES.items() if word in names)
+    return f'<mtext style="{style}">{unicodedata.normalize("NFKC", match[1])}</mtext>'
 
 
-def _bold(character: str, variant: str) -> str:
-    for first, last, start in zip("Aa0Αα", "Zz9Ωω", _BOLD[variant], strict=True):
-        if first <= character <= last:
-            return chr(start + ord(character) - ord(first))
-    return character
+def _engine() -> quickjs.Object:
+    import quickjs
+
+    if not hasattr(_engines, "convert"):
+        _engines.context = quickjs.Context()
+        _engines.context.set_memory_limit(MAX_MEMORY)
+        _engines.context.eval(TEMML.read_text(encoding="utf-8"))
+        _engines.context.set_time_limit(MAX_TIME)
+        _engines.convert = _engines.context.eval(_CONVERT)
+    return _engines.convert

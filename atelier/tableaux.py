@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 _NUMBER = re.compile(r"[-−+]?[\d\s\u202f\u00a0]*\d([.,]\d+)?([eE][-+]?\d+)?\s*(%|s|ms|min|h|[kMG]?o)?|[-–—]|NaN|")
 
+_SIZE = re.compile(r"(\d+) rows × (\d+) columns")
+
 
 def dress(soup: BeautifulSoup, table: Tag) -> None:
     """Puts a table in a box that scrolls, and aligns its columns of numbers to the right.
@@ -19,8 +21,9 @@ def dress(soup: BeautifulSoup, table: Tag) -> None:
     """
     for style in table.find_previous_siblings("style", attrs={"scoped": True}):
         style.decompose()
-    for size in table.find_next_siblings("p"):
-        size.string = re.sub(r"^(\d+) rows × (\d+) columns$", r"\1 lignes × \2 colonnes", size.get_text())
+    size = table.find_next_sibling()
+    if size is not None and size.name == "p" and (counts := _SIZE.fullmatch(size.get_text().strip())):
+        size.string = f"{counts[1]} lignes × {counts[2]} colonnes"
     rows = [row.find_all(["td", "th"], recursive=False) for row in table.select("tbody > tr")]
     _align_numbers(table, rows)
     heads = table.select("tbody th")
@@ -33,7 +36,12 @@ def dress(soup: BeautifulSoup, table: Tag) -> None:
     columns = max(map(len, rows), default=0)
     classes = ["defile"] + ["entiere"] * (len(rows) <= 20) + ["ample"] * (columns > 7) + ["serree"] * (columns > 10)
     box = table.wrap(soup.new_tag("div", attrs={"class": " ".join(classes)}))
+    if columns == 2 and table.thead is None:  # names and values
+        box["class"] = [*box["class"], "fiche"]
     if table.caption:
+        text = soup.new_tag("span")
+        text.extend(list(table.caption.contents))
+        table.caption.append(text)
         box.attrs.update({"role": "region", "aria-label": table.caption.get_text().strip()})
 
 

@@ -17,7 +17,6 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from atelier import export
 from atelier.export import ReportLine, export_index, export_notebook, title_of
-from atelier.formules import FormulaError, mathml
 from commun import UserError
 
 PIXEL = base64.b64encode(
@@ -175,41 +174,11 @@ def test_formulas_become_mathml(soup):
     assert len(soup.select("main .texte .formule math[display=block] mtr")) == 2
     for code in soup.select("main pre, main code, script, style"):
         if "inconnue" in code.get_text():
-            assert code.name == "code" and code.get_text() == r"\inconnue{x}"
+            assert code.name == "code" and code.get_text() == r"$\inconnue{x}$"
     body = BeautifulSoup(str(soup.main), "html.parser")
     for code in body.select("pre, code"):
         code.decompose()
     assert "$" not in body.get_text() and "\\" not in body.get_text()
-
-
-@pytest.mark.parametrize(
-    "latex",
-    [
-        r"\begin{align} z &= \mu + \sigma \odot \varepsilon \\ \hat{y} &= \arg\max_{c} p(c \mid x) \end{align}",
-        r"\begin{cases} 0 & \text{si } x < 0 \\ x & \text{sinon} \end{cases}",
-        r"\underbrace{\mathbb{E}_{q}\left[\log p_\theta(x)\right]}_{\text{terme}} - \beta D_{\mathrm{KL}}(q \,\|\, p)",
-        r"\bigl\lVert \boldsymbol\mu \bigr\rVert_2^2 \sim \operatorname{softmax}(-x)",
-        r"x' = 5{,}2\,\% \label{eq:un}",
-    ],
-)
-def test_usual_formulas_convert(latex):
-    converted = mathml(latex, block=True)
-    tree = BeautifulSoup(converted, "html.parser")
-    assert tree.math["display"] == "block"
-    assert not re.search(r"\\|&amp;|~", converted)
-
-
-def test_details_of_formulas():
-    assert "𝐱" in mathml(r"\mathbf{x}") and "𝝁" in mathml(r"\boldsymbol\mu")
-    assert BeautifulSoup(mathml(r"2\log x"), "html.parser").select("mn + mspace + mi + mspace + mi")
-    assert not BeautifulSoup(mathml(r"\log(x)"), "html.parser").select("mspace")
-    assert BeautifulSoup(mathml(r"\text{a < b}"), "html.parser").mtext.get_text() == "a\u00a0<\u00a0b"
-
-
-@pytest.mark.parametrize("latex", ["", r"\frac{1", r"\inconnue{a}", r"\left( x", "a}{b", r"\frac{1}", "a & b"])
-def test_a_wrong_formula_is_refused(latex):
-    with pytest.raises(FormulaError):
-        mathml(latex)
 
 
 def test_contents_list_the_headings(soup):
