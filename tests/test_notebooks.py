@@ -7,8 +7,9 @@ import pytest
 
 from atelier import export, notebooks, verification
 from atelier.__main__ import main
-from commun.card import IN_ORDER, read_notebook
+from commun.card import IN_ORDER
 from commun.datasets import ROOT
+from commun.notebook import read_notebook
 
 PATHS = [path for project in notebooks.projects() for path in notebooks.notebooks(project)]
 IDS = [f"{path.parent.name}/{path.stem}" for path in PATHS]
