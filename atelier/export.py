@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
-from atelier import formules, tableaux
+from atelier import formules, fragments, sorties, tableaux, terminal
 from commun import UserError
 from commun.datasets import atomic_file
 from commun.figures import duration
+from commun.notebook import failures, read_notebook, tags
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup, Tag
@@ -26,19 +27,10 @@ if TYPE_CHECKING:
 
 TEMPLATE = Path(__file__).parent / "modele"
 ERROR_MARKER = "papermill-error-cell-tag"
-DISPLAY_PRIORITY = (
-    "text/html",
-    "text/markdown",
-    "image/svg+xml",
-    "image/png",
-    "image/jpeg",
-    "text/latex",
-    "text/plain",
-)
-NO_ALT = "Figure sans description"
 MAX_ERROR = 300  # characters of an error told on one line
 
 Status = Literal["réussi", "échec", "non exécuté"]
+_KEPT = ("cell_type", "source", "metadata", "outputs", "execution_count", "attachments", "language_info", "widgets")
 _CLASSES = {"réussi": "reussi", "échec": "echec", "non exécuté": "jamais"}
 _MARKS = {"réussi": "✓", "échec": "✗", "non exécuté": "–"}
 
@@ -115,9 +107,7 @@ def export_notebook(
     code_cells = [cell for cell in node.cells if cell.cell_type == "code"]
     for cell in code_cells:
         cell.metadata["failed"] = failure is not None and cell.metadata.number == failure.cell
-        for output in cell.outputs:
-            if output.output_type == "stream":
-                output.text = re.sub(r"[^\n]\x08", "", output.text).replace("\x08", "")
+    sorties.prepare(node)
     page = {
         "title": _title(node, notebook),
         "css": (TEMPLATE / "rapport.css").read_text(encoding="utf-8"),
@@ -192,15 +182,15 @@ def title_of(notebook: Path) -> str:
 
 def _read(notebook: Path) -> NotebookNode:
     """Reads a notebook, without the error banners of papermill, its code cells numbered from 1."""
-    import nbformat
+    from nbformat import from_dict
 
-    try:
-        node = nbformat.read(notebook, as_version=4)
-    except FileNotFoundError as error:
-        raise UserError(f"Le carnet {notebook} n'existe pas. Vérifiez son chemin.") from error
-    except (ValueError, TypeError, AttributeError, KeyError, nbformat.ValidationError) as error:
-        raise UserError(f"{notebook} n'est pas un carnet lisible. Exécutez-le de nouveau.") from error
-    node.cells = [cell for cell in node.cells if ERROR_MARKER not in cell.metadata.get("tags", [])]
+    notebook = read_notebook(notebook)
+    cells = [{name: cell[name] for name in _KEPT if name in cell} for cell in notebook["cells"]]
+    for cell in cells:
+        cell["metadata"] = {name: cell["metadata"][name] for name in ("tags", "papermill") if name in cell["metadata"]}
+    metadata = {name: notebook["metadata"][name] for name in _KEPT if name in notebook["metadata"]}
+    node = from_dict({"nbformat": 4, "nbformat_minor": 4, "metadata": metadata, "cells": cells})
+    node.cells = [cell for cell in node.cells if ERROR_MARKER not in tags(cell)]
     for number, cell in enumerate((cell for cell in node.cells if cell.cell_type == "code"), start=1):
         cell.metadata["number"] = number
     return node
@@ -210,11 +200,11 @@ def _failure(node: NotebookNode) -> Failure | None:
     for cell in node.cells:
         if cell.cell_type != "code":
             continue
-        for output in cell.outputs:
-            if output.output_type == "error" and not (output.ename == "SystemExit" and output.evalue in ("", "0")):
-                text = output.evalue if output.ename == UserError.__name__ else f"{output.ename}: {output.evalue}"
-                return Failure(cell.metadata.number, _one_line(text.removesuffix(": ")))
-        if cell.metadata.get("papermill", {}).get("exception"):  # the kernel died: no output says why
+        for output in failures(cell):
+            text = output.evalue if output.ename == UserError.__name__ else f"{output.ename}: {output.evalue}"
+            return Failure(cell.metadata.number, _one_line(text.removesuffix(": ")))
+        papermill = cell.metadata.get("papermill")
+        if isinstance(papermill, dict) and papermill.get("exception"):  # the kernel died: no output says why
             return Failure(cell.metadata.number, "le noyau s'est arrêté sans message, souvent par manque de mémoire")
     return None
 
@@ -229,7 +219,7 @@ def _title(node: NotebookNode, notebook: Path) -> str:
 
 
 def _one_line(text: str) -> str:
-    line = " ".join(re.sub(r"\x1b\[[\d;]*[A-Za-z]", "", text).split())
+    line = " ".join(re.sub(r"\x1b\[[\d;]*m", "", terminal.clean(text)).split())
     return line if len(line) <= MAX_ERROR else line[: MAX_ERROR - 1].rstrip() + "…"
 
 
@@ -276,47 +266,25 @@ def _exporter() -> Any:
 
         markdown2html.jinja_pass_arg = HTMLExporter.markdown2html.jinja_pass_arg
 
-    counter = itertools.count(1)
     return Exporter(
         config=Config({
-            "NbConvertBase": {"display_data_priority": list(DISPLAY_PRIORITY)},
-            "CoalesceStreamsPreprocessor": {"enabled": True},
+            "NbConvertBase": {"display_data_priority": list(sorties.DISPLAY_PRIORITY)},
         }),
         extra_template_basedirs=[str(TEMPLATE.parent)],
         template_name=TEMPLATE.name,
         filters={
-            "alt_text": _alt_text,
-            "inline_svg": lambda output: _inline_svg(
-                output.data["image/svg+xml"], f"figure-{next(counter)}", _alt_text(output, "image/svg+xml")
-            ),
+            "alt_text": sorties.alt_text,
+            "picture_size": sorties.size,
+            "inline_svg": sorties.inline_svg,
+            "closed": sorties.closed,
+            "ansi2html": terminal.to_html,
         },
     )
 
 
-def _alt_text(output: NotebookNode, kind: str) -> str:
-    """Returns the alternative text of a picture: its metadata, else a text that describes it, else a filler."""
-    metadata = output.get("metadata", {})
-    if alt := metadata.get(kind, {}).get("alt") or metadata.get("alt"):
-        return alt
-    text = output.data.get("text/plain", "")
-    return text if text and not re.match(r"<.*>$", text, flags=re.DOTALL) else NO_ALT
-
-
-def _inline_svg(svg: str, prefix: str, alt: str) -> str:
-    """Makes an SVG part of the page: no prolog, a title, and identifiers that no other figure of the page has."""
-    svg = svg[svg.find("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'(\sid=["\'])', rf"\g<1>{prefix}-", svg)
-    svg = re.sub(r'(href=["\']#|url\(["\']?#)', rf"\g<1>{prefix}-", svg)
-    if not re.search(r"^<svg[^>]*>\s*<title", svg):
-        start, _, rest = svg.partition(">")
-        role = "" if "role=" in start else ' role="img"'
-        svg = f"{start}{role}><title>{html.escape(alt)}</title>{rest}"
-    return svg
-
-
 def _refuse_remote(soup: BeautifulSoup) -> None:
     """Replaces whatever the page would load from outside itself: a report must be whole without a network."""
+    fragments.replace_players(soup)
     for element in soup.select("script[src], link, base, iframe, object, embed, meta[http-equiv=refresh]"):
         if not (element.get("src") or element.get("data") or "").startswith("data:"):
             element.decompose()
@@ -334,7 +302,7 @@ def _refuse_remote(soup: BeautifulSoup) -> None:
             element.replace_with(note)
             break
     for element in soup.select("img[alt^='No description has been provided']"):  # nbconvert's own filler
-        element["alt"] = NO_ALT
+        element["alt"] = sorties.NO_ALT
     for style in soup.find_all("style"):
         if style.string:
             style.string = _local_css(style.string)

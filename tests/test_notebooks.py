@@ -5,7 +5,7 @@ import re
 import browser
 import pytest
 
-from atelier import export, notebooks, verification
+from atelier import notebooks, sorties, verification
 from atelier.__main__ import main
 from commun.card import IN_ORDER
 from commun.datasets import ROOT
@@ -80,7 +80,7 @@ def test_a_report_opens_without_a_network(reports, path):
     text = page.read_text(encoding="utf-8")
     remote = r"""src=["']?https?:|<link[^>]*https?:|@import|url\(["']?https?:"""
     assert not re.search(remote, text)
-    assert export.NO_ALT not in text
+    assert sorties.NO_ALT not in text
     assert not re.search(r'<img(?![^>]*alt="[^"]+")', text)
     if browser.chromium() is None:
         pytest.skip("pas de Chromium sur cette machine")
