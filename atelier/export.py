@@ -7,6 +7,7 @@ are inlined, and nothing is loaded from outside the file. The look is in `modele
 from __future__ import annotations
 
 import dataclasses
+import functools
 import html
 import itertools
 import re
@@ -30,7 +31,7 @@ ERROR_MARKER = "papermill-error-cell-tag"
 MAX_ERROR = 300  # characters of an error told on one line
 
 Status = Literal["réussi", "échec", "non exécuté"]
-_KEPT = ("cell_type", "source", "metadata", "outputs", "execution_count", "attachments", "language_info", "widgets")
+_KEPT = ("cell_type", "source", "metadata", "outputs", "execution_count", "attachments")
 _CLASSES = {"réussi": "reussi", "échec": "echec", "non exécuté": "jamais"}
 _MARKS = {"réussi": "✓", "échec": "✗", "non exécuté": "–"}
 
@@ -188,7 +189,10 @@ def _read(notebook: Path) -> NotebookNode:
     cells = [{name: cell[name] for name in _KEPT if name in cell} for cell in notebook["cells"]]
     for cell in cells:
         cell["metadata"] = {name: cell["metadata"][name] for name in ("tags", "papermill") if name in cell["metadata"]}
-    metadata = {name: notebook["metadata"][name] for name in _KEPT if name in notebook["metadata"]}
+    metadata = {name: notebook["metadata"][name] for name in ("widgets",) if name in notebook["metadata"]}
+    language = notebook["metadata"].get("language_info", {})
+    names = {name: language.get(name) for name in ("name", "pygments_lexer")}
+    metadata["language_info"] = {name: text if isinstance(text, str) else "python" for name, text in names.items()}
     node = from_dict({"nbformat": 4, "nbformat_minor": 4, "metadata": metadata, "cells": cells})
     node.cells = [cell for cell in node.cells if ERROR_MARKER not in tags(cell)]
     for number, cell in enumerate((cell for cell in node.cells if cell.cell_type == "code"), start=1):
@@ -226,6 +230,7 @@ def _one_line(text: str) -> str:
 # --- The page ---------------------------------------------------------------------------------------------------------
 
 
+@functools.cache
 def _exporter() -> Any:
     """Returns an nbconvert exporter with our template, formulas as MathML and French alternative texts."""
     from nbconvert.exporters.html import HTMLExporter
@@ -269,6 +274,7 @@ def _exporter() -> Any:
     return Exporter(
         config=Config({
             "NbConvertBase": {"display_data_priority": list(sorties.DISPLAY_PRIORITY)},
+            "Exporter": {"optimistic_validation": True},  # once, not after each preprocessor
         }),
         extra_template_basedirs=[str(TEMPLATE.parent)],
         template_name=TEMPLATE.name,

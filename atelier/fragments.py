@@ -132,7 +132,7 @@ def scoped(css: str, root: str) -> str:
 
 def _scope(rule: tinycss2.ast.Node, root: str) -> str:
     try:
-        if rule.type == "qualified-rule":
+        if rule.type == "qualified-rule" and not any(token.type == "error" for token in rule.prelude):
             selectors, current = [], []
             for token in [*rule.prelude, None]:
                 if token is None or token == ",":

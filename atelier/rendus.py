@@ -39,17 +39,17 @@ def expand(name: Path) -> list[Path]:
         UserError: there is none.
     """
     if name.is_dir():
-        paths = sorted(path for path in name.rglob("*") if path.suffix.lower() == ".ipynb" and path.is_file())
-        paths = [path for path in paths if _is_hand_in(path.relative_to(name))]
+        paths = _inside(name)
         if not paths:
             raise UserError(f"{name} est un dossier qui ne contient aucun carnet (.ipynb). Vérifiez son chemin.")
         return paths
     if not name.exists() and glob.has_magic(str(name)):
         matches = [Path(match) for match in sorted(glob.glob(str(name), recursive=True))]
-        paths = [path for match in matches for path in (expand(match) if match.is_dir() else [match])]
+        paths = [path for match in matches for path in (_inside(match) if match.is_dir() else [match])]
+        paths = list(filter(_is_hand_in, paths))
         if not paths:
             raise UserError(f"Aucun carnet ne correspond à {name}. Vérifiez le chemin.")
-        return [path for path in paths if _is_hand_in(path)]
+        return paths
     return [name]
 
 
@@ -92,6 +92,12 @@ def repeated(runs: Mapping[Path, str]) -> dict[str, list[Path]]:
     for path, run in runs.items():
         groups[run].append(path)
     return {run: paths for run, paths in groups.items() if len(paths) > 1}
+
+
+def _inside(folder: Path) -> list[Path]:
+    """Returns the hand-ins of a folder, at any depth."""
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".ipynb" and path.is_file())
+    return [path for path in paths if _is_hand_in(path.relative_to(folder))]
 
 
 def _is_hand_in(path: Path) -> bool:

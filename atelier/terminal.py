@@ -193,10 +193,10 @@ def _extended(numbers: list[int]) -> str:
 def _span(style: dict[str, str]) -> str:
     """Returns the tag that opens a text of this style; "" for plain text."""
     fg, bg = style.get("fg", ""), style.get("bg", "")
-    if "inverse" in style:
-        fg, bg = bg or "ansi-default-inverse", fg or "ansi-default-inverse"
     if "bold" in style and fg.startswith("ansi-") and fg.removeprefix("ansi-") in _NAMES:
         fg += "-intense"
+    if "inverse" in style:
+        fg, bg = bg or "ansi-default-inverse", fg or "ansi-default-inverse"
     classes = [f"{name}-{where}" for name, where in ((fg, "fg"), (bg, "bg")) if name.startswith("ansi-")]
     classes += ["ansi-bold"] * ("bold" in style) + ["ansi-underline"] * ("underline" in style)
     values = (("color", fg), ("background-color", bg))

@@ -82,8 +82,9 @@ def _load(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} n'est pas un carnet lisible : il est vide. Demandez-en une autre copie.")
     try:
         notebook = json.loads(content)
-        if b"\\ud" in content.lower():
-            notebook = json.loads(replace_surrogates(json.dumps(notebook, ensure_ascii=False)))
+        text = json.dumps(notebook, ensure_ascii=False)
+        if _LONE_SURROGATE.search(text):
+            notebook = json.loads(replace_surrogates(text))
     except (ValueError, RecursionError) as error:
         why = "un conflit de fusion y est resté" if b"\n<<<<<<< " in content else "il est abîmé ou incomplet"
         raise UserError(f"{path} n'est pas un carnet lisible : {why}. Reprenez-en une copie entière.") from error
@@ -120,7 +121,7 @@ def _cell(cell: Any) -> dict[str, Any]:
         outputs = cell.get("outputs")
         clean["outputs"] = [o for o in map(_output, outputs if isinstance(outputs, list) else []) if o]
         count = cell.get("execution_count")
-        clean["execution_count"] = count if isinstance(count, int) and not isinstance(count, bool) else None
+        clean["execution_count"] = count if type(count) is int and count >= 0 else None
     if "attachments" in cell:
         files = _dict(cell["attachments"]).items()
         clean["attachments"] = {name: _texts(data) for name, data in files if _texts(data)}
