@@ -108,7 +108,7 @@ def export_notebook(
     code_cells = [cell for cell in node.cells if cell.cell_type == "code"]
     for cell in code_cells:
         cell.metadata["failed"] = failure is not None and cell.metadata.number == failure.cell
-    sorties.prepare(node)
+    texts = sorties.prepare(node)
     page = {
         "title": _title(node, notebook),
         "css": (TEMPLATE / "rapport.css").read_text(encoding="utf-8"),
@@ -129,7 +129,7 @@ def export_notebook(
         tableaux.dress(soup, table)
     _fill_contents(soup)
     with atomic_file(target) as temporary:
-        temporary.write_text(str(soup), encoding="utf-8", newline="\n")
+        temporary.write_text(sorties.put_texts(str(soup), texts), encoding="utf-8", newline="\n")
 
 
 def export_index(lines: Sequence[ReportLine], target: Path) -> None:

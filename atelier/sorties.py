@@ -8,6 +8,7 @@ import html
 import itertools
 import json
 import re
+import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -45,28 +46,53 @@ _SCRIPTED = {
 _OBJECT = re.compile(r"\s*<[\w.]+ .*>\s*|\s*<[\w.]+>\s*", re.DOTALL)  # what Python says of an object without a text
 
 
-def prepare(node: NotebookNode) -> None:
+def prepare(node: NotebookNode) -> dict[str, str]:
     """Makes the outputs of a notebook those that a page shows.
 
     Texts are what a terminal would show in the end, shortened above `terminal.MAX_LINES` lines or
     `terminal.MAX_CHARACTERS` characters. An output that holds several kinds keeps the best that a page can show. HTML
     is closed on itself (`fragments`).
+
+    Returns:
+        The HTML of the texts, by the words that hold their places in the outputs: `put_texts` puts them in the page,
+        once it is dressed. They need no dressing, and a coloured log has thousands of elements.
     """
     states = node.metadata.pop("widgets", None) or {}
-    states = states.get(WIDGET_STATES) if isinstance(states, dict) else None
-    states = states.get("state") if isinstance(states, dict) else None
-    numbers = itertools.count(1)
+    for name in (WIDGET_STATES, "state"):
+        states = states.get(name) if isinstance(states, dict) else None
+    figures, texts = itertools.count(1), {}
+    place = f"texte-{uuid.uuid4().hex}"
     for cell in node.cells:
-        if cell.cell_type == "code":
-            outputs = _join_streams(cell.outputs)
-            if len(outputs) > MAX_OUTPUTS:
-                half, hidden = MAX_OUTPUTS // 2, len(outputs) - MAX_OUTPUTS
-                mention = f'<p><span class="absente">{hidden} sorties de cette cellule ne sont pas montrées.</span></p>'
-                outputs[half:-half] = [_display({"text/html": mention})]
-            cell.outputs = [_prepared(output, states if isinstance(states, dict) else {}) for output in outputs]
-            for output in cell.outputs:
-                if "image/svg+xml" in output.get("data", {}):
-                    output.metadata["figure"] = f"figure-{next(numbers)}"
+        if cell.cell_type != "code":
+            continue
+        outputs = _join_streams(cell.outputs)
+        if len(outputs) > MAX_OUTPUTS:
+            half, hidden = MAX_OUTPUTS // 2, len(outputs) - MAX_OUTPUTS
+            mention = f'<p><span class="absente">{hidden} sorties de cette cellule ne sont pas montrées.</span></p>'
+            outputs[half:-half] = [_display({"text/html": mention})]
+        cell.outputs = [_prepared(output, states if isinstance(states, dict) else {}) for output in outputs]
+        for output in cell.outputs:
+            data = output.get("data", {})
+            if "image/svg+xml" in data:
+                output.metadata["figure"] = f"figure-{next(figures)}"
+            for holder, name in ((output, "text"), (data, "text/plain"), (output, "traceback")):
+                if name == "text/plain" and len(data) > 1:  # it describes a picture
+                    continue
+                text = holder.get(name)
+                text = text[0] if name == "traceback" and text else text
+                if isinstance(text, str) and text.strip():
+                    word = f"{place}-{len(texts)}."
+                    texts[word] = terminal.to_html(text)
+                    holder[name] = [word] if name == "traceback" else word
+    return texts
+
+
+def put_texts(page: str, texts: Mapping[str, str]) -> str:
+    """Puts the texts of the outputs in the places that `prepare` has kept for them."""
+    if not texts:
+        return page
+    place = next(iter(texts)).rpartition("-")[0]
+    return re.sub(rf"{place}-\d+\.", lambda match: texts[match[0]], page)
 
 
 def alt_text(output: NotebookNode, kind: str) -> str:
@@ -214,7 +240,7 @@ def _name(kind: str) -> str:
 
 
 def _text(text: str) -> str:
-    return terminal.shorten(terminal.clean(text))
+    return terminal.show(text)
 
 
 def _one_line(content: str) -> str:

@@ -13,9 +13,17 @@ _ESCAPE = re.compile(
     rf"({_COLOUR})|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?|\x1b[ -/]*[0-Z\\-~]?|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
 _MOVE = re.compile(r"(\n|\r|\x08+|\x1b\[\d*[ABK]|\x1b\[2?J)")
+_MOVED = re.compile(r"\r(?!\n)|\x08|\x1b\[\d*[ABK]|\x1b\[2?J")
 _CUT_START, _CUT_END = re.compile(r"\x1b(\[[\d;:]*)?$"), re.compile(r"[\d;:\[]*m")
 _RANGES = ((30, "fg", ""), (40, "bg", ""), (90, "fg", "-intense"), (100, "bg", "-intense"))
 _NAMES = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
+
+
+def show(text: str) -> str:
+    """Returns what a page shows of a text: its last state, in bounds, with its colours."""
+    if _MOVED.search(text):
+        return shorten(clean(text))
+    return clean(shorten(text))  # what is not shown needs no cleaning
 
 
 def clean(text: str) -> str:
@@ -24,7 +32,7 @@ def clean(text: str) -> str:
     A line that a bar of progress writes again and again is kept as it was last written.
     """
     text = _LINK.sub("", text)
-    if _MOVE.search(text.replace("\r\n", "\n").replace("\n", "")):
+    if _MOVED.search(text):
         text = _last_state(text)
     return _ESCAPE.sub(lambda match: match[1] or "", text)
 

@@ -312,6 +312,7 @@ def test_a_notebook_that_cannot_be_run_is_refused_in_a_sentence(house, tmp_path,
 
 # --- Any notebook at all ---------------------------------------------------------------------------------------------
 
+
 def shown(data, **metadata):
     return {"output_type": "display_data", "metadata": metadata, "data": data}
 

@@ -112,6 +112,16 @@ def test_no_sequence_is_cut_in_two(shift):
     assert not re.search(r"[;\[]|\dm", html.unescape(re.sub("<.*?>|\\[….*?…\\]", "", page)))
 
 
+@pytest.mark.parametrize("start", ["", "\r 0%\r 9%\n"])
+def test_a_long_coloured_text_is_shortened_once_and_cleaned(start):
+    text = start + "".join(f"\x1b[32metape\x1b[0m {i} {LINK}\x1b[?25l\n" for i in range(5000))
+    lines = re.sub("<.*?>", "", terminal.to_html(terminal.show(text))).split("\n")
+    assert lines[0] == (" 9%" if start else "etape 0 la doc")
+    assert lines[-2] == "etape 4999 la doc"
+    assert [line for line in lines if "…" in line] == [f"[… 3\u202f00{bool(start):d} lignes ne sont pas montrées …]"]
+    assert len(lines) == terminal.MAX_LINES + 2
+
+
 CODES = [
     *("\x1b[31m", "\x1b[0m", "\x1b[A", "\x1b[2K", "\x1b]8;;u\x1b\\", "\x1b", "\x9b1m", "\x1b[38;5m"),
     *("\r", "\x08", "\n", "\x07", "<b>", "é", " "),
