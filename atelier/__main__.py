@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import itertools
 import logging
 import os
@@ -40,13 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return options.action(options)
-    except UserError as error:
-        print(f"Erreur : {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        print("Erreur : le disque est plein. Libérez de la place, puis relancez.", file=sys.stderr)
+    except (UserError, OSError) as error:
+        print(f"Erreur : {rendus.sentence(error)}", file=sys.stderr)
         return 2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import sys
@@ -23,10 +24,35 @@ def for_each(items: Iterable[Any], work: Callable[[Any], object]) -> int:
     for item in items:
         try:
             work(item)
-        except UserError as error:
-            print(f"Erreur : {error}", file=sys.stderr, flush=True)
+        except (UserError, OSError) as error:
+            print(f"Erreur : {sentence(error)}", file=sys.stderr, flush=True)
             code = 2
     return code
+
+
+def sentence(error: UserError | OSError) -> str:
+    """Returns what is said of a mistake: its own message, or what the system refused.
+
+    Raises:
+        OSError: it is about no file, nor about a full disk.
+    """
+    if isinstance(error, UserError):
+        return str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "le disque est plein. Libérez de la place, puis relancez."
+    if error.filename is None:
+        raise error
+    reasons = {
+        errno.EEXIST: "un fichier porte ce nom, là où il faut un dossier",
+        errno.ENOTDIR: "un fichier porte ce nom, là où il faut un dossier",
+        errno.EISDIR: "un dossier porte ce nom, là où il faut un fichier",
+        errno.EACCES: "vous n'en avez pas le droit",
+        errno.EPERM: "vous n'en avez pas le droit",
+        errno.EROFS: "le disque est en lecture seule",
+        errno.ENAMETOOLONG: "le nom est trop long",
+    }
+    reason = reasons.get(error.errno, error.strerror)
+    return f"{error.filename2 or error.filename} ne peut être ni lu ni écrit : {reason}. Choisissez un autre endroit."
 
 
 def expand(name: Path) -> list[Path]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import sys
 from pathlib import Path
 
 from commun import UserError, native_stderr_to
@@ -27,7 +28,7 @@ def check_backend(name: str) -> None:
     if name not in BACKENDS:
         names = ", ".join(BACKENDS)
         raise UserError(f"KERAS_BACKEND vaut « {name} », et ne peut valoir que {names}. {advice}.")
-    if importlib.util.find_spec(name) is None:
+    if "keras" not in sys.modules and importlib.util.find_spec(name) is None:
         raise UserError(f"KERAS_BACKEND vaut « {name} », qui n'est pas installé. {advice}.")
 
 

@@ -31,6 +31,7 @@ def test_an_unknown_backend_is_refused_in_a_sentence(name):
 
 
 def test_a_backend_that_is_not_installed_is_refused_in_a_sentence(monkeypatch):
+    monkeypatch.delitem(sys.modules, "keras")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match="« jax », qui n'est pas installé"):
         backend.check_backend("jax")

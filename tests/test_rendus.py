@@ -151,6 +151,16 @@ def test_pages_never_share_a_place(tmp_path):
     assert rendus.pages(paths[:3], tmp_path)[paths[2]] == tmp_path / "y" / "a" / "01.html"
 
 
+def test_a_place_that_cannot_be_written_is_said(tmp_path, capsys):
+    write(tmp_path / "rendus" / "a.ipynb", text("# A"))
+    (tmp_path / "fichier").write_text("", encoding="utf-8")
+    (tmp_path / "pages" / "a.html").mkdir(parents=True)
+    told = refused(["exporter", tmp_path / "rendus", "--sortie", tmp_path / "fichier"], capsys)
+    assert "fichier ne peut être ni lu ni écrit : un fichier porte ce nom" in told
+    told = refused(["exporter", tmp_path / "rendus", "--sortie", tmp_path / "pages"], capsys)
+    assert "a.html" in told
+
+
 def test_a_hand_in_named_twice_is_read_once(tmp_path, capsys):
     path = write(tmp_path / "a.ipynb")
     main(["verifier", str(path), str(tmp_path), str(tmp_path / "*.ipynb"), str(tmp_path / "." / "a.ipynb")])
