@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import itertools
+import logging
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from atelier import donnees, export, notebooks, verification
+from atelier import donnees, export, notebooks, rendus, verification
 from atelier.export import ReportLine
 from commun import UserError, datasets, figures, french_argparse
-from commun.card import IN_ORDER, read_notebook
+from commun.card import FOLLOWED, IN_ORDER
 from commun.datasets import ROOT
+from commun.notebook import read_notebook
 
 REPORTS = ROOT / "rapports"
 PROFILES = ("essai", "rapide", "complet")
@@ -30,17 +32,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):  # a console that is not UTF-8 must not stop the job
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    if not sys.warnoptions:  # libraries warn in English of what a reader of reports can't change
+        warnings.simplefilter("ignore")
+        logging.getLogger("traitlets").setLevel(logging.CRITICAL)
     french_argparse()
     options = _parser().parse_args(arguments)
     try:
         return options.action(options)
-    except UserError as error:
-        print(f"Erreur : {error}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        print("Erreur : le disque est plein. Libérez de la place, puis relancez.", file=sys.stderr)
+    except (UserError, OSError) as error:
+        print(f"Erreur : {rendus.sentence(error)}", file=sys.stderr)
         return 2
 
 
@@ -62,15 +62,16 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--sortie", type=Path, default=REPORTS, help="dossier des résultats (rapports/)")
         command.set_defaults(action=action)
 
+    files = "carnet, dossier de carnets, ou modèle comme « rendus/*.ipynb »"
     text = "exporte en HTML des carnets déjà exécutés"
     command = commands.add_parser("exporter", help=text, description=text)
-    command.add_argument("fichiers", nargs="+", type=Path, metavar="FICHIER")
+    command.add_argument("fichiers", nargs="+", type=Path, metavar="FICHIER", help=files)
     command.add_argument("--sortie", type=Path, help="dossier des pages (celui de chaque carnet par défaut)")
     command.set_defaults(action=_export)
 
     text = "dit si des carnets ont été exécutés de haut en bas"
     command = commands.add_parser("verifier", help=text, description=text)
-    command.add_argument("fichiers", nargs="+", type=Path, metavar="FICHIER")
+    command.add_argument("fichiers", nargs="+", type=Path, metavar="FICHIER", help=files)
     command.set_defaults(action=_verify)
 
     text = "liste, télécharge ou vérifie les jeux de données"
@@ -161,27 +162,41 @@ def _run_one(project: str, path: Path, output: Path, values: dict, obstacle: str
 
 
 def _export(options: argparse.Namespace) -> int:
-    for path in options.fichiers:
-        target = (options.sortie or path.parent) / f"{path.stem}.html"
-        export.export_notebook(path, target)
-        print(target)
-    return 0
+    paths, code = rendus.expand_all(options.fichiers)
+    targets = rendus.pages(paths, options.sortie)
+
+    def write(path: Path) -> None:
+        export.export_notebook(path, targets[path])
+        print(targets[path], flush=True)
+
+    return max(code, rendus.for_each(paths, write))
 
 
 # --- Checking --------------------------------------------------------------------------------------------------------
 
 
 def _verify(options: argparse.Namespace) -> int:
-    states = []
-    for path in options.fichiers:
+    paths, code = rendus.expand_all(options.fichiers)
+    states, runs = [], {}
+
+    def tell(path: Path) -> None:
         state, card = verification.check(path)
         states.append(state)
         detail = ""
         if card:
-            about = f"profil {card['profil']}, {card['donnees']}, {card['date']}"
+            known = {name: card.get(name) or "?" for name in ("profil", "donnees", "date")}
+            about = f"profil {known['profil']}, {known['donnees']}, {known['date']}"
             detail = f" ({about}, identifiant {card['execution'][:12]})"
-        print(f"{path} : {state}{detail}")
-    return int(any(state != IN_ORDER for state in states))
+            detail += f" ; {FOLLOWED}" if verification.followed(path) else ""
+            if card["execution"] not in verification.handed_out().values():
+                runs[path] = card["execution"]
+        print(f"{path} : {state}{detail}", flush=True)
+
+    code = max(code, rendus.for_each(paths, tell))
+    copies = rendus.repeated(runs)
+    for run, same in copies.items():
+        print(f"Une même exécution (identifiant {run[:12]}) dans {len(same)} rendus : {', '.join(map(str, same))}")
+    return code or int(bool(copies) or any(state != IN_ORDER for state in states))
 
 
 def _refresh(options: argparse.Namespace) -> int:

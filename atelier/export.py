@@ -7,21 +7,22 @@ are inlined, and nothing is loaded from outside the file. The look is in `modele
 from __future__ import annotations
 
 import dataclasses
+import functools
 import html
-import itertools
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
-from atelier import sommaire, tableaux, texte, typographie
+from atelier import fragments, sommaire, sorties, tableaux, terminal, texte, typographie
 from atelier.formules import FormulaError as FormulaError
 from atelier.formules import mathml as mathml
-from atelier.texte import NO_ALT
+from atelier.texte import NO_ALT as NO_ALT
 from commun import UserError
 from commun.datasets import atomic_file
 from commun.figures import duration
+from commun.notebook import failures, read_notebook, tags
 
 if TYPE_CHECKING:
     from bs4 import BeautifulSoup, Tag
@@ -29,18 +30,10 @@ if TYPE_CHECKING:
 
 TEMPLATE = Path(__file__).parent / "modele"
 ERROR_MARKER = "papermill-error-cell-tag"
-DISPLAY_PRIORITY = (
-    "text/html",
-    "text/markdown",
-    "image/svg+xml",
-    "image/png",
-    "image/jpeg",
-    "text/latex",
-    "text/plain",
-)
 MAX_ERROR = 300  # characters of an error told on one line
 
 Status = Literal["réussi", "échec", "non exécuté"]
+_KEPT = ("cell_type", "source", "metadata", "outputs", "execution_count", "attachments")
 _CLASSES = {"réussi": "reussi", "échec": "echec", "non exécuté": "jamais"}
 _MARKS = {"réussi": "✓", "échec": "✗", "non exécuté": "–"}
 
@@ -117,9 +110,7 @@ def export_notebook(
     code_cells = [cell for cell in node.cells if cell.cell_type == "code"]
     for cell in code_cells:
         cell.metadata["failed"] = failure is not None and cell.metadata.number == failure.cell
-        for output in cell.outputs:
-            if output.output_type == "stream":
-                output.text = re.sub(r"[^\n]\x08", "", output.text).replace("\x08", "")
+    texts = sorties.prepare(node)
     page = {
         "title": _title(node, notebook),
         "css": _css(),
@@ -130,7 +121,8 @@ def export_notebook(
         "following": following and (_href(following[0]), following[1]),
         "index": _href(index),
     }
-    body, _ = _exporter().from_notebook_node(node, {"page": page, "metadata": {"path": str(notebook.resolve().parent)}})
+    resources = {"page": page, "writer": texte.Writer(), "metadata": {"path": str(notebook.resolve().parent)}}
+    body, _ = _exporter().from_notebook_node(node, resources)
     soup = BeautifulSoup(body, features="html.parser")
     _refuse_remote(soup)
     typographie.bind(soup.select_one("main"))
@@ -140,7 +132,7 @@ def export_notebook(
         tableaux.dress(soup, table)
     sommaire.fill(soup)
     with atomic_file(target) as temporary:
-        temporary.write_text(str(soup), encoding="utf-8", newline="\n")
+        temporary.write_text(sorties.put_texts(str(soup), texts), encoding="utf-8", newline="\n")
 
 
 def export_index(lines: Sequence[ReportLine], target: Path) -> None:
@@ -194,15 +186,18 @@ def title_of(notebook: Path) -> str:
 
 def _read(notebook: Path) -> NotebookNode:
     """Reads a notebook, without the error banners of papermill, its code cells numbered from 1."""
-    import nbformat
+    from nbformat import from_dict
 
-    try:
-        node = nbformat.read(notebook, as_version=4)
-    except FileNotFoundError as error:
-        raise UserError(f"Le carnet {notebook} n'existe pas. Vérifiez son chemin.") from error
-    except (ValueError, TypeError, AttributeError, KeyError, nbformat.ValidationError) as error:
-        raise UserError(f"{notebook} n'est pas un carnet lisible. Exécutez-le de nouveau.") from error
-    node.cells = [cell for cell in node.cells if ERROR_MARKER not in cell.metadata.get("tags", [])]
+    notebook = read_notebook(notebook)
+    cells = [{name: cell[name] for name in _KEPT if name in cell} for cell in notebook["cells"]]
+    for cell in cells:
+        cell["metadata"] = {name: cell["metadata"][name] for name in ("tags", "papermill") if name in cell["metadata"]}
+    metadata = {name: notebook["metadata"][name] for name in ("widgets",) if name in notebook["metadata"]}
+    language = notebook["metadata"].get("language_info", {})
+    names = {name: language.get(name) for name in ("name", "pygments_lexer")}
+    metadata["language_info"] = {name: text if isinstance(text, str) else "python" for name, text in names.items()}
+    node = from_dict({"nbformat": 4, "nbformat_minor": 4, "metadata": metadata, "cells": cells})
+    node.cells = [cell for cell in node.cells if ERROR_MARKER not in tags(cell)]
     for number, cell in enumerate((cell for cell in node.cells if cell.cell_type == "code"), start=1):
         cell.metadata["number"] = number
     return node
@@ -212,11 +207,11 @@ def _failure(node: NotebookNode) -> Failure | None:
     for cell in node.cells:
         if cell.cell_type != "code":
             continue
-        for output in cell.outputs:
-            if output.output_type == "error" and not (output.ename == "SystemExit" and output.evalue in ("", "0")):
-                text = output.evalue if output.ename == UserError.__name__ else f"{output.ename}: {output.evalue}"
-                return Failure(cell.metadata.number, _one_line(text.removesuffix(": ")))
-        if cell.metadata.get("papermill", {}).get("exception"):  # the kernel died: no output says why
+        for output in failures(cell):
+            text = output.evalue if output.ename == UserError.__name__ else f"{output.ename}: {output.evalue}"
+            return Failure(cell.metadata.number, _one_line(text.removesuffix(": ")))
+        papermill = cell.metadata.get("papermill")
+        if isinstance(papermill, dict) and papermill.get("exception"):  # the kernel died: no output says why
             return Failure(cell.metadata.number, "le noyau s'est arrêté sans message, souvent par manque de mémoire")
     return None
 
@@ -227,7 +222,7 @@ def _title(node: NotebookNode, notebook: Path) -> str:
 
 
 def _one_line(text: str) -> str:
-    line = " ".join(re.sub(r"\x1b\[[\d;]*[A-Za-z]", "", text).split())
+    line = " ".join(re.sub(r"\x1b\[[\d;]*m", "", terminal.clean(text)).split())
     return line if len(line) <= MAX_ERROR else line[: MAX_ERROR - 1].rstrip() + "…"
 
 
@@ -238,61 +233,41 @@ def _css() -> str:
     return "\n".join((TEMPLATE / name).read_text(encoding="utf-8") for name in ("rapport.css", "formules.css"))
 
 
+@functools.cache
 def _exporter() -> Any:
     """Returns an nbconvert exporter with our template, formulas as MathML and French alternative texts."""
     from nbconvert.exporters.html import HTMLExporter
     from traitlets.config import Config
 
-    writer = texte.Writer()
-
     class Exporter(HTMLExporter):
         def markdown2html(self, context: Any, source: str) -> str:
-            folder = context.get("resources", {}).get("metadata", {}).get("path", "")
-            return writer.render(source, folder, context.get("cell", {}).get("attachments", {}))
+            resources = context["resources"]
+            return resources["writer"].render(
+                source, resources["metadata"]["path"], context.get("cell", {}).get("attachments", {})
+            )
 
         markdown2html.jinja_pass_arg = HTMLExporter.markdown2html.jinja_pass_arg
 
-    counter = itertools.count(1)
     return Exporter(
         config=Config({
-            "NbConvertBase": {"display_data_priority": list(DISPLAY_PRIORITY)},
-            "CoalesceStreamsPreprocessor": {"enabled": True},
+            "NbConvertBase": {"display_data_priority": list(sorties.DISPLAY_PRIORITY)},
+            "Exporter": {"optimistic_validation": True},  # once, not after each preprocessor
         }),
         extra_template_basedirs=[str(TEMPLATE.parent)],
         template_name=TEMPLATE.name,
         filters={
-            "alt_text": _alt_text,
-            "inline_svg": lambda output: _inline_svg(
-                output.data["image/svg+xml"], f"figure-{next(counter)}", _alt_text(output, "image/svg+xml")
-            ),
+            "alt_text": sorties.alt_text,
+            "picture_size": sorties.size,
+            "inline_svg": sorties.inline_svg,
+            "closed": sorties.closed,
+            "ansi2html": terminal.to_html,
         },
     )
 
 
-def _alt_text(output: NotebookNode, kind: str) -> str:
-    """Returns the alternative text of a picture: its metadata, else a text that describes it, else a filler."""
-    metadata = output.get("metadata", {})
-    if alt := metadata.get(kind, {}).get("alt") or metadata.get("alt"):
-        return alt
-    text = output.data.get("text/plain", "")
-    return text if text and not re.match(r"<.*>$", text, flags=re.DOTALL) else NO_ALT
-
-
-def _inline_svg(svg: str, prefix: str, alt: str) -> str:
-    """Makes an SVG part of the page: no prolog, a title, and identifiers that no other figure of the page has."""
-    svg = svg[svg.find("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'(\sid=["\'])', rf"\g<1>{prefix}-", svg)
-    svg = re.sub(r'(href=["\']#|url\(["\']?#)', rf"\g<1>{prefix}-", svg)
-    if not re.search(r"^<svg[^>]*>\s*<title", svg):
-        start, _, rest = svg.partition(">")
-        role = "" if "role=" in start else ' role="img"'
-        svg = f"{start}{role}><title>{html.escape(alt)}</title>{rest}"
-    return svg
-
-
 def _refuse_remote(soup: BeautifulSoup) -> None:
     """Replaces whatever the page would load from outside itself: a report must be whole without a network."""
+    fragments.replace_players(soup)
     for element in soup.select("script[src], link, base, iframe, object, embed, meta[http-equiv=refresh]"):
         if not (element.get("src") or element.get("data") or "").startswith("data:"):
             element.decompose()

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ast
+import codecs
 import contextlib
 import dataclasses
+import json
 import os
+import re
+import tempfile
 import time
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
@@ -13,8 +17,8 @@ from typing import Any
 
 from atelier import verification
 from commun import UserError, native_stderr_to
-from commun.card import read_notebook
 from commun.datasets import ROOT, SAMPLE_ONLY, atomic_file, data_roots, working_folder
+from commun.notebook import read_notebook, tags
 from commun.results import write_json
 
 _TYPES = {"int": int, "float": float, "str": str, "bool": lambda text: {"true": True, "false": False}[text.lower()]}
@@ -38,11 +42,22 @@ def notebooks(project: str) -> list[Path]:
 
 
 def parameters(path: Path) -> dict[str, str]:
-    """Returns the parameters that a notebook declares, name -> type ("int", "float", "str" or "bool")."""
+    """Returns the parameters that a notebook declares, name -> type ("int", "float", "str" or "bool").
+
+    Raises:
+        UserError: the notebook can't be read, or its cell of parameters is not Python.
+    """
     for cell in read_notebook(path)["cells"]:
-        if "parameters" in cell.get("metadata", {}).get("tags", []):
-            lines = ast.parse(cell["source"]).body
-            return {n.target.id: ast.unparse(n.annotation) for n in lines if isinstance(n, ast.AnnAssign)}
+        if "parameters" in tags(cell):
+            try:
+                lines = ast.parse(cell["source"]).body
+            except (SyntaxError, ValueError) as error:
+                raise UserError(f"Dans {path}, la cellule des paramètres n'est pas du Python : {error}.") from error
+            return {
+                line.target.id: ast.unparse(line.annotation)
+                for line in lines
+                if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)
+            }
     return {}
 
 
@@ -56,6 +71,11 @@ def select_parameters(paths: Sequence[Path], texts: Mapping[str, str]) -> dict[P
     known = {name: kind for names in declared.values() for name, kind in names.items()}
     values = {}
     for name, text in texts.items():
+        if not known:
+            raise UserError(
+                f"Aucun de ces carnets n'a de paramètre : {name} ne peut pas être changé. Redonnez l'étiquette "
+                "« parameters » à leur cellule de paramètres."
+            )
         if name not in known:
             raise UserError(f"Paramètre inconnu : « {name} ». Paramètres de ces carnets : {', '.join(sorted(known))}.")
         try:
@@ -78,11 +98,16 @@ class Outcome:
 
 
 def run(source: Path, target: Path, values: Mapping[str, Any]) -> Outcome:
-    """Runs a notebook from a fresh kernel and writes what was executed, up to the failing cell if one fails."""
+    """Runs a notebook from a fresh kernel and writes what was executed, up to the failing cell if one fails.
+
+    Raises:
+        UserError: the notebook can't be read.
+    """
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
+    notebook = _runnable(source)
     target.parent.mkdir(parents=True, exist_ok=True)
     extra = {"PROJETS_CARNET": str(source)}
     if os.environ.get("PROJETS_DATA", SAMPLE_ONLY) not in ("", SAMPLE_ONLY):
@@ -90,12 +115,14 @@ def run(source: Path, target: Path, values: Mapping[str, Any]) -> Outcome:
     log = working_folder() / "noyau.log"
     start = time.perf_counter()
     try:
-        with _environment(extra), native_stderr_to(log):
+        with _environment(extra), native_stderr_to(log), tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / source.name
+            copy.write_text(json.dumps(notebook), encoding="utf-8")
             papermill.execute_notebook(
-                str(source),
-                str(target),
+                *(str(path).replace("{", "{{").replace("}", "}}") for path in (copy, target)),  # it fills templates
                 parameters=dict(values),
                 kernel_name="python3",
+                language="python",
                 cwd=str(source.parent),
                 progress_bar=False,
             )
@@ -107,6 +134,27 @@ def run(source: Path, target: Path, values: Mapping[str, Any]) -> Outcome:
         message = f"le noyau Python s'est arrêté (mémoire épuisée ?) ; ses derniers messages sont dans {log}"
         return Outcome(time.perf_counter() - start, message)
     return Outcome(time.perf_counter() - start)
+
+
+def _runnable(path: Path) -> dict[str, Any]:
+    """Reads a notebook and gives it what papermill asks for: a kernel and identifiers of its cells."""
+    notebook = read_notebook(path)
+    if path.read_bytes().startswith(codecs.BOM_UTF8):
+        raise UserError(
+            f"{path} commence par une marque (UTF-8 avec BOM) que Jupyter refuse. Enregistrez-le en UTF-8 sans BOM."
+        )
+    notebook["nbformat"], notebook["nbformat_minor"] = 4, 5
+    kernel = {"display_name": "Python 3", "language": "python"}
+    notebook["metadata"]["kernelspec"] = kernel | notebook["metadata"].get("kernelspec", {}) | {"name": "python3"}
+    seen = set()
+    for position, cell in enumerate(notebook["cells"]):
+        name = cell.get("id")
+        if not isinstance(name, str) or not re.fullmatch(r"[\w-]{1,64}", name, flags=re.ASCII) or name in seen:
+            cell["id"] = f"cellule-{position}"
+        seen.add(cell["id"])
+        if cell["cell_type"] == "code":
+            cell["outputs"], cell["execution_count"] = [], None
+    return notebook
 
 
 @contextlib.contextmanager

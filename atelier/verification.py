@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from commun.card import CARD_MIME, IN_ORDER, MODIFIED, code_cells, compare, hashes, read_notebook
+from commun.card import CARD_MIME, IN_ORDER, MODIFIED, compare, hashes
 from commun.datasets import ROOT
+from commun.notebook import INJECTED, failures, read_notebook, tags
 
-NEVER, FAILED = "jamais exécuté", "en erreur"
+NEVER, FAILED, NO_CARD = "jamais exécuté", "en erreur", "exécuté sans carte"
 HANDED_OUT = ROOT / "atelier" / "distribution.json"
 
 
@@ -22,31 +23,43 @@ def check(path: Path) -> tuple[str, dict[str, Any] | None]:
     """
     notebook = read_notebook(path)
     card = card_of(notebook)
-    outputs = [o for c in notebook["cells"] if c["cell_type"] == "code" for o in c.get("outputs", [])]
-    if any(o["output_type"] == "error" for o in outputs):
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    if any(map(failures, code)):
         return FAILED, card
-    if card is None or card["execution"] in handed_out().values():
+    if card is None:
+        return NO_CARD if any(cell["outputs"] or cell["execution_count"] for cell in code) else NEVER, None
+    if card["execution"] in handed_out().values():
         return NEVER, card
     return state(path, card), card
 
 
 def card_of(notebook: Mapping[str, Any]) -> dict[str, Any] | None:
     """Returns the run's card that a notebook carries, or None."""
-    outputs = [output for cell in reversed(notebook["cells"]) for output in cell.get("outputs", [])]
-    return next((output["data"][CARD_MIME] for output in outputs if CARD_MIME in output.get("data", {})), None)
+    position = _card_position(notebook["cells"])
+    return None if position is None else _card(notebook["cells"][position])
 
 
 def state(path: Path, card: Mapping[str, Any]) -> str:
-    """Returns how a card relates to the cells of its notebook, whoever ran it."""
-    now = compare(card["cellules"], hashes(code_cells(path)))
-    return MODIFIED if now != IN_ORDER and card["etat"] == IN_ORDER else now
+    """Returns how a card relates to the cells of its notebook up to its own, whoever ran it."""
+    cells, _ = _around_card(read_notebook(path))
+    own = [cell["source"] for cell in cells if INJECTED not in tags(cell)]
+    every = [cell["source"] for cell in cells]  # with those that papermill adds, as the kernel saw them
+    if any(card["cellules"] == hashes(sources, old=old) for sources in (own, every) for old in (False, True)):
+        return IN_ORDER
+    now = compare(card["cellules"], hashes(own))
+    return MODIFIED if card["etat"] == IN_ORDER else now
+
+
+def followed(path: Path) -> bool:
+    """Says whether cells with code follow that of the card: it can't tell anything of them."""
+    return bool(hashes(cell["source"] for cell in _around_card(read_notebook(path))[1]))
 
 
 def stale(paths: Sequence[Path]) -> list[Path]:
     """Returns, of a project's notebooks in order, the first whose card no longer matches, and its successors."""
     for index, path in enumerate(paths):
         card = card_of(read_notebook(path))
-        if card is None or state(path, card) != IN_ORDER:
+        if card is None or state(path, card) != IN_ORDER or followed(path):
             return list(paths[index:])
     return []
 
@@ -54,3 +67,26 @@ def stale(paths: Sequence[Path]) -> list[Path]:
 def handed_out() -> dict[str, str]:
     """Returns the run ids of the committed notebooks: "project/name.ipynb" -> id."""
     return json.loads(HANDED_OUT.read_text(encoding="utf-8")) if HANDED_OUT.is_file() else {}
+
+
+def _around_card(notebook: Mapping[str, Any]) -> tuple[list[dict], list[dict]]:
+    """Returns the code cells up to that of the card, it included, and those that follow."""
+    cells, position = notebook["cells"], _card_position(notebook["cells"])
+    end = len(cells) if position is None else position + 1
+    code = [[cell for cell in part if cell["cell_type"] == "code"] for part in (cells[:end], cells[end:])]
+    return code[0], code[1]
+
+
+def _card_position(cells: Sequence[Mapping[str, Any]]) -> int | None:
+    return next((i for i in reversed(range(len(cells))) if _card(cells[i])), None)
+
+
+def _card(cell: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Returns the card that a cell shows, if it is whole enough to be compared."""
+    for output in cell.get("outputs", []):
+        card = output.get("data", {}).get(CARD_MIME)
+        if not isinstance(card, dict) or not isinstance(card.get("cellules"), list):
+            continue
+        if all(isinstance(text, str) for text in (card.get("etat"), card.get("execution"), *card["cellules"])):
+            return card
+    return None

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
+from types import TracebackType
 
 
 class UserError(Exception):
@@ -49,6 +50,17 @@ def exit_code(work: Callable[[], object]) -> int:
         print(f"Erreur : {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _tell_mistake(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Tells in a sentence a mistake that nothing caught, such as one found while modules are imported."""
+    if not issubclass(kind, UserError):
+        return _usual_hook(kind, error, trace)
+    print(f"Erreur : {error}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+_usual_hook, sys.excepthook = sys.excepthook, _tell_mistake
 
 
 @contextlib.contextmanager

@@ -6,11 +6,12 @@ import ast
 import hashlib
 import html
 import importlib.metadata
-import json
 import os
 import platform
+import re
 import time
 import uuid
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -18,13 +19,17 @@ from typing import Any
 
 from commun import UserError, figures
 from commun.datasets import ROOT, Location
+from commun.notebook import code_cells, replace_surrogates
 
 CARD_MIME = "application/vnd.projets.carte+json"
 IN_ORDER, MODIFIED, DISORDER = "exécuté de haut en bas", "modifié après exécution", "dans le désordre"
+FOLLOWED = "des cellules suivent la carte"
 _ADVICE = {
     DISORDER: " : redémarrez le noyau et exécutez tout",
     MODIFIED: " : enregistrez le carnet, redémarrez le noyau et exécutez tout",
 }
+_CELL_MAGIC = re.compile(r"\s*%%(\w+).*(?:\r\n|\r|\n|$)")
+_PYTHON_MAGICS = ("capture", "prun", "time", "timeit")  # the rest of the cell is Python: its layout does not count
 _PACKAGES = ("keras", "tensorflow", "numpy", "pandas", "matplotlib", "scikit-learn", "optuna")
 _START = time.time()
 
@@ -42,15 +47,15 @@ def carte(carnet: str, *, profil: str, donnees: Location) -> None:
     from IPython import get_ipython
     from IPython.display import display
 
-    inputs = [source for source in get_ipython().history_manager.input_hist_raw[1:] if source.strip()]
-    parameters = [source for source in inputs if source.startswith("# Parameters\n")]  # papermill's cell
-    cells = hashes(source for source in inputs if source not in parameters)
-    path = Path(os.environ.get("PROJETS_CARNET") or ROOT / carnet)
+    shell = get_ipython()
+    inputs = [source for source in shell.history_manager.input_hist_raw[1:] if source.strip()]
+    cells, state, parameters, followed = _judge(inputs, _notebook_path(carnet, shell.user_ns))
     card = {
         "carnet": carnet,
-        "etat": compare(cells, hashes(code_cells(path))) if path.is_file() else "carnet introuvable",
+        "etat": state,
         "cellules": cells,
-        "parametres": parameters[0].split("\n", 1)[1].strip() if parameters else "",
+        "suite": followed,
+        "parametres": parameters,
         "profil": profil,
         "donnees": donnees.title if donnees.is_real else f"échantillon synthétique ({donnees.title})",
         "donnees_reelles": donnees.is_real,
@@ -63,49 +68,30 @@ def carte(carnet: str, *, profil: str, donnees: Location) -> None:
     display({CARD_MIME: card, "text/html": _html(card), "text/plain": _text(card)}, raw=True)
 
 
-def read_notebook(path: Path) -> dict[str, Any]:
-    """Reads a notebook, the source of each cell as one text.
-
-    Raises:
-        UserError: the file is missing or is not a notebook.
-    """
-    try:
-        notebook = json.loads(Path(path).read_text(encoding="utf-8"))
-        for cell in notebook["cells"]:
-            cell["source"] = "".join(cell["source"])
-        return notebook
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} est introuvable ou n'est pas un carnet Jupyter.") from error
+def hashes(sources: Iterable[str], *, old: bool = False) -> list[str]:
+    """Returns the hashes of cells, without the empty ones; `old`: as the first cards made them."""
+    return [h for h in (cell_hash(source, old=old) for source in sources) if h]
 
 
-def code_cells(path: Path) -> list[str]:
-    """Returns the sources of a notebook's code cells, without the cell of parameters that papermill injects.
-
-    Raises:
-        UserError: the file is missing or is not a notebook.
-    """
-    return [
-        cell["source"]
-        for cell in read_notebook(path)["cells"]
-        if cell["cell_type"] == "code" and "injected-parameters" not in cell.get("metadata", {}).get("tags", [])
-    ]
-
-
-def hashes(sources: Iterable[str]) -> list[str]:
-    """Returns the hashes of cells, without the empty ones."""
-    return [h for h in map(cell_hash, sources) if h]
-
-
-def cell_hash(source: str) -> str:
+def cell_hash(source: str, *, old: bool = False) -> str:
     """Returns a hash of what a cell computes: its syntax tree, without comments, blank lines or layout.
 
     An empty cell (comments only) gives "". The dump is our own, because `ast.dump` differs between Python versions.
+    What is not Python for the parser is translated as IPython does (magics, `!`, `?`) and parsed again; else it counts
+    as text, less the ends of its lines, which a kernel's history and a file don't keep alike. The first cards took
+    whatever is not Python as text (`old`).
     """
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:
-        return hashlib.sha256(source.encode("utf-8")).hexdigest()[:12]
-    return hashlib.sha256(_dump(tree).encode("utf-8")).hexdigest()[:12] if tree.body else ""
+    tree = _parse(source)
+    if tree is None and old:
+        return _digest(source.rstrip("\n"))
+    if tree is None and (magic := _CELL_MAGIC.match(source)):
+        body = source[magic.end() :]
+        return _digest(f"{magic[0].strip()}\n{cell_hash(body) if magic[1] in _PYTHON_MAGICS else _lines(body)}")
+    if tree is None:
+        tree = _parse(_translate(source))
+    if tree is None:
+        return _digest(_lines(source))
+    return _digest(_dump(tree)) if tree.body else ""
 
 
 def compare(executed: Sequence[str], expected: Sequence[str]) -> str:
@@ -113,6 +99,67 @@ def compare(executed: Sequence[str], expected: Sequence[str]) -> str:
     if list(executed) == list(expected):
         return IN_ORDER
     return DISORDER if set(executed) <= set(expected) else MODIFIED
+
+
+def _judge(inputs: Sequence[str], path: Path | None) -> tuple[list[str], str, str, bool]:
+    """Compares what a kernel executed with its notebook, up to the cell that asks, which is the last one executed.
+
+    papermill adds a cell of parameters that the notebook lacks: it is left out where the rest is then the notebook. A
+    student's cell with the same first line stays.
+
+    Returns:
+        The hashes of the inputs, the state, the parameters that papermill changed, and whether other cells follow.
+    """
+    executed = hashes(inputs)
+    try:
+        expected = hashes(code_cells(path)) if path else None
+    except UserError:
+        expected = None
+    if expected is None:
+        return executed, "carnet introuvable", "", False
+    for added in (None, *(i for i, source in enumerate(inputs) if source.startswith("# Parameters\n"))):
+        rest = hashes(source for i, source in enumerate(inputs) if i != added)
+        if rest == expected[: len(rest)]:
+            parameters = "" if added is None else inputs[added].split("\n", 1)[1].strip()
+            return rest, IN_ORDER, parameters, len(expected) > len(rest)
+    return executed, compare(executed, expected), "", False
+
+
+def _notebook_path(carnet: str, names: Mapping[str, Any]) -> Path | None:
+    """Returns the file that this kernel runs, as `atelier executer`, VS Code or Jupyter says, else the repository's."""
+    for name in (os.environ.get("PROJETS_CARNET"), names.get("__vsc_ipynb_file__"), os.environ.get("JPY_SESSION_NAME")):
+        if name and str(name).endswith(".ipynb") and Path(name).is_file():
+            return Path(name)
+    path = ROOT / carnet
+    return path if path.is_file() and not os.environ.get("PROJETS_CARNET") else None
+
+
+def _parse(source: str) -> ast.Module | None:
+    """Returns the syntax tree of a source, None if it is not Python."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # "invalid escape sequence": the kernel has said so
+        try:
+            return ast.parse(replace_surrogates(source))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return None
+
+
+def _translate(source: str) -> str:
+    """Returns the Python of a cell that has magics, as IPython makes it; "(", which is no Python, if it can't."""
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    try:
+        return TransformerManager().transform_cell(replace_surrogates(source))
+    except Exception:  # whatever a text that is no code makes of its transformers
+        return "("
+
+
+def _lines(text: str) -> str:
+    return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(replace_surrogates(text).encode("utf-8")).hexdigest()[:12]
 
 
 def _dump(node: Any) -> str:
@@ -137,9 +184,10 @@ def _versions() -> dict[str, str]:
 
 
 def _rows(card: Mapping) -> list[tuple[str, str]]:
+    followed = f" ; {FOLLOWED}" if card["suite"] else ""
     return [
         ("Carnet", card["carnet"]),
-        ("Exécution", f"{card['etat']} ({len(card['cellules'])} cellules){_ADVICE.get(card['etat'], '')}"),
+        ("Exécution", f"{card['etat']} ({len(card['cellules'])} cellules){_ADVICE.get(card['etat'], followed)}"),
         ("Paramètres modifiés", card["parametres"].replace("\n", " ; ") or "aucun"),
         ("Profil", card["profil"]),
         ("Données", card["donnees"]),

@@ -122,7 +122,7 @@ def header(*, project: str, dataset: str, split: str | Mapping[str, str], second
 
 def hardware() -> str:
     """Returns a short description of the machine: processor, cores, accelerator."""
-    import keras
+    from commun.backend import keras
 
     model, info, backend = platform.processor() or platform.machine(), Path("/proc/cpuinfo"), keras.backend.backend()
     if info.is_file() and (line := re.search(r"model name\s*:\s*(.+)", info.read_text(encoding="utf-8"))):

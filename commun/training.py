@@ -9,8 +9,6 @@ import collections
 import dataclasses
 import hashlib
 import json
-import logging
-import os
 import shutil
 import time
 import zipfile
@@ -19,22 +17,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import numpy as np
 import pandas as pd
 
-from commun import UserError, figures, native_stderr_to
+from commun import UserError, figures
+from commun.backend import keras  # first: it chooses the backend
 from commun.datasets import atomic_file, atomic_folder, working_folder
 from commun.sources import code_hash
 
 # What reading a damaged file raises.
 UNREADABLE = (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile)
-
-with native_stderr_to(Path(os.devnull)):  # TensorFlow announces itself there, whatever its log level
-    import keras
-logging.getLogger("tensorflow").setLevel(logging.ERROR)  # else it warns of each compilation from the fifth on
 
 
 # --- Budget ----------------------------------------------------------------------------------------------------------

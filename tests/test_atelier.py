@@ -9,7 +9,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from atelier import notebooks, verification
 from atelier.__main__ import main
-from commun import UserError, card, datasets
+from commun import UserError, card, datasets, notebook
 
 CARD = 'results.carte("{}", profil=PROFIL, donnees=datasets.Location(datasets.ROOT, False, "essai"))'
 
@@ -59,7 +59,7 @@ def test_a_failing_cell_is_kept_and_the_other_projects_still_run(house, tmp_path
     assert not (output / "projet8_echec" / "02_suite.html").exists()
     executed = output / "projet9_bien" / "01_un.ipynb"
     assert "42" in (output / "projet9_bien" / "01_un.html").read_text(encoding="utf-8")
-    shown = verification.card_of(card.read_notebook(executed))
+    shown = verification.card_of(notebook.read_notebook(executed))
     assert shown["etat"] == card.IN_ORDER
     assert shown["profil"] == "essai"
     assert "ESSAIS = 21" in shown["parametres"]

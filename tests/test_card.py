@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -11,8 +12,11 @@ import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from commun import UserError, card
+from atelier import verification
+from atelier.__main__ import main
+from commun import card
 from commun.card import CARD_MIME, cell_hash, compare
+from commun.notebook import code_cells
 
 # --- Hashes of cells -------------------------------------------------------------------------------------------------
 
@@ -83,6 +87,60 @@ def test_a_cell_without_code_has_no_hash(empty):
     assert card.hashes([empty, "x", empty]) == [cell_hash("x")]
 
 
+@pytest.mark.parametrize(
+    ("source", "same"),
+    [
+        ("%matplotlib inline\nimport math", "%matplotlib inline\nimport math\n\n"),
+        ("%matplotlib inline\nx = 1", "\n%matplotlib inline  \r\n\r\n# une remarque\r\nx=1\r\n"),
+        ("!echo bonjour", "!echo bonjour  \n# remarque\n"),
+        ("%%time\ny = 2", "%%time\n\n# une remarque\ny=2\n"),
+        ("%%timeit -n 3\ny = 2", "\n%%timeit -n 3  \ny  =  2\n\n"),
+        ("%%bash\nls\n\nls", "%%bash\r\nls  \r\n\r\nls\r\n\r\n"),
+        ("len?", "len?\n"),
+        ("x = !ls", "x   =   !ls\n"),
+        ("  x = 1\n  y = 2", "x = 1\ny = 2\n"),
+        ("ceci n'est pas du code", "ceci n'est pas du code   \n\n"),
+        ("x = 'caf\udce9'", "x = 'caf\ufffd'  # é"),
+        ("await f()", "await f()  \n"),
+    ],
+)
+def test_what_a_history_and_a_file_keep_otherwise_does_not_count(source, same):
+    assert cell_hash(source) == cell_hash(same) != ""
+
+
+@pytest.mark.parametrize(
+    ("source", "other"),
+    [
+        ("%matplotlib inline\nx = 1", "%matplotlib inline\nx = 2"),
+        ("%matplotlib inline", "%matplotlib widget"),
+        ("!echo bonjour", "!echo bonsoir"),
+        ("%%time\ny = 2", "%%time\ny = 3"),
+        ("%%time\ny = 2", "%%timeit\ny = 2"),
+        ("%%bash\nls", "%%bash\nls -l"),
+        ("%%writefile f.py\n# un", "%%writefile f.py\n# deux"),
+        ("%%writefile f.py\nif a:\n    b\n    c", "%%writefile f.py\nif a:\n    b\nc"),
+        ("len?", "len??"),
+    ],
+)
+def test_every_change_of_a_magic_is_seen(source, other):
+    assert cell_hash(source) != cell_hash(other)
+
+
+def test_the_first_cards_are_still_read():
+    """Their hashes, as they were made: of magics as text, less the newlines that a history drops."""
+    old = {
+        "x = 1  # un": "1371fc710ff6",
+        "%matplotlib inline\nimport math\n\n": hashlib.sha256(b"%matplotlib inline\nimport math").hexdigest()[:12],
+        "!echo bonjour  \n# remarque": hashlib.sha256(b"!echo bonjour  \n# remarque").hexdigest()[:12],
+    }
+    assert card.hashes(old, old=True) == list(old.values())
+
+
+def test_hashing_warns_of_nothing(recwarn):
+    cell_hash("motif = '\\d'\nx is 1")
+    assert not recwarn.list
+
+
 def test_cells_that_are_not_python_have_a_hash_of_their_own():
     broken = ["x = (", "%time f()", "!ls", "if x:\npass", "x = ) # a"]
     assert len({cell_hash(source) for source in broken} - {""}) == len(broken)
@@ -125,16 +183,7 @@ def test_code_cells_leaves_out_prose_and_injected_parameters(tmp_path):
     content["cells"].insert(1, {"cell_type": "code", "source": "x", "metadata": {"tags": ["injected-parameters"]}})
     content["cells"].append({"cell_type": "code", "source": ["c = 3\n", "d = 4"]})  # no metadata
     path.write_text(json.dumps(content), encoding="utf-8")
-    assert card.code_cells(path) == ["a = 1", "b = 2", "c = 3\nd = 4"]
-
-
-@pytest.mark.parametrize("content", [None, b"", b"{}", b"[]", b"\xff", b'{"cells": [{}]}', b'{"cells": 3}'])
-def test_what_is_not_a_notebook_is_a_user_error(tmp_path, content):
-    path = tmp_path / "carnet.ipynb"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(UserError, match=r"carnet\.ipynb est introuvable ou n'est pas un carnet"):
-        card.code_cells(path)
+    assert code_cells(path) == ["a = 1", "b = 2", "c = 3\nd = 4"]
 
 
 # --- The card --------------------------------------------------------------------------------------------------------
@@ -204,6 +253,7 @@ def test_the_card_without_its_notebook_says_so(shell, tmp_path, monkeypatch):
 
 def test_the_card_looks_in_the_repository_without_the_variable(shell, tmp_path, monkeypatch):
     monkeypatch.delenv("PROJETS_CARNET", raising=False)
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
     monkeypatch.setattr(card, "ROOT", tmp_path)
     (tmp_path / "projet").mkdir()
     write(tmp_path, [SETUP, CARD]).rename(tmp_path / "projet/01_essai.ipynb")
@@ -270,5 +320,91 @@ def test_the_card_of_a_batch_run_with_parameters(tmp_path, monkeypatch):
     assert shown["etat"] == IN_ORDER
     assert shown["parametres"] == 'PROFIL = "complet"'
     assert shown["profil"] == "complet"
-    assert shown["cellules"] == card.hashes(card.code_cells(path)) == card.hashes(card.code_cells(target))
+    assert shown["cellules"] == card.hashes(code_cells(path)) == card.hashes(code_cells(target))
     assert "PROFIL = &quot;complet&quot;" in bundle["text/html"]
+
+
+# --- Every notebook that was run from top to bottom ------------------------------------------------------------------
+
+KINDS = [
+    "x = 1",
+    "# Parameters\ngraine = 3\n",
+    "%matplotlib inline\nimport math\n\n",
+    "!echo bonjour  \n# remarque\n",
+    "%%time\ny = 2\n",
+    "%%capture sortie\nprint(1)\n\n\n",
+    "%%writefile essai.txt\nun  \n\n  deux\n\n",
+    "%%bash\necho 'deux'\n",
+    "z = 1\r\nw = 2\r\n",
+    "%config InlineBackend.figure_format = 'retina'\r\n\r\n",
+    "len?",
+    "fichiers = !ls\n",
+    "   x = 2\n   y = 3\n",
+    "\n\n%env A=1\n",
+    "# que des mots\n",
+    "   \n",
+    "import asyncio\nawait asyncio.sleep(0)",
+    "motif = '\\\\d'; 'été'; x is 1\n",
+    "texte = '''a\n# b\n\n%c\n'''\n",
+    "print('%d %%' % 3)\n%time x = 3",
+    "def f():\n\treturn 1\n\n\n\n",
+    "nom = 'caf\\u00e9'; 'e\u0301'",
+    "%%html\n<b>gras</b>\n",
+    "%reset -f",
+]
+
+
+def test_a_notebook_run_from_top_to_bottom_is_never_accused(tmp_path, monkeypatch, capsys):
+    """One real kernel runs a cell of every kind; the card, the file and `verifier` agree."""
+    sources = [*KINDS, "# Parameters\ngraine = 3\n", SETUP, CARD + "\n\n", "x = 'après la carte'", "# un mot"]
+    path = write(tmp_path, sources)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PROJETS_CARNET", str(path))
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    nbformat.write(notebook, path)
+    shown = bundle_of(notebook.cells[sources.index(CARD + "\n\n") + 1].outputs)[CARD_MIME]
+    assert shown["etat"] == IN_ORDER
+    assert shown["suite"]
+    assert shown["parametres"] == ""
+    assert verification.check(path)[0] == IN_ORDER
+    assert main(["verifier", str(path)]) == 0
+    assert capsys.readouterr().out.strip().endswith("des cellules suivent la carte")
+    # saved again by another tool: lines without their ends, other ends of lines, cells of text added
+    content = json.loads(path.read_text(encoding="utf-8"))
+    for cell in content["cells"]:
+        cell["source"] = "".join(cell["source"]).rstrip("\n").replace("\r\n", "\n")
+    content["cells"].insert(2, {"cell_type": "markdown", "source": "une remarque", "metadata": {}})
+    path.write_text(json.dumps(content), encoding="utf-8")
+    assert verification.check(path)[0] == IN_ORDER
+    # and each change of a cell is seen
+    for cell in content["cells"]:
+        if cell["cell_type"] == "code" and card.hashes([cell["source"]]) and "après" not in cell["source"]:
+            before, cell["source"] = cell["source"], cell["source"].replace("1", "9") + "\nautre = 1"
+            path.write_text(json.dumps(content), encoding="utf-8")
+            assert verification.check(path)[0] == MODIFIED, before
+            cell["source"] = before
+
+
+@pytest.mark.parametrize("injected", ["", '# Parameters\nPROFIL = "complet"\n'])
+def test_the_parameters_of_papermill_and_a_students_cell_are_told_apart(shell, tmp_path, monkeypatch, injected):
+    cells = ['PROFIL = "rapide"', "# Parameters\ngraine = 3\n", SETUP, CARD]
+    monkeypatch.setenv("PROJETS_CARNET", str(write(tmp_path, cells)))
+    shown = shell(cells[0], *filter(None, [injected]), *cells[1:])[CARD_MIME]
+    assert shown["etat"] == IN_ORDER
+    assert shown["cellules"] == card.hashes(cells)
+    assert shown["parametres"] == ('PROFIL = "complet"' if injected else "")
+
+
+def test_a_notebook_run_under_another_name_is_found(shell, tmp_path, monkeypatch):
+    monkeypatch.delenv("PROJETS_CARNET", raising=False)
+    path = write(tmp_path, ["a = 1", SETUP, CARD]).rename(tmp_path / "rendu_de_zoé.ipynb")
+    monkeypatch.setenv("JPY_SESSION_NAME", str(path))
+    assert shell("a = 1", SETUP, CARD)[CARD_MIME]["etat"] == IN_ORDER
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff"])
+def test_the_card_of_a_damaged_notebook_says_that_it_is_not_found(shell, tmp_path, monkeypatch, content):
+    (tmp_path / "carnet.ipynb").write_bytes(content)
+    monkeypatch.setenv("PROJETS_CARNET", str(tmp_path / "carnet.ipynb"))
+    assert shell(SETUP, CARD)[CARD_MIME]["etat"] == "carnet introuvable"

@@ -5,10 +5,11 @@ import re
 import browser
 import pytest
 
-from atelier import export, notebooks, verification
+from atelier import notebooks, sorties, verification
 from atelier.__main__ import main
-from commun.card import IN_ORDER, read_notebook
+from commun.card import IN_ORDER
 from commun.datasets import ROOT
+from commun.notebook import read_notebook
 
 PATHS = [path for project in notebooks.projects() for path in notebooks.notebooks(project)]
 IDS = [f"{path.parent.name}/{path.stem}" for path in PATHS]
@@ -79,7 +80,7 @@ def test_a_report_opens_without_a_network(reports, path):
     text = page.read_text(encoding="utf-8")
     remote = r"""src=["']?https?:|<link[^>]*https?:|@import|url\(["']?https?:"""
     assert not re.search(remote, text)
-    assert export.NO_ALT not in text
+    assert sorties.NO_ALT not in text
     assert not re.search(r'<img(?![^>]*alt="[^"]+")', text)
     if browser.chromium() is None:
         pytest.skip("pas de Chromium sur cette machine")
