@@ -11,7 +11,7 @@ import pandas as pd
 from commun.images import decode, read_images
 from projet3_ssl_anomalies import PROJECT, dataset
 from projet3_ssl_anomalies.dataset import SIDE, Data, defect_title
-from projet3_ssl_anomalies.files import CONFIG, GREY, saturations, spelled_size
+from projet3_ssl_anomalies.files import CONFIG, GREY, spelled_size
 from projet3_ssl_anomalies.mask_files import read_mask
 from projet3_ssl_anomalies.metrics import regions
 
@@ -26,7 +26,7 @@ def check(data: Data) -> pd.DataFrame:
         problems += [(path, f"{reason} : laissé de côté") for path, reason in unreadable.items()]
         if table is data.train and not (data.problems["what"] == GREY).any() and all(map(_is_grey, images)):
             problems.append((data.location.folder, GREY))
-    config = saturations(data.location.folder)
+    config = data.saturations
     for path in (path for paths in data.test["masks"] for path in paths):
         try:
             mask = read_mask(path)

@@ -26,7 +26,7 @@ from commun import UserError, datasets, figures
 from commun.datasets import Location
 from commun.images import read_images
 from projet3_ssl_anomalies import PROJECT, sample
-from projet3_ssl_anomalies.files import GREY, Saturation, index, nothing_to_learn
+from projet3_ssl_anomalies.files import GREY, Saturation, index, nothing_to_learn, saturations
 from projet3_ssl_anomalies.mask_files import Mask, read_mask, shrink
 from projet3_ssl_anomalies.metrics import Region
 
@@ -105,7 +105,7 @@ def available() -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for dataset in DATASETS:
-        found = {name: dataset for name in datasets.categories(dataset)} | found
+        found |= {name: dataset for name in datasets.categories(dataset) if name not in found}
     return found
 
 
@@ -156,6 +156,11 @@ class Data:
     def source(self) -> str:
         """The French word that goes with every figure: real images or those of the sample."""
         return "réel" if self.location.is_real else "échantillon"
+
+    @property
+    def saturations(self) -> dict[int, Saturation]:
+        """When its defects count as found, by level of their masks; empty without a readable `defects_config.json`."""
+        return saturations(self.location.folder)
 
 
 def load(name: str) -> Data:

@@ -94,7 +94,7 @@ def score_data(
     maps = detector.maps(images)
     scores = {name: image_scores(m, detector.scoring) for name, m in maps.items()}
     truth = dataset.masks(table, SIDE)
-    config = files.saturations(folder)
+    config = data.saturations
     regions = dataset.defect_regions(table, SIDE, config) if config else None
     is_defect = table["is_defect"].to_numpy(bool)
     enlarged = {name: enlarge(m) for name, m in maps.items()}

@@ -114,7 +114,10 @@ def verify(folder: Path) -> Report:
             problems.append(str(error))
             continue
         tested = len(set(test["path"]) - set(bad))
-        notes.append(f"{category.name} : {learnt} images d'apprentissage, {tested} de test.")
+        notes.append(
+            f"{category.name} : {learnt} images d'apprentissage, {tested} de test ; fichiers illisibles : "
+            f"{len(bad) + int(listed['what'].str.endswith('laissé de côté').sum())}."
+        )
         notes += [f"{category.name} : {row.file} : {row.what}." for row in listed.itertuples()]
         notes += [f"{path} : {reason} : laissé de côté." for path, reason in bad.items()]
     return Report(tuple(problems), tuple(notes))
