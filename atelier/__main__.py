@@ -123,6 +123,8 @@ def _run_all(options: argparse.Namespace) -> tuple[list[ReportLine], int]:
     texts = dict(options.parametres) | ({"PROFIL": options.profil} if options.profil else {})
     values = notebooks.select_parameters(paths, texts)
     datasets.data_roots()  # refuses a wrong PROJETS_DATA before anything runs
+    if warning := donnees.warning():
+        print(f"Attention : {warning}", file=sys.stderr)
     lines, code = [], 0
     for project, group in groups.items():
         obstacle = ""  # the notebook that failed: those after it are not run
@@ -219,11 +221,7 @@ def _refresh(options: argparse.Namespace) -> int:
 
 def _data(options: argparse.Namespace) -> int:
     if options.verbe == "lister":
-        for dataset in datasets.CATALOGUE.values():
-            place = datasets.find(dataset.name) or "absent : l'échantillon synthétique est utilisé"
-            categories = ", ".join(filter(None, dataset.files))
-            print(f"{dataset.name} : {dataset.title}, {dataset.size}, licence {dataset.licence}")
-            print(f"    {place}{f' ; catégories : {categories}' if categories else ''}")
+        print("\n".join(donnees.listing()))
         return 0
     if options.verbe == "telecharger":
         if not options.jeu:

@@ -2,33 +2,57 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import errno
 import gzip
 import hashlib
+import importlib
 import lzma
 import shutil
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
-from PIL import Image
-
-from commun import UserError, datasets
-from commun.datasets import IDX_FILES, Dataset, File, atomic_folder, data_roots, find, read_idx
+from commun import UserError, datasets, lookup
+from commun.datasets import Dataset, File, Report, atomic_folder, data_roots, find
 
 MEGABYTE = 1_000_000
+LAYOUT_FOLDERS = {"images", "resized", "train", "test"}  # never the top folder of an archive
+READERS = {  # modules, imported by name: the loader of a dataset is what says if it can be read
+    "best-artworks-of-all-time": "projet1_artistes.files",
+    "fashion_mnist": "projet2_cvae.dataset",
+    "mvtec_ad": "projet3_ssl_anomalies.files",
+    "autovi": "projet3_ssl_anomalies.files",
+}
 
 
-@dataclasses.dataclass(frozen=True)
-class Report:
-    """What a check of a dataset found: `problems` prevent its use, `notes` do not."""
+def listing() -> list[str]:
+    """Returns what there is to say of each dataset, in French: what it is, where it is, or what was found instead."""
+    lines = []
+    for dataset in datasets.CATALOGUE.values():
+        categories = ", ".join(filter(None, dataset.files))
+        try:
+            place = find(dataset.name) if _is_present(dataset.name) else None
+            place = place or f"absent : l'échantillon synthétique est utilisé. {datasets.absence([dataset.name])}"
+        except UserError as error:
+            place = error
+        lines.append(f"{dataset.name} : {dataset.title}, {dataset.size}, licence {dataset.licence}")
+        lines.append(f"    {str(place).strip()}{f' ; catégories : {categories}' if categories else ''}")
+    return lines
 
-    problems: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+
+def warning() -> str:
+    """Says in French which datasets `$PROJETS_DATA` or `data/` seem meant to hold and do not; "" for none."""
+    try:
+        return datasets.absence([name for name in datasets.CATALOGUE if not _is_present(name)])
+    except UserError as error:
+        return str(error)
+
+
+def _is_present(name: str) -> bool:
+    has_categories = any(datasets.dataset(name).files)
+    return bool(datasets.categories(name)) if has_categories else find(name) is not None
 
 
 def fetch(name: str, category: str = "", *, root: Path | None = None) -> list[Path]:
@@ -54,19 +78,19 @@ def fetch(name: str, category: str = "", *, root: Path | None = None) -> list[Pa
     folders = []
     for part in [category] if category else list(dataset.files):
         target = root / name / part
-        if not target.is_dir() or not any(target.iterdir()):
+        if all(path in lookup.archives(target) for path in lookup.visible(target)):
             _fetch_part(dataset, part, target, root)
-        elif problems := CHECKS[name](target).problems:
+        elif problems := read(name, target).problems:
             raise UserError(
-                f"{target} est déjà là, mais inutilisable : {problems[0]} Pour le télécharger de nouveau, renommez ou "
-                "supprimez d'abord ce dossier."
+                f"{target} est déjà là, mais inutilisable : {problems[0]} Pour le télécharger de nouveau, donnez "
+                "d'abord un autre nom à ce dossier."
             )
         folders.append(target)
     return folders
 
 
 def verify(name: str) -> Report:
-    """Checks the structure of a real dataset: presence, magic numbers, shapes, counts, decodability.
+    """Says what the loader of a real dataset reads of it, every image decoded, and why it leaves the rest.
 
     Raises:
         UserError: the dataset is unknown or absent.
@@ -75,15 +99,20 @@ def verify(name: str) -> Report:
     if folder is None:
         raise UserError(
             f"{dataset.title} est absent : cherché dans {', '.join(str(r / name) for r in data_roots())}. "
-            f"Pour le télécharger : python -m atelier donnees telecharger {name}."
+            f"{datasets.absence([name])} Pour le télécharger : python -m atelier donnees telecharger {name}."
         )
-    report = CHECKS[name](folder)
+    report = read(name, folder)
     differences = [
         f"{file.name} : empreinte SHA-256 différente de celle du fichier officiel."
         for file in dataset.files.get("", ())
         if file.sha256 and (folder / file.name).is_file() and _sha256(folder / file.name) != file.sha256
     ]
     return dataclasses.replace(report, notes=(*report.notes, *differences))
+
+
+def read(name: str, folder: Path) -> Report:
+    """Returns what the project of a dataset says of a folder: the same code lists what its notebooks read."""
+    return importlib.import_module(READERS[name]).verify(folder)
 
 
 def unpack(archive: Path, folder: Path, *, max_megabytes: float) -> None:
@@ -139,8 +168,9 @@ def _fetch_part(dataset: Dataset, part: str, target: Path, root: Path) -> None:
     with atomic_folder(target) as temporary:
         sums = []
         for file in dataset.files[part]:
-            by_hand = root / file.name
-            path = by_hand if by_hand.is_file() else _download(dataset, file, temporary, root)
+            places = (place / file.name for place in (root, root / dataset.name, target))
+            by_hand = next(filter(Path.is_file, places), None)
+            path = by_hand or _download(dataset, file, temporary, root)
             sums.append(f"{_check_file(file, path)}  {file.name}\n")
             if file.unpacked_megabytes:
                 unpack(path, temporary, max_megabytes=file.unpacked_megabytes)
@@ -149,7 +179,7 @@ def _fetch_part(dataset: Dataset, part: str, target: Path, root: Path) -> None:
                 _remove_top_folder(temporary, part)
             elif path == by_hand:
                 shutil.copyfile(path, temporary / file.name)
-        if problems := CHECKS[dataset.name](temporary).problems:
+        if problems := read(dataset.name, temporary).problems:
             problem = problems[0].replace(str(temporary), str(target))
             raise UserError(
                 f"{dataset.title}, une fois téléchargé, n'a pas la forme attendue : {problem} Rien n'a été gardé. "
@@ -160,12 +190,15 @@ def _fetch_part(dataset: Dataset, part: str, target: Path, root: Path) -> None:
 
 def _remove_top_folder(folder: Path, part: str) -> None:
     """Moves up what an archive keeps in a folder of its own: the only one, or that of the category."""
-    tops = list(folder.iterdir())
+    for path in folder.glob("__MACOSX"):
+        shutil.rmtree(path)
+    tops = lookup.visible(folder)
     inner = tops[0] if len(tops) == 1 else folder / part
-    if inner != folder and inner.is_dir():
-        for child in list(inner.iterdir()):
+    if inner != folder and inner.is_dir() and inner.name not in LAYOUT_FOLDERS:
+        aside = inner.rename(folder / ".a-remonter")  # what it holds may bear its name
+        for child in list(aside.iterdir()):
             child.rename(folder / child.name)
-        inner.rmdir()
+        aside.rmdir()
 
 
 def _download(dataset: Dataset, file: File, folder: Path, root: Path) -> Path:
@@ -229,94 +262,3 @@ def _check_file(file: File, path: Path) -> str:
 def _sha256(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-# --- Structure -------------------------------------------------------------------------------------------------------
-
-
-def _check_fashion_mnist(folder: Path) -> Report:
-    problems = []
-    for images_name, labels_name in IDX_FILES.values():
-        try:
-            images, labels = read_idx(folder / images_name), read_idx(folder / labels_name)
-        except UserError as error:
-            problems.append(str(error))
-            continue
-        if images.ndim != 3 or images.shape[1:] != (28, 28):
-            problems.append(f"{images_name} : des images 28 × 28 étaient attendues, la forme est {images.shape}.")
-        elif labels.ndim != 1 or len(labels) != len(images):
-            problems.append(f"{labels_name} : {len(images)} étiquettes étaient attendues, la forme est {labels.shape}.")
-        elif labels.max(initial=0) > 9:
-            problems.append(f"{labels_name} : étiquette {labels.max()} hors de 0 à 9.")
-    return Report(tuple(problems))
-
-
-def _undecodable(paths: list[Path]) -> list[str]:
-    problems = []
-    for path in paths:
-        try:
-            with Image.open(path) as image:
-                image.load()
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            problems.append(f"{path} ne se décode pas ({error}).")
-    return problems
-
-
-def _images(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in {".png", ".jpg", ".jpeg"})
-
-
-def _check_anomalies(folder: Path) -> Report:
-    """Checks `<category>/{train/good,test/*,ground_truth/*}` for one category or for a folder of them."""
-    categories = [folder]
-    if not (folder / "train").is_dir():  # hidden folders are what a killed download left
-        categories = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-    problems: list[str] = [] if categories else [f"{folder} est vide : une catégorie par dossier était attendue."]
-    notes = []
-    for category in categories:
-        counts = {}
-        for part in ("train/good", "test", "ground_truth"):
-            paths = _images(category / part)
-            counts[part] = len(paths)
-            if not paths:
-                problems.append(f"{category / part} ne contient aucune image.")
-            problems += _undecodable(paths)
-        notes.append(f"{category.name} : {counts['train/good']} images d'apprentissage, {counts['test']} de test.")
-        for path in _images(category / "test"):
-            masks = category / "ground_truth" / path.parent.name
-            masked = (masks / f"{path.stem}_mask.png").exists() or any((masks / path.stem).glob("*.png"))
-            if path.parent.name != "good" and not masked:  # MVTec AD: one file; AutoVI: one folder
-                notes.append(f"{path} n'a pas de masque dans {masks}.")
-        if any(category.glob("ground_truth/*/*/*.png")) and not (category / "defects_config.json").exists():
-            notes.append(f"{category.name} : defects_config.json est absent, l'AU-sPRO ne se calcule pas.")
-    return Report(tuple(problems), tuple(notes))
-
-
-def _check_artworks(folder: Path) -> Report:
-    needed = (folder / "artists.csv", folder / "images" / "images")
-    problems = [f"{path} est absent." for path in needed if not path.exists()]
-    paths = _images(folder / "images" / "images") if not problems else []
-    if not problems and not paths:
-        problems.append(f"{folder / 'images' / 'images'} ne contient aucune image.")
-    unreadable = _undecodable(paths)
-    return Report(
-        tuple(problems),
-        (f"{len(paths)} images ({_announced(needed[0])}), {len(unreadable)} illisibles.", *unreadable),
-    )
-
-
-def _announced(table: Path) -> str:
-    """Says how many works `artists.csv` announces; copies differ, so that another count is no problem."""
-    try:
-        with table.open(encoding="utf-8", newline="") as stream:
-            return f"{sum(int(row['paintings']) for row in csv.DictReader(stream))} selon artists.csv"
-    except (OSError, KeyError, TypeError, ValueError, csv.Error):
-        return "nombre attendu inconnu : artists.csv est illisible"
-
-
-CHECKS: dict[str, Callable[[Path], Report]] = {
-    "best-artworks-of-all-time": _check_artworks,
-    "fashion_mnist": _check_fashion_mnist,
-    "mvtec_ad": _check_anomalies,
-    "autovi": _check_anomalies,
-}

@@ -17,12 +17,12 @@ import struct
 import tempfile
 import tomllib
 import zlib
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from commun import UserError
+from commun import UserError, lookup
 from commun.sources import code_hash
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,18 +34,35 @@ SAMPLE_ONLY = "echantillon"  # the value of $PROJETS_DATA that hides real data
 
 @dataclasses.dataclass(frozen=True)
 class Location:
-    """Where a dataset is and what it is worth: `folder`, and `is_real` (False for the synthetic sample)."""
+    """Where a dataset is and what it is worth.
+
+    Attributes:
+        folder: the dataset's, or that of its category.
+        is_real: False for the synthetic sample.
+        title: shown to users.
+        warning: French sentences, to be shown wherever the source of the data is: what looks like a mistake.
+    """
 
     folder: Path
     is_real: bool
     title: str
+    warning: str = ""
 
     @property
     def sentence(self) -> str:
         """The French sentence that opens every notebook."""
+        attention = f" **Attention** : {self.warning}" if self.warning else ""
         if self.is_real:
-            return f"Données : **{self.title}**, jeu réel."
-        return f"Données : **échantillon synthétique**, dessiné par le projet à l'image de {self.title}."
+            return f"Données : **{self.title}**, jeu réel.{attention}"
+        return f"Données : **échantillon synthétique**, dessiné par le projet à l'image de {self.title}.{attention}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What a project's loader says of a folder: `problems` prevent its use, `notes` do not. French sentences."""
+
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def locate(name: str, *, draw: Callable[[Path], None], category: str = "") -> Location:
@@ -59,11 +76,11 @@ def locate(name: str, *, draw: Callable[[Path], None], category: str = "") -> Lo
         category: sub-folder, for a dataset with categories.
 
     Raises:
-        UserError: the dataset is unknown, or its folder is empty.
+        UserError: the dataset is unknown, its folder is empty, or its categories lie too deep in it.
     """
     title = dataset(name).title
     if folder := find(name, category):
-        if not any(folder.iterdir()):
+        if not lookup.visible(folder):
             raise UserError(
                 f"Le dossier {folder} est vide. Placez-y {title} (python -m atelier donnees telecharger "
                 f"{name}), ou supprimez-le pour travailler sur l'échantillon synthétique."
@@ -73,13 +90,83 @@ def locate(name: str, *, draw: Callable[[Path], None], category: str = "") -> Lo
     if not folder.is_dir():
         with atomic_folder(folder) as temporary:
             draw(temporary)
-    return Location(folder, False, title)
+    return Location(folder, False, title, absence([name], category if categories(name) else ""))
 
 
 def find(name: str, category: str = "") -> Path | None:
-    """Returns the folder of the real dataset (of one of its categories), or None where it is absent."""
-    folders = [root / dataset(name).name / category for root in data_roots()]
-    return next(filter(Path.is_dir, folders), None)
+    """Returns the folder of the real dataset (of one of its categories), or None where it is absent.
+
+    In each of `data_roots`, a dataset is in the folder of its name, or else in any other where its layout shows that
+    it plainly is: a folder called otherwise, one of its folders, the root itself.
+
+    Raises:
+        UserError: the dataset is unknown, or its categories lie too deep in its folder.
+    """
+    official = [root / dataset(name).name / category for root in data_roots()]
+    if category:
+        return categories(name).get(category) or next(filter(Path.is_dir, official), None)
+    return next((folder for root in data_roots() if (folder := _folder_in(root, dataset(name)))), None)
+
+
+def categories(name: str) -> dict[str, Path]:
+    """Returns the real categories of a dataset that are on disk, in the catalogue or not: name -> folder.
+
+    Raises:
+        UserError: some lie too deep in the dataset's folder; the message says what to move.
+    """
+    found: dict[str, Path] = {}
+    for folder in filter(None, (_folder_in(root, dataset(name)) for root in data_roots())):
+        if deep := lookup.misplaced_categories(folder):
+            raise UserError(
+                f"{deep[0].parent} est un dossier de trop : « {deep[0].name} » est attendu dans {folder}. Déplacez-y "
+                f"tout ce que contient {deep[0].parent}."
+            )
+        for path in lookup.categories(folder) if any(dataset(name).files) else ():
+            found.setdefault(path.name, path)
+    return found
+
+
+def absence(names: Sequence[str], category: str = "") -> str:
+    """Says in French where datasets were looked for in vain, and what is there instead; "" where nothing seems wrong.
+
+    Nothing does without `$PROJETS_DATA` as long as `data/` holds no file or folder that is unknown.
+    """
+    roots, said = data_roots() if names else [], []
+    others = {f.name for d in CATALOGUE.values() if d.name not in names for files in d.files.values() for f in files}
+    places = [place for root in roots for place in (root, *(root / name for name in names))]
+    archives = [path for place in places for path in lookup.archives(place) if path.name not in others]
+    for root in roots:
+        strangers = {path.name for path in lookup.visible(root)} - {"README.md", *CATALOGUE} - others
+        empty = [root / name for name in names if (root / name).is_dir() and not category]
+        if root == roots[0] and os.environ.get("PROJETS_DATA"):
+            wanted = ", ".join(f"`{name}/{category}`" if category else f"`{name}`" for name in names)
+            said.append(f"PROJETS_DATA désigne `{root}`, où {wanted} ne se trouve pas : {lookup.contents(root)}.")
+        elif strangers:
+            listed = ", ".join(f"`{name}`" for name in sorted(strangers))
+            said.append(f"`{root}` contient {listed}, où rien n'a été reconnu.")
+        said += [f"Aucune donnée n'a été reconnue dans `{folder}` : {lookup.contents(folder)}." for folder in empty]
+    if archives:
+        owner = next(
+            (n for n in names for fs in CATALOGUE[n].files.values() for f in fs if f.name == archives[0].name), ""
+        )
+        said.append(
+            f"`{archives[0]}` est une archive : extrayez-la, ou lancez `python -m atelier donnees telecharger "
+            f"{owner or names[0]}`, qui l'extrait."
+        )
+    return " ".join(said)
+
+
+def _folder_in(root: Path, wanted: Dataset) -> Path | None:
+    """Returns the folder of a dataset in a root: that of its name, or where its layout shows it; None without any."""
+    if (root / wanted.name).is_dir():
+        return root / wanted.name
+    alike = [other for other in CATALOGUE.values() if other.layout == wanted.layout]
+    for folder in lookup.find_layout(root, wanted.layout, but={*CATALOGUE} - {wanted.name}):
+        owners = [d for d in alike if d.name.split("_")[0] in folder.name.lower()]
+        owners += [d for d in alike if {path.name for path in lookup.categories(folder)} & set(d.files)]
+        if [*owners, *alike][0] == wanted:
+            return folder
+    return None
 
 
 def data_roots() -> list[Path]:
@@ -92,7 +179,7 @@ def data_roots() -> list[Path]:
     if name := os.environ.get("PROJETS_DATA"):
         if name == SAMPLE_ONLY:
             return []
-        folder = Path(name) if Path(name).is_absolute() else Path.cwd() / name
+        folder = Path.cwd() / Path(name).expanduser()
         if not folder.is_dir() and (ROOT / name).is_dir():
             folder = ROOT / name  # a notebook's kernel starts in the notebook's folder
         if not folder.is_dir():
@@ -123,9 +210,11 @@ class Dataset:
         name: that of its folder under the data root.
         title: shown to users, as are `licence`, `size` and `manual`, the way to get it by hand.
         files: what is downloaded, by category ("" for a dataset without categories).
+        layout: a key of `lookup.LAYOUTS`.
     """
 
     name: str
+    layout: str
     title: str
     licence: str
     size: str
@@ -245,8 +334,33 @@ def _disk_errors(target: Path) -> Generator[None, None, None]:
 # --- Files and processes ---------------------------------------------------------------------------------------------
 
 
+def find_idx(folder: Path, part: str) -> tuple[Path, Path]:
+    """Returns the files of images and of labels of the "train" or "test" part, whatever their names and folders.
+
+    Official names come first, then the least deep; a name may lack `.gz`, or have a point for its dash.
+
+    Raises:
+        UserError: one is absent.
+    """
+    found = []
+    for kind, name in zip(("images", "labels"), IDX_FILES[part], strict=True):
+        alike = [
+            path
+            for path in [*lookup.visible(folder), *(p for inner in lookup.under(folder) for p in lookup.visible(inner))]
+            if (m := lookup.IDX_NAME.match(path.name)) and path.is_file() and not path.name.lower().endswith(".csv")
+            if (m[1].lower().replace("t10k", "test"), m[2].lower()) == (part, kind)
+        ]
+        if not alike:
+            raise UserError(
+                f"{folder / name} est introuvable : {lookup.contents(folder)}. Placez-y ce fichier, qui se trouve avec "
+                "python -m atelier donnees telecharger fashion_mnist (le dossier mis de côté sous un autre nom)."
+            )
+        found.append(next((path for path in alike if path.name == name), alike[0]))
+    return tuple(found)
+
+
 def read_idx(path: Path) -> np.ndarray:
-    """Reads a gzip-compressed IDX file of unsigned bytes.
+    """Reads an IDX file of unsigned bytes, compressed by gzip or not: its first bytes tell, not its name.
 
     Format: http://yann.lecun.com/exdb/mnist (two zero bytes, type 0x08, number of dimensions, big-endian sizes, data).
 
@@ -257,13 +371,17 @@ def read_idx(path: Path) -> np.ndarray:
         UserError: the file is missing, unreadable, truncated, or not an IDX file of bytes.
     """
     advice = (
-        "Remplacez-le par une copie neuve : supprimez le dossier, puis lancez python -m atelier donnees telecharger "
-        "fashion_mnist."
+        f"Il en faut une copie neuve : donnez un autre nom au dossier {Path(path).parent}, puis lancez python -m "
+        "atelier donnees telecharger fashion_mnist."
     )
     try:
-        with gzip.open(path, "rb") as stream:
+        with path.open("rb") as stream:
+            is_compressed = stream.read(2) == b"\x1f\x8b"
+        with gzip.open(path, "rb") if is_compressed else path.open("rb") as stream:
             header = stream.read(4)
             if len(header) < 4 or header[:3] != b"\x00\x00\x08" or not 1 <= header[3] <= 4:
+                if header[:2] in (b"PK", b"7z", b"BZ", b"Ra", b"\xfd7"):
+                    raise UserError(f"{path} est une archive. Extrayez-en le fichier, et mettez-le à sa place.")
                 raise UserError(f"{path} n'est pas un fichier IDX d'octets (nombre magique {header.hex()}). {advice}")
             raw_sizes = stream.read(4 * header[3])
             if len(raw_sizes) != 4 * header[3]:
@@ -276,7 +394,7 @@ def read_idx(path: Path) -> np.ndarray:
     except FileNotFoundError as error:
         raise UserError(f"{path} est introuvable. {advice}") from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise UserError(f"{path} est tronqué ou n'est pas une archive gzip ({error}). {advice}") from error
+        raise UserError(f"{path} est tronqué ou abîmé. {advice}") from error
     except OSError as error:
         raise UserError(f"{path} ne peut pas être lu ({error.strerror or error}). {advice}") from error
     if len(data) != length:

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,8 +21,12 @@ from commun.datasets import atomic_folder, working_folder
 from commun.sources import code_hash
 
 MAX_PIXELS = 80_000_000  # a larger image is refused: decoded, it would fill the memory
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
+GREY_MODES = {"1", "L", "LA", "La", "F"}  # and all that begin with I
 _CHUNK = 64  # images decoded before they are written
 _ORIENTATION = 0x0112  # EXIF tag; from 5 on, width and height are exchanged
+
+warnings.filterwarnings("ignore", module=r"PIL\.")  # in English, and of what is read or listed anyway
 
 
 def size(path: Path) -> tuple[int, int]:
@@ -30,7 +35,7 @@ def size(path: Path) -> tuple[int, int]:
     Raises:
         ValueError: the header can't be read; the message is a short reason, in French.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         orientation = 0
         with contextlib.suppress(Exception):  # broken EXIF data raises about anything
             orientation = image.getexif().get(_ORIENTATION, 0)
@@ -51,7 +56,7 @@ def decode(path: Path, side: int | None = None, *, crop: bool = False) -> np.nda
     Raises:
         ValueError: the image can't be read; the message is a short reason, in French.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         if side:
             image.draft(None, (2 * side, 2 * side))  # a JPEG is decoded at 1/2, 1/4 or 1/8 when that is enough
         image.load()
@@ -104,34 +109,22 @@ def read_images(
     return np.memmap(folder / "pixels.uint8", np.uint8, "r", shape=shape), problems
 
 
-def _key(paths: Sequence[Path], side: int, crop: bool) -> str:
-    digest = hashlib.sha256(repr((code_hash(_decode_all), side, crop)).encode())
-    for path in paths:
-        state = path.stat() if path.is_file() else None
-        digest.update(repr((str(path), state and (state.st_size, state.st_mtime_ns))).encode())
-    return digest.hexdigest()[:20]
+def is_grey(path: Path) -> bool:
+    """Says if a file has no colours, from its header; raises ValueError as `size` does."""
+    with opened(path) as image:
+        return image.mode in GREY_MODES or image.mode.startswith("I")
 
 
-def _decode_all(paths: Sequence[Path], side: int, crop: bool, folder: Path) -> None:
-    def attempt(path: Path) -> np.ndarray | str:
-        try:
-            return decode(path, side, crop=crop)
-        except ValueError as error:
-            return str(error)
-
-    reasons: list[str | None] = []
-    with (folder / "pixels.uint8").open("wb") as stream, ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for start in range(0, len(paths), _CHUNK):
-            for result in pool.map(attempt, paths[start : start + _CHUNK]):
-                reasons.append(result if isinstance(result, str) else None)
-                if not isinstance(result, str):
-                    stream.write(result)
-    (folder / "problemes.json").write_text(json.dumps(reasons, ensure_ascii=False), encoding="utf-8")
+def unreadable(paths: Sequence[Path]) -> dict[Path, str]:
+    """Decodes images, and returns path -> short French reason for those that can't be read."""
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        results = pool.map(lambda path: _attempt(path, 16, False), paths)
+        return {path: result for path, result in zip(paths, results, strict=True) if isinstance(result, str)}
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Generator[Image.Image]:
-    """Opens an image; whatever is wrong with it becomes a ValueError with a short French reason."""
+def opened(path: Path) -> Generator[Image.Image]:
+    """Opens an image, whose pixels are not read yet; whatever is wrong becomes a ValueError, a short French reason."""
     try:
         with Image.open(path) as image:
             if image.width * image.height > MAX_PIXELS:
@@ -147,6 +140,32 @@ def _opened(path: Path) -> Generator[Image.Image]:
         raise ValueError("lecture refusée") from error
     except Exception as error:  # a decoder fed with damaged bytes raises about anything
         raise ValueError("image tronquée ou abîmée") from error
+
+
+def _attempt(path: Path, side: int, crop: bool) -> np.ndarray | str:
+    try:
+        return decode(path, side, crop=crop)
+    except ValueError as error:
+        return str(error)
+
+
+def _key(paths: Sequence[Path], side: int, crop: bool) -> str:
+    digest = hashlib.sha256(repr((code_hash(_decode_all), side, crop)).encode())
+    for path in paths:
+        state = path.stat() if path.is_file() else None
+        digest.update(repr((str(path), state and (state.st_size, state.st_mtime_ns))).encode())
+    return digest.hexdigest()[:20]
+
+
+def _decode_all(paths: Sequence[Path], side: int, crop: bool, folder: Path) -> None:
+    reasons: list[str | None] = []
+    with (folder / "pixels.uint8").open("wb") as stream, ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for start in range(0, len(paths), _CHUNK):
+            for result in pool.map(lambda path: _attempt(path, side, crop), paths[start : start + _CHUNK]):
+                reasons.append(result if isinstance(result, str) else None)
+                if not isinstance(result, str):
+                    stream.write(result)
+    (folder / "problemes.json").write_text(json.dumps(reasons, ensure_ascii=False), encoding="utf-8")
 
 
 def _rgb(image: Image.Image) -> Image.Image:

@@ -144,6 +144,8 @@ def _last_experiments(options: argparse.Namespace, data: Data, short: Config) ->
     seeds, metrics = tuple(options.graines_courtes), {}
     if "qualite" in options.experiences:
         answers = experiments.compare_qualities(data, short, seeds=seeds, part=TEST)
+        if answers.empty:
+            raise UserError(f"{data.location.folder} n'a pas de copies en basse qualité (resized/resized) à comparer.")
         config = dataclasses.replace(short, **experiments.FULL_SIZE)
         experiments.record("quality", experiments.summary(answers), config, seeds, TEST)
         metrics["high_minus_low_quality_accuracy"] = experiments.gain_metric(

@@ -83,7 +83,7 @@ def _check_shares(data: Data) -> tuple[bool, str]:
 
 def _check_classes(data: Data) -> tuple[bool, str]:
     keys = [key(name) for name in data.names]
-    owners = [key(path.parent.name) for path in data.works["path"]]
+    owners = [key(path.parent.name, keys) for path in data.works["path"]]
     same = owners == [keys[artist] for artist in data.labels]
     finding = f"{len(keys)} numéros, dans l'ordre alphabétique des noms, les mêmes dans les trois parts"
     return same and keys == sorted(set(keys)) and list(data.artists.index) == list(range(len(keys))), finding

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from commun import UserError, results
-from projet1_artistes import dataset, training
+from commun import results
+from projet1_artistes import dataset, files, training
 from projet1_artistes.dataset import Data
 from projet1_artistes.duplicates import connected, near_duplicates
 from projet1_artistes.names import key
@@ -201,11 +201,11 @@ def evaluate_folder(
     """
     folder = Path(folder)
     classifier = classifier or training.load_reference()
-    works, artists, problems = dataset.index(folder)
+    works, artists, problems = files.index(folder, classifier.names)
     images, unreadable = dataset.squares(works["path"], dataset.SIDE)
     works = works[~works["path"].isin(list(unreadable))]
     if works.empty:
-        raise UserError(f"{folder / 'images' / 'images'} ne contient aucune œuvre lisible : il n'y a rien à juger.")
+        raise files.nothing_readable(folder)
     classes = {key(name): c for c, name in enumerate(classifier.names)}
     ids = [classes.get(key(name), -1) for name in artists["name"]]
     labels = np.array(ids)[works["artist"]]

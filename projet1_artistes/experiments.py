@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from commun import UserError, results
+from commun import results
 from projet1_artistes import REFERENCE, dataset, evaluation, networks, training
 from projet1_artistes.augmentation import Transforms
 from projet1_artistes.dataset import Data
@@ -104,12 +104,12 @@ def compare_qualities(data: Data, config: Config, *, seeds: Sequence[int], part:
         part: what is read.
 
     Returns:
-        The answers: variant (the quality), seed, row, label, predicted, group.
-
-    Raises:
-        UserError: no work has a low-quality copy.
+        The answers: variant (the quality), seed, row, label, predicted, group. None where there is nothing to compare,
+        for want of low-quality copies in one of the two parts.
     """
     images, rows = works_by_quality(data, np.concatenate([data.rows(TRAINING), data.rows(part)]))
+    if set(data.works["part"].iloc[rows]) != {TRAINING, part}:
+        return pd.DataFrame(columns=["variant", "predicted", "row", "label", "group", "seed"])
     train_rows, test_rows = (np.flatnonzero(data.works["part"].iloc[rows] == name) for name in (TRAINING, part))
     learner = _Learner(data, config, rows)
     for quality, pictures in images.items():
@@ -127,20 +127,13 @@ def works_by_quality(data: Data, rows: np.ndarray) -> tuple[dict[str, np.ndarray
 
     Returns:
         quality -> uint8, shape (m, side, side, 3); and the m rows, a part of `rows`.
-
-    Raises:
-        UserError: of the works of some part, none has a low-quality copy.
     """
     low, present = dataset.low_images(data, rows)
-    parts = set(data.works["part"].iloc[rows])
     rows = rows[present]
-    if parts != set(data.works["part"].iloc[rows]):
-        raise UserError(
-            f"{data.location.folder} n'a pas de copies en basse qualité (resized/resized) : il n'y a rien à comparer."
-        )
     size = (dataset.SIDE, dataset.SIDE)
     half = dataset.squares(data.works["path"].iloc[rows], dataset.SIDE // 2)[0]
-    reduced = np.stack([np.asarray(Image.fromarray(im).resize(size, Image.Resampling.LANCZOS)) for im in half])
+    reduced = [np.asarray(Image.fromarray(im).resize(size, Image.Resampling.LANCZOS)) for im in half]
+    reduced = np.array(reduced, np.uint8).reshape(low.shape)
     return {HIGH: data.images[rows], LOW: low, REDUCED: reduced}, rows
 
 

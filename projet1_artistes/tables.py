@@ -197,6 +197,14 @@ def gain_table(gains: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"écart": [_points(row) for _, row in gains.iterrows()]}, index=gains.index.map(variant_title))
 
 
+def comment_qualities(table: pd.DataFrame) -> str:
+    """Says in French what the `summary` of `experiments.compare_qualities` gives: both accuracies, if any."""
+    if table.empty:
+        return "rien à comparer, faute de copies en basse qualité"
+    high, low = (percent(table.loc[quality, "accuracy"]) for quality in (experiments.HIGH, experiments.LOW))
+    return f"{high} contre {low}"
+
+
 def comment_gains(gains: pd.DataFrame, *, base: Any) -> str:
     """Says in French what `experiments.gains` tell: which differences with `base` exceed what chance may do."""
     parts = (f"« {variant_title(name)} » : {_points(row)}{_verdict(row)}" for name, row in gains.iterrows())

@@ -14,13 +14,18 @@ from PIL import Image
 from sklearn.model_selection import train_test_split
 
 from commun import UserError
-from commun.datasets import IDX_FILES, Location, locate, read_idx
+from commun.datasets import Location, Report, find_idx, locate, read_idx
 from projet2_cvae import sample
 
 CLASSES = ("t-shirt", "pantalon", "pull", "robe", "manteau", "sandale", "chemise", "basket", "sac", "bottine")
 ENGLISH = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 VALIDATION_SHARE = 1 / 12  # 5,000 of the 60,000 official training images
 SPLIT_SEED = 2026
+MOSTLY_BLACK = 0.02  # share of images that touch their border; nearly all those of Fashion-MNIST do
+DIGITS = (
+    "ces images laissent presque toutes leur bord noir, comme les chiffres de MNIST, dont les fichiers ont "
+    "les mêmes noms. Regardez-les avant de croire aux noms des classes."
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +66,12 @@ def load() -> Data:
     Raises:
         UserError: a file is missing, truncated, swapped or not what it should be, or a class has too few images.
     """
-    location = locate("fashion_mnist", draw=sample.draw)
-    train = read_part(location.folder, "train")
+    return open_folder(locate("fashion_mnist", draw=sample.draw))
+
+
+def open_folder(location: Location) -> Data:
+    """Reads the four files of a folder, and splits the training part; raises as `load` does."""
+    train, test = (read_part(location.folder, part) for part in ("train", "test"))
     present, needed = np.bincount(train.labels, minlength=len(CLASSES)), round(1 / VALIDATION_SHARE)
     if present.min() < needed:
         raise UserError(
@@ -72,7 +81,26 @@ def load() -> Data:
     fit, validation = train_test_split(
         np.arange(len(train)), test_size=VALIDATION_SHARE, stratify=train.labels, random_state=SPLIT_SEED
     )
-    return Data(train.take(np.sort(fit)), train.take(np.sort(validation)), read_part(location.folder, "test"), location)
+    if location.is_real and _looks_like_digits(train.images):
+        location = dataclasses.replace(location, warning=f"{location.warning} {DIGITS}".strip())
+    return Data(train.take(np.sort(fit)), train.take(np.sort(validation)), test, location)
+
+
+def verify(folder: Path) -> Report:
+    """Says if `open_folder` reads a folder, and what there is to remark."""
+    try:
+        data = open_folder(Location(folder, True, folder.name))
+    except UserError as error:
+        return Report((str(error),))
+    counted = f"{len(data.train)} images d'apprentissage, {len(data.test)} de test."
+    return Report((), tuple(filter(None, (counted, data.location.warning))))
+
+
+def _looks_like_digits(images: np.ndarray) -> bool:
+    """Says if hardly any image touches its border: those of MNIST lie in the middle, clothes do not."""
+    border = np.ones(images.shape[1:], bool)
+    border[1:-1, 1:-1] = False
+    return bool(images[:, border].any(axis=1).mean() < MOSTLY_BLACK)
 
 
 def read_part(folder: Path, part: str, *, resize: bool = False) -> Part:
@@ -81,7 +109,7 @@ def read_part(folder: Path, part: str, *, resize: bool = False) -> Part:
     Raises:
         UserError: a file is missing or unreadable, the two do not match, an image is not 28x28, or a label is not 0..9.
     """
-    images_path, labels_path = (Path(folder) / name for name in IDX_FILES[part])
+    images_path, labels_path = find_idx(Path(folder), part)
     images, labels = read_idx(images_path), read_idx(labels_path)
     if resize and images.ndim == 3 and images.shape[1:] != (28, 28) and images.size:
         warnings.warn(f"Images de {images.shape[1]} × {images.shape[2]} pixels ramenées à 28 × 28.", stacklevel=3)

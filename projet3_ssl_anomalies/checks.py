@@ -10,7 +10,9 @@ import pandas as pd
 
 from commun.images import decode, read_images
 from projet3_ssl_anomalies import PROJECT, dataset
-from projet3_ssl_anomalies.dataset import CONFIG, SIDE, Data, defect_title
+from projet3_ssl_anomalies.dataset import SIDE, Data, defect_title
+from projet3_ssl_anomalies.files import CONFIG, GREY, spelled_size
+from projet3_ssl_anomalies.mask_files import read_mask
 from projet3_ssl_anomalies.metrics import regions
 
 NEAR_DUPLICATE = 0.4  # see `near_duplicates`
@@ -20,21 +22,27 @@ def check(data: Data) -> pd.DataFrame:
     """Reads every image and every mask once; returns `data.problems` and what the pixels add: file, what."""
     problems = []
     for table in (data.train, data.test):
-        unreadable = read_images(list(table["path"]), SIDE, project=PROJECT)[1]
+        images, unreadable = read_images(list(table["path"]), SIDE, project=PROJECT)
         problems += [(path, f"{reason} : laissé de côté") for path, reason in unreadable.items()]
-    config = dataset.saturations(data.location.folder)
-    for path in (path for files in data.test["masks"] for path in files):
+        if table is data.train and not (data.problems["what"] == GREY).any() and all(map(_is_grey, images)):
+            problems.append((data.location.folder, GREY))
+    config = data.saturations
+    for path in (path for paths in data.test["masks"] for path in paths):
         try:
-            value = dataset.read_mask(path).value
+            mask = read_mask(path)
         except ValueError as error:
             problems.append((path, f"{error} : image hors des mesures par pixel"))
             continue
-        if not value:
-            problems.append((path, "masque vide"))
-        elif config and value not in config:
-            problems.append((path, f"niveau de gris {value} absent de {CONFIG}"))
+        problems += [(path, mask.remark)] if mask.remark else []
+        if config and (unknown := set(mask.values) - set(config)):
+            levels = ", ".join(map(str, sorted(unknown)))
+            problems.append((path, f"niveau de gris {levels} absent de {CONFIG}"))
     more = pd.DataFrame([(_short(data, path), what) for path, what in problems], columns=["file", "what"], dtype=str)
     return pd.concat([data.problems, more], ignore_index=True)
+
+
+def _is_grey(image: np.ndarray) -> bool:
+    return bool((image == image[..., :1]).all())
 
 
 def near_duplicates(data: Data) -> pd.DataFrame:
@@ -90,7 +98,7 @@ def counts(data: Data) -> pd.DataFrame:
                 "type": defect_title(name),
                 "images": len(group),
                 "masques": int(group["masks"].map(len).sum()),
-                "taille": dataset.spelled_size(sizes.iloc[0]) if len(sizes) == 1 else f"{len(sizes)} tailles",
+                "taille": spelled_size(sizes.iloc[0]) if len(sizes) == 1 else f"{len(sizes)} tailles",
             })
     return pd.DataFrame(rows)
 
@@ -137,4 +145,4 @@ def near_duplicates_table(datas: Sequence[Data]) -> pd.DataFrame:
 
 
 def _short(data: Data, path: Path) -> str:
-    return path.relative_to(data.location.folder).as_posix()
+    return "(tous)" if path == data.location.folder else path.relative_to(data.location.folder).as_posix()

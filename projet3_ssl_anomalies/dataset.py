@@ -16,25 +16,22 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from commun import UserError, datasets, figures
 from commun.datasets import Location
-from commun.images import decode, read_images, size
+from commun.images import read_images
 from projet3_ssl_anomalies import PROJECT, sample
+from projet3_ssl_anomalies.files import GREY, Saturation, index, nothing_to_learn, saturations
+from projet3_ssl_anomalies.mask_files import Mask, read_mask, shrink
 from projet3_ssl_anomalies.metrics import Region
 
 SIDE = 256  # pixels: the side at which images are compared, masks measured and maps scored
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
 DATASETS = ("mvtec_ad", "autovi")
-CONFIG = "defects_config.json"
 MINIMUM_GOOD = 5  # good test images; with fewer, some training images are held out
 
 
@@ -100,15 +97,16 @@ def defect_title(name: str) -> str:
 # --- Categories ------------------------------------------------------------------------------------------------------
 
 
-def available() -> dict[str, Location]:
-    """Returns the real categories found on disk, declared here or not: name -> location. The sample is not drawn."""
-    locations: dict[str, Location] = {}
-    for root in datasets.data_roots():
-        for name in DATASETS:
-            for folder in _folders(root / name):
-                if (folder / "train").is_dir() or (folder / "test").is_dir():
-                    locations.setdefault(folder.name, Location(folder, True, datasets.dataset(name).title))
-    return locations
+def available() -> dict[str, str]:
+    """Returns the real categories found on disk, declared here or not: name -> dataset. The sample is not drawn.
+
+    Raises:
+        UserError: some lie too deep in the folder of their dataset.
+    """
+    found: dict[str, str] = {}
+    for dataset in DATASETS:
+        found |= {name: dataset for name in datasets.categories(dataset) if name not in found}
+    return found
 
 
 def category(name: str) -> Category:
@@ -117,14 +115,13 @@ def category(name: str) -> Category:
     Raises:
         UserError: there is none of this name; the message lists those that there are.
     """
-    locations, declared = available(), CATEGORIES.get(name)
-    if name in locations:
-        dataset = locations[name].folder.parent.name
-        return dataclasses.replace(declared or Category(name, dataset, title=name), dataset=dataset)
+    real, declared = available(), CATEGORIES.get(name)
+    if name in real:
+        return dataclasses.replace(declared or Category(name, "", title=name), dataset=real[name])
     if declared:
         return declared
     raise UserError(
-        f"Catégorie inconnue : « {name} ». Possibles : {', '.join({**CATEGORIES, **locations})}. Pour en ajouter "
+        f"Catégorie inconnue : « {name} ». Possibles : {', '.join({**CATEGORIES, **real})}. Pour en ajouter "
         f"une, rangez-la dans {DATASETS[0]}/<nom>/, avec ses dossiers train, test et ground_truth (data/README.md)."
     )
 
@@ -146,7 +143,7 @@ def categories(text: str) -> tuple[Category, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """A category, its tables and what there is to say about it. See `index` for the tables."""
+    """A category, its tables and what there is to say about it. See `files.index` for the tables."""
 
     category: Category
     location: Location
@@ -160,6 +157,11 @@ class Data:
         """The French word that goes with every figure: real images or those of the sample."""
         return "réel" if self.location.is_real else "échantillon"
 
+    @property
+    def saturations(self) -> dict[int, Saturation]:
+        """When its defects count as found, by level of their masks; empty without a readable `defects_config.json`."""
+        return saturations(self.location.folder)
+
 
 def load(name: str) -> Data:
     """Finds a category, real where it is on disk and otherwise drawn, and lists its files; no pixel is read.
@@ -171,15 +173,12 @@ def load(name: str) -> Data:
     location = datasets.locate(wanted.dataset, draw=functools.partial(sample.draw, category=name), category=name)
     train, test, problems = index(location.folder)
     if train.empty:
-        raise UserError(
-            f"{location.folder / 'train' / 'good'} ne contient aucune image lisible : il n'y a rien à apprendre. "
-            "Placez-y les images sans défaut, ou retirez ce dossier pour travailler sur l'échantillon."
-        )
+        raise nothing_to_learn(location.folder)
     counts = (len(train), int((~test["is_defect"]).sum()), int(test["is_defect"].sum()))
-    notes = ()
+    notes = (f"« {name} » : {GREY}.",) if (problems["what"] == GREY).any() else ()
     if location.is_real and wanted.official not in (None, counts):
         here, official = (" / ".join(map(str, numbers)) for numbers in (counts, wanted.official))
-        notes = (
+        notes += (
             f"« {name} » n'a pas les nombres d'images du jeu officiel (apprentissage, test sans défaut, test avec) : "
             f"{here} au lieu de {official}.",
         )
@@ -210,7 +209,7 @@ def location(datas: Sequence[Data]) -> Location:
             sets = dict.fromkeys(data.location.title for data in of_source)
             titles.append(f"{' et '.join(sets)} ({', '.join(data.category.name for data in of_source)})")
     is_real = any(data.location.is_real for data in datas)
-    return Location(datas[0].location.folder, is_real, " ; échantillon synthétique : ".join(titles))
+    return Location(datas[0].location.folder, is_real, " ; échantillon synthétique : ".join(titles), _warning(datas))
 
 
 def opening_sentence(datas: Sequence[Data]) -> str:
@@ -221,150 +220,12 @@ def opening_sentence(datas: Sequence[Data]) -> str:
             names = ", ".join(f"{data.category.title} (*{data.category.name}*)" for data in of_source)
             count = sum(len(data.train) + len(data.test) for data in of_source)
             parts.append(f"{names} : {source}, {figures.number(count)} images.")
+    parts += [f"**Attention** : {warning}"] if (warning := _warning(datas)) else []
     return "Données : " + " ".join([*parts, *(note for data in datas for note in data.notes)])
 
 
-def index(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Lists the files of a category's folder, and checks names and headers.
-
-    A part that is absent gives an empty table. An image whose header can't be read is left out; a defective image with
-    such a mask keeps no mask at all, for the truth would be partial.
-
-    Returns:
-        train: path, width, height (pixels).
-        test: path, defect (folder's name, or "good"), is_defect, masks (tuple of paths), width, height.
-        problems: file (relative to `folder`; "(tous)" for what concerns them all), what (in French).
-
-    Raises:
-        UserError: there is no image at all.
-    """
-    folder = Path(folder)
-    problems: list[tuple[Path, str]] = []
-    train = _table(_sized(_images(folder / "train" / "good", problems), problems))
-    others = [path for path in _folders(folder / "train") if path.name != "good"]
-    problems += [(path, "dossier ignoré : seul train/good sert à l'apprentissage") for path in others]
-    loose = _images(folder / "test", problems, folders=True)
-    problems += [(path, "image hors d'un dossier de type : ignorée") for path in loose]
-    masks, rows = _masks(folder / "ground_truth", problems), []
-    for defect in _folders(folder / "test"):
-        is_defect = defect.name.casefold() != "good"
-        for row in _sized(_images(defect, problems), problems):
-            files = masks.pop((defect.name, row["path"].stem), []) if is_defect else []
-            row |= {"defect": defect.name if is_defect else "good", "is_defect": is_defect}
-            rows.append(row | {"masks": _fitting(files, row, problems)})
-    problems += [(path, "masque sans image défectueuse : ignoré") for files in masks.values() for path in files]
-    test = _table(rows, "defect", "is_defect", "masks").astype({"is_defect": bool})
-    if train.empty and test.empty:
-        raise UserError(
-            f"{folder} ne contient aucune image rangée comme il faut : train/good/, test/good/, test/<défaut>/, et les "
-            "masques dans ground_truth/<défaut>/. Voyez data/README.md."
-        )
-    problems += _overall(folder, train, test)
-    named = [("(tous)" if path == folder else path.relative_to(folder).as_posix(), what) for path, what in problems]
-    return train, test, pd.DataFrame(named, columns=["file", "what"], dtype=str)
-
-
-def saturations(folder: Path) -> dict[int, Saturation]:
-    """Reads a category's `defects_config.json`: grey value of a mask -> when such a defect counts as found.
-
-    The result is empty where the file is absent or is not what it should be.
-    """
-    try:
-        return {
-            int(item["pixel_value"]): Saturation(float(item["saturation_threshold"]), bool(item["relative_saturation"]))
-            for item in json.loads((Path(folder) / CONFIG).read_text(encoding="utf-8"))
-        }
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-
-
-class Saturation(NamedTuple):
-    """When a defect counts as found: a share of its area (`relative`), or a number of pixels of the original image."""
-
-    threshold: float
-    relative: bool
-
-
-def _folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("[!.]*") if path.is_dir())
-
-
-def _images(folder: Path, problems: list, *, folders: bool = False) -> list[Path]:
-    """Returns the images of a folder, in order; hidden files are passed over, what else there is (folders) is noted."""
-    images = []
-    for path in sorted(folder.glob("[!.]*")):
-        if path.is_dir():
-            problems += [] if folders else [(path, "dossier inattendu : ignoré")]
-        elif path.suffix.lower() in SUFFIXES:
-            images.append(path)
-        else:
-            problems.append((path, "n'est pas un fichier d'image : ignoré"))
-    return images
-
-
-def _masks(folder: Path, problems: list) -> dict[tuple[str, str], list[Path]]:
-    """Returns the mask files of both layouts: (defect, stem of the image) -> paths."""
-    files: dict[tuple[str, str], list[Path]] = {}
-    for defect in _folders(folder):
-        for path in _images(defect, problems, folders=True):
-            files.setdefault((defect.name, path.stem.removesuffix("_mask")), []).append(path)
-        for inner in _folders(defect):
-            files.setdefault((defect.name, inner.name), []).extend(_images(inner, problems))
-    return files
-
-
-def _sized(paths: Sequence[Path], problems: list) -> list[dict]:
-    rows = []
-    for path in paths:
-        try:
-            width, height = size(path)
-            rows.append({"path": path, "width": width, "height": height})
-        except ValueError as error:
-            problems.append((path, f"{error} : laissé de côté"))
-    return rows
-
-
-def _table(rows: list[dict], *more: str) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=["path", *more, "width", "height"])
-
-
-def _fitting(files: list[Path], image: dict, problems: list) -> tuple[Path, ...]:
-    """Returns the masks of an image, none if one can't be read, and notes those of another size."""
-    rows = _sized(files, problems)
-    for mask in rows:
-        if (mask["width"], mask["height"]) != (image["width"], image["height"]):
-            what = f"masque de {spelled_size(mask)} pour une image de {spelled_size(image)} : ramené à l'image"
-            problems.append((mask["path"], what))
-    return tuple(files) if len(rows) == len(files) else ()
-
-
-def _overall(folder: Path, train: pd.DataFrame, test: pd.DataFrame) -> list[tuple[Path, str]]:
-    """Returns what only shows when all the files are listed."""
-    problems = []
-    truth = folder / "ground_truth"
-    unmasked = test["path"][test["is_defect"] & (test["masks"].map(len) == 0)]
-    if len(unmasked) and not truth.is_dir():
-        problems.append((truth, "dossier absent : pas de mesure par pixel"))
-    else:
-        what = "image défectueuse sans masque utilisable : hors des mesures par pixel"
-        problems += [(path, what) for path in unmasked]
-    if not (folder / CONFIG).exists():
-        if any(mask.parent.parent != truth for masks in test["masks"] for mask in masks):  # the layout of AutoVI
-            problems.append((folder / CONFIG, "absent : l'AU-sPRO ne se calcule pas"))
-    elif not saturations(folder):
-        problems.append((folder / CONFIG, "illisible : l'AU-sPRO ne se calcule pas"))
-    sizes = pd.concat([train, test])[["width", "height"]].value_counts().reset_index()
-    listed = ", ".join(f"{spelled_size(row)} ({row['count']} fois)" for _, row in sizes.head(4).iterrows())
-    if len(sizes) > 1:
-        problems.append((folder, f"{len(sizes)} tailles d'images : {listed}{', …' * (len(sizes) > 4)}"))
-    if oblong := sizes["count"][sizes["width"] != sizes["height"]].sum():
-        problems.append((folder, f"images non carrées, étirées en un carré : {oblong}"))
-    return problems
-
-
-def spelled_size(row: dict | pd.Series) -> str:
-    """Returns the size of an image as it is shown: "900 × 900"."""
-    return f"{row['width']} × {row['height']}"
+def _warning(datas: Sequence[Data]) -> str:
+    return " ".join(dict.fromkeys(data.location.warning for data in datas if data.location.warning))
 
 
 # --- Pixels ----------------------------------------------------------------------------------------------------------
@@ -395,26 +256,27 @@ def masks(table: pd.DataFrame, side: int = SIDE) -> np.ndarray:
     and what is measured by pixel must leave it out (`metrics.without_mask`).
     """
     truth = np.zeros((len(table), side, side), bool)
-    for row, files in enumerate(table["masks"]):
-        for mask in _read_masks(files, side):
-            truth[row] |= mask.inside
+    for row, paths in enumerate(table["masks"]):
+        for mask in _read_masks(paths):
+            truth[row] |= shrink(mask.labels > 0, side)
     return truth
 
 
 def defect_regions(table: pd.DataFrame, side: int, config: dict[int, Saturation]) -> list[Region]:
-    """Returns the defects of test images as AU-sPRO counts them, one for each mask file; `image` is the table's row.
+    """Returns the defects of test images as AU-sPRO counts them, one for each level of each mask file.
 
-    The grey value of a mask picks its entry of `config` (see `saturations`). A relative threshold is a share of the
-    defect's area on the map: the saturation is `int(threshold * area)`. An absolute one is a number of pixels of the
-    original image, scaled to the map's side, and at most the area. A value without an entry saturates at the whole
-    area. Definition: P. Carvalho et al., github.com/phcarval/autovi_evaluation_code.
+    `image` is the table's row. The level picks its entry of `config` (see `files.saturations`). A relative threshold is
+    a share of the defect's area on the map: the saturation is `int(threshold * area)`. An absolute one is a number of
+    pixels of the original image, scaled to the map's side, and at most the area. A level without an entry saturates at
+    the whole area. Definition: P. Carvalho et al., github.com/phcarval/autovi_evaluation_code.
     """
     regions = []
-    for row, files in enumerate(table["masks"]):
-        for mask in _read_masks(files, side):
-            pixels = np.flatnonzero(mask.inside)
-            threshold, relative = config.get(mask.value, Saturation(1.0, True))
-            area = threshold * len(pixels) if relative else min(threshold * mask.scale, len(pixels))
+    for row, paths in enumerate(table["masks"]):
+        for mask, value in ((m, value) for m in _read_masks(paths) for value in m.values):
+            pixels = np.flatnonzero(shrink(mask.labels == value, side))
+            threshold, relative = config.get(value, Saturation(1.0, True))
+            scale = side**2 / mask.labels.size  # pixels of the map for one of the file
+            area = threshold * len(pixels) if relative else min(threshold * scale, len(pixels))
             regions.append(Region(row, pixels, max(1, int(area))))
     return regions
 
@@ -424,27 +286,9 @@ def evenly_spaced(rows: np.ndarray, count: int) -> np.ndarray:
     return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)]
 
 
-class Mask(NamedTuple):
-    """A mask file, brought to a side."""
-
-    inside: np.ndarray  # bool, shape (side, side)
-    value: int  # its grey level in the file
-    scale: float  # pixels of the map for one of the file
-
-
-def _read_masks(files: Sequence[Path], side: int) -> list[Mask]:
-    """Returns the masks that are not empty; none at all if one can't be read, for the truth would be partial."""
+def _read_masks(paths: Sequence[Path]) -> list[Mask]:
+    """Returns the masks of an image; none at all if one can't be read, for the truth would be partial."""
     try:
-        masks = [read_mask(path, side) for path in files]
+        return [read_mask(path) for path in paths]
     except ValueError:
         return []
-    return [mask for mask in masks if mask.value]
-
-
-def read_mask(path: Path, side: int = SIDE) -> Mask:
-    """Reads a mask of any level; raises ValueError, as `decode` does."""
-    levels = decode(path).max(axis=2)
-    value = int(levels.max())
-    inside = levels > value / 2  # a mask is of one level; others come from a resized or lossy copy
-    share = np.asarray(Image.fromarray(inside.astype(np.float32)).resize((side, side), Image.Resampling.BOX))
-    return Mask((share >= min(0.5, share.max())) & (share > 0), value, side**2 / levels.size)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from commun import UserError, results
 from commun.datasets import Location
-from projet3_ssl_anomalies import dataset, metrics
+from projet3_ssl_anomalies import dataset, files, metrics
 from projet3_ssl_anomalies.dataset import SIDE, Data
 from projet3_ssl_anomalies.detector import FALSE_ALARMS, Detector, load_detector
 from projet3_ssl_anomalies.pretexts import FUSED
@@ -57,7 +57,7 @@ def score_folder(folder: Path, category: str, *, detector: Detector | None = Non
     """
     detector = detector or load_detector(category)
     location = Location(Path(folder), True, detector.category.title)
-    return score_data(Data(detector.category, location, *dataset.index(folder)), detector, **options)
+    return score_data(Data(detector.category, location, *files.index(folder)), detector, **options)
 
 
 def score_data(
@@ -94,7 +94,7 @@ def score_data(
     maps = detector.maps(images)
     scores = {name: image_scores(m, detector.scoring) for name, m in maps.items()}
     truth = dataset.masks(table, SIDE)
-    config = dataset.saturations(folder)
+    config = data.saturations
     regions = dataset.defect_regions(table, SIDE, config) if config else None
     is_defect = table["is_defect"].to_numpy(bool)
     enlarged = {name: enlarge(m) for name, m in maps.items()}

@@ -31,9 +31,9 @@ def write_idx(path: Path, array: np.ndarray) -> None:
 def make_fashion(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(0)
-    for (images, labels), count in zip(IDX_FILES.values(), (6, 4), strict=True):
+    for (images, labels), count in zip(IDX_FILES.values(), (120, 20), strict=True):
         write_idx(folder / images, rng.integers(0, 256, (count, 28, 28)))
-        write_idx(folder / labels, np.arange(count))
+        write_idx(folder / labels, np.arange(count) % 10)
     return folder
 
 
@@ -42,11 +42,18 @@ def write_image(path: Path, size: int = 8) -> None:
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)).save(path)
 
 
+def write_mask(path: Path, size: int = 8) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.zeros((size, size), np.uint8)
+    pixels[1:4, 2:5] = 255
+    Image.fromarray(pixels).save(path)
+
+
 def make_mvtec(category: Path) -> Path:
     for name in ("train/good/000", "train/good/001", "test/good/000", "test/broken_large/000", "test/broken_large/001"):
         write_image(category / f"{name}.png")
     for name in ("000", "001"):
-        write_image(category / f"ground_truth/broken_large/{name}_mask.png")
+        write_mask(category / f"ground_truth/broken_large/{name}_mask.png")
     (category / "license.txt").write_text("CC BY-NC-SA 4.0", encoding="utf-8")
     return category
 
@@ -55,7 +62,7 @@ def make_autovi(category: Path) -> Path:
     for name in ("train/good/0000", "test/good/0000", "test/fastening/0000"):
         write_image(category / f"{name}.png")
     for name in ("0000", "0001"):
-        write_image(category / f"ground_truth/fastening/0000/{name}.png")
+        write_mask(category / f"ground_truth/fastening/0000/{name}.png")
     (category / "defects_config.json").write_text("[]", encoding="utf-8")
     return category
 

@@ -57,8 +57,8 @@ def idx_sizes(*sizes: int) -> bytes:
     [
         (gzip.compress(GOOD)[:-30], "tronqué"),
         (gzip.compress(GOOD)[:5], "tronqué"),
-        (gzip.compress(GOOD)[:-8] + bytes(8), "tronqué ou n'est pas une archive gzip"),  # wrong checksum
-        (gzip.compress(GOOD)[:12] + b"\xff\xff\xff" + gzip.compress(GOOD)[15:], "gzip"),  # damaged in the middle
+        (gzip.compress(GOOD)[:-8] + bytes(8), "tronqué ou abîmé"),  # wrong checksum
+        (gzip.compress(GOOD)[:12] + b"\xff\xff\xff" + gzip.compress(GOOD)[15:], "abîmé"),  # damaged in the middle
         (gzip.compress(GOOD[:-1]), "moins de données que les 200 octets"),
         (gzip.compress(GOOD + b"x"), "plus de données que les 200 octets"),
         (gzip.compress(GOOD[:9]), "l'en-tête est incomplet"),
@@ -66,8 +66,9 @@ def idx_sizes(*sizes: int) -> bytes:
         (gzip.compress(b"\x00\x00\x08\x00" + GOOD[4:]), "n'est pas un fichier IDX"),
         (gzip.compress(b""), "n'est pas un fichier IDX"),
         (b"", "n'est pas un fichier IDX"),
-        (GOOD, "n'est pas une archive gzip"),
-        (b"<html>404 Not Found</html>", "n'est pas une archive gzip"),
+        (b"<html>404 Not Found</html>", "n'est pas un fichier IDX"),
+        (GOOD[:-1], "moins de données"),
+        (b"PK\x03\x04 zip", "est une archive"),
         (gzip.compress(idx_sizes(2**31, 2)), "invraisemblable"),
         (gzip.compress(idx_sizes(2**16, 2**16, 2**16, 2**16)), "invraisemblable"),  # 2**64: 0 in 64-bit integers
         (gzip.compress(idx_sizes(2**32 - 1, 2**32 - 1)), "invraisemblable"),  # negative in 64-bit integers
@@ -82,7 +83,10 @@ def test_read_idx_refuses(tmp_path, raw, says):
         datasets.read_idx(path)
     assert str(path) in str(caught.value)
     assert says in str(caught.value)
-    assert "supprimez le dossier, puis lancez python -m atelier donnees telecharger" in str(caught.value)
+    if "archive" in says:
+        return
+    assert "donnez un autre nom au dossier" in str(caught.value) and "donnees telecharger" in str(caught.value)
+    assert "supprimez" not in str(caught.value)
 
 
 def test_read_idx_refuses_a_missing_file_and_a_folder(tmp_path):
@@ -97,6 +101,7 @@ def test_read_idx_refuses_an_unreadable_file(tmp_path, monkeypatch):
     def refuse(path, mode):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
+    (tmp_path / "x.gz").write_bytes(gzip.compress(GOOD))
     monkeypatch.setattr(gzip, "open", refuse)
     with pytest.raises(UserError, match=r"x\.gz ne peut pas être lu \(Permission denied\)"):
         datasets.read_idx(tmp_path / "x.gz")

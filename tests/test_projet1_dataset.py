@@ -15,7 +15,7 @@ from test_projet1_names import MANGLED, TWICE
 
 from commun import UserError
 from commun.datasets import Location, working_folder
-from projet1_artistes import PROJECT, dataset, duplicates, split
+from projet1_artistes import PROJECT, dataset, duplicates, files, split
 from projet1_artistes.names import key
 from projet1_artistes.split import PARTS, TRAINING, split_by_group
 
@@ -325,7 +325,7 @@ def test_a_split_is_made_again_when_what_makes_it_was_edited(root, monkeypatch, 
 
 def test_headers_are_read_again_when_what_reads_them_was_edited(root, monkeypatch):
     opened(collection(root, {"Ada_Bleu": 4}))
-    monkeypatch.setattr(dataset, "size", lambda path: (7, 5))
+    monkeypatch.setattr(files, "size", lambda path: (7, 5))
     assert (opened(root).works[["width", "height"]] == [7, 5]).all(axis=None)
 
 

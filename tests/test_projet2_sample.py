@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atelier.donnees import CHECKS
+from atelier import donnees
 from commun.datasets import IDX_FILES, read_idx
 from commun.sources import code_hash
 from projet2_cvae import sample
@@ -55,7 +55,7 @@ def test_files_do_not_carry_the_time_of_writing(folder: Path) -> None:
 
 def test_layout_is_the_official_one(folder: Path) -> None:
     assert sorted(_bytes(folder)) == sorted(name for names in IDX_FILES.values() for name in names)
-    assert CHECKS["fashion_mnist"](folder).problems == ()
+    assert donnees.read("fashion_mnist", folder).problems == ()
     for (images, labels), count in zip(_read(folder).values(), (TRAIN, TEST), strict=True):
         assert images.shape == (count, 28, 28) and images.dtype == np.uint8
         assert labels.shape == (count,) and labels.dtype == np.uint8

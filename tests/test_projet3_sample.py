@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import binary_dilation
 
-from atelier.donnees import CHECKS
+from atelier import donnees
 from commun import UserError
 from commun.sources import code_hash
 from projet3_ssl_anomalies import sample
@@ -88,7 +88,7 @@ def test_engine_wiring_has_the_layout_of_autovi(root: Path) -> None:
 
 def test_the_common_check_finds_nothing_to_say(root: Path) -> None:
     for name in ("mvtec_ad", "autovi"):
-        report = CHECKS[name](root / name)
+        report = donnees.read(name, root / name)
         categories = [path.name for path in (root / name).iterdir()]
         assert report.problems == () and len(report.notes) == len(categories)  # one note counts each category's images
 
