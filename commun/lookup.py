@@ -66,11 +66,18 @@ def categories(folder: Path) -> list[Path]:
     return [path for path in [folder, *folders(folder)] if _parts(path) & {"train", "test", "test_public"}]
 
 
-def misplaced_categories(folder: Path) -> list[Path]:
-    """Returns the categories that are one or more folders too deep in a folder of them."""
+def misplaced(folder: Path) -> str:
+    """Says in French what to move where categories lie too deep in a folder of them; "" where none does."""
     direct = categories(folder)
-    deep = [path for path in under(folder) if path.parent != folder and _is_category(path)]
-    return [path for path in deep if not direct or (path.name == path.parent.name and path.parent not in direct)]
+    for path in under(folder):
+        if path.parent == folder or not _is_category(path):
+            continue
+        if path.name == path.parent.name and path.parent not in direct:
+            return f"{path} est un dossier de trop : déplacez tout ce qu'il contient dans {path.parent}."
+        if not direct:
+            what = f"déplacez tout ce qu'il contient, dont « {path.name} », dans {folder}"
+            return f"{path.parent} est un dossier de trop : {what}."
+    return ""
 
 
 def holds_artists(folder: Path) -> bool:

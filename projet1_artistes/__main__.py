@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from commun import cli, exit_code, results
+from commun import UserError, cli, exit_code, results
 from commun.training import config_hash
 from projet1_artistes import PROJECT, REFERENCE, dataset, evaluation, experiments, training
 from projet1_artistes.dataset import Data
