@@ -106,7 +106,7 @@ LAYOUTS: dict[str, Callable[[Path], bool]] = {
 
 def find_layout(root: Path, layout: str, *, but: set[str]) -> Iterator[Path]:
     """Returns the folders in a layout: `root` itself, then those under it; not in folders whose names are in `but`."""
-    for path in [root, *under(root, DEEPEST - 1)]:
+    for path in [root, *under(root)]:
         if not but & set(path.relative_to(root).parts) and LAYOUTS[layout](path):
             yield path
 
