@@ -116,11 +116,8 @@ def categories(name: str) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for folder in filter(None, (_folder_in(root, dataset(name)) for root in data_roots())):
-        if deep := lookup.misplaced_categories(folder):
-            raise UserError(
-                f"{deep[0].parent} est un dossier de trop : « {deep[0].name} » est attendu dans {folder}. Déplacez-y "
-                f"tout ce que contient {deep[0].parent}."
-            )
+        if mistake := lookup.misplaced(folder):
+            raise UserError(mistake)
         for path in lookup.categories(folder) if any(dataset(name).files) else ():
             found.setdefault(path.name, path)
     return found

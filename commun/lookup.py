@@ -66,11 +66,18 @@ def categories(folder: Path) -> list[Path]:
     return [path for path in [folder, *folders(folder)] if _parts(path) & {"train", "test", "test_public"}]
 
 
-def misplaced_categories(folder: Path) -> list[Path]:
-    """Returns the categories that are one or more folders too deep in a folder of them."""
+def misplaced(folder: Path) -> str:
+    """Says in French what to move where categories lie too deep in a folder of them; "" where none does."""
     direct = categories(folder)
-    deep = [path for path in under(folder) if path.parent != folder and _is_category(path)]
-    return [path for path in deep if not direct or (path.name == path.parent.name and path.parent not in direct)]
+    for path in under(folder):
+        if path.parent == folder or not _is_category(path):
+            continue
+        if path.name == path.parent.name and path.parent not in direct:
+            return f"{path} est un dossier de trop : déplacez tout ce qu'il contient dans {path.parent}."
+        if not direct:
+            what = f"déplacez tout ce qu'il contient, dont « {path.name} », dans {folder}"
+            return f"{path.parent} est un dossier de trop : {what}."
+    return ""
 
 
 def holds_artists(folder: Path) -> bool:
@@ -99,7 +106,7 @@ LAYOUTS: dict[str, Callable[[Path], bool]] = {
 
 def find_layout(root: Path, layout: str, *, but: set[str]) -> Iterator[Path]:
     """Returns the folders in a layout: `root` itself, then those under it; not in folders whose names are in `but`."""
-    for path in [root, *under(root, DEEPEST - 1)]:
+    for path in [root, *under(root)]:
         if not but & set(path.relative_to(root).parts) and LAYOUTS[layout](path):
             yield path
 

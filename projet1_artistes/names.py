@@ -8,7 +8,6 @@ import urllib.parse
 from collections.abc import Container, Iterator
 
 PAGES = ("cp437", "cp850", "cp866", "cp1252", "mac_roman", "latin-1")  # what archives' names are read with
-DEPTH = 4  # times that a name may have been damaged
 _ESCAPES = re.compile(r"%(?:[0-9A-Fa-f]{2})|[#\\]U([0-9A-Fa-f]{4})", re.IGNORECASE)
 
 
@@ -42,11 +41,13 @@ def repair(name: str, known: Container[str] = ()) -> str:
         for other in _reread(form):
             if _is_known(other, known):
                 return unicodedata.normalize("NFC", other)
-    return unicodedata.normalize("NFC", min(reversed(seen), key=_oddness))
+    return unicodedata.normalize("NFC", min(seen, key=_oddness))
 
 
 def _undone(name: str) -> Iterator[str]:
     """Returns what a name was before one damage."""
+    if (composed := unicodedata.normalize("NFC", name)) != name:
+        yield composed
     if _ESCAPES.search(name):
         yield _ESCAPES.sub(lambda m: chr(int(m[1], 16)) if m[1] else urllib.parse.unquote(m[0], "latin-1"), name)
     for page in PAGES:
@@ -85,7 +86,10 @@ def _words(name: str) -> str:
     return " ".join(re.split(r"[\W_]+", plain.casefold())).strip()
 
 
-def _oddness(name: str) -> tuple[int, int]:
-    """Ranks the forms of a name: first those with fewest signs that no name has, then the shortest."""
-    odd = [c for c in name if not (c.isascii() or unicodedata.category(c)[0] in "LM")]
-    return len(odd), len(name)
+def _oddness(name: str) -> tuple[int, int, int]:
+    """Ranks the forms of a name: fewest signs and alphabets first, then usual letters, then the shortest."""
+    composed = unicodedata.normalize("NFC", name)
+    letters = [c for c in composed if unicodedata.category(c)[0] == "L"]
+    alphabets = {unicodedata.name(c, c).split()[0] for c in letters}
+    signs = sum(not c.isascii() for c in composed) - sum(not c.isascii() for c in letters)
+    return signs + max(0, len(alphabets) - 1), sum(c > "ſ" for c in letters), len(name)

@@ -89,6 +89,8 @@ def plot_mask_areas(table: pd.DataFrame) -> Drawing:
     axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(max(1, len(labels)) - 0.5, -0.5)
     axes.legend()
+    if table.empty:
+        axes.set_xlim(0.01, 100)  # without a point, a logarithmic axis can't be drawn
     _use_logarithms(axes, lambda value, _: f"{value:g}".replace(".", ","))
     _grid(axes)
     medians = table.groupby(["category", "source", "defect"], sort=False)["share"].median()

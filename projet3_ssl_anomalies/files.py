@@ -44,7 +44,7 @@ def index(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     tests = _folder(folder, "test", "test_public")
     truths = [_folder(folder, TRUTH), _folder(tests, TRUTH)]  # the second is that of MVTec AD 2
     if tests.name.casefold() == "test_public":
-        problems.append((tests, "lu comme la partie de test : la disposition de MVTec AD 2"))
+        problems.append((tests, "test_public lu comme la partie de test (MVTec AD 2)"))
     loose = _images(tests, problems, folders=True)
     problems += [(path, "image hors d'un dossier de type : ignorée") for path in loose]
     kinds = [path for path in lookup.folders(tests) if path not in truths]
@@ -86,12 +86,8 @@ def nothing_to_learn(folder: Path) -> UserError:
 
 def verify(folder: Path) -> Report:
     """Says what the loader reads of a folder of categories, or of one, and what it leaves aside."""
-    problems, notes = [], []
+    problems, notes = [mistake] if (mistake := lookup.misplaced(folder)) else [], []
     categories = lookup.categories(folder)
-    for path in lookup.misplaced_categories(folder):
-        problems.append(
-            f"{path.parent} est un dossier de trop : déplacez tout ce qu'il contient (dont {path.name}) dans {folder}."
-        )
     problems += [
         f"{path} est une archive : extrayez-la, ou lancez python -m atelier donnees telecharger, qui l'extrait."
         for path in lookup.archives(folder)

@@ -51,7 +51,7 @@ def read_mask(path: Path) -> Mask:
         upright = image
         with contextlib.suppress(Exception):  # broken EXIF data does not spoil the pixels
             upright = ImageOps.exif_transpose(image)
-        levels, doubt = _levels(upright)
+    levels, doubt = _levels(upright)
     if not levels.any():
         return Mask(levels, "masque vide")
     ground = levels.min()
@@ -88,7 +88,7 @@ def _levels(image: Image.Image) -> tuple[np.ndarray, str]:
         alpha = np.asarray(image.convert("RGBA"))[..., 3].astype(np.int64)
         if alpha.min() < alpha.max():
             tones = colours[alpha > alpha.max() / 2]
-            is_mixed = tones.min() <= tones.max() / 2 < tones.max()
+            is_mixed = bool(tones.min() <= tones.max() / 2 < tones.max())
             return alpha, "noir et clair dans la partie opaque : elle est prise entière pour le défaut" * is_mixed
     if image.mode == "P" and colours.min() == colours.max():  # a palette of one colour hides the labels
         return np.asarray(image).astype(np.int64), ""
@@ -113,7 +113,7 @@ def _labels(levels: np.ndarray, is_lossy: bool) -> tuple[np.ndarray, str]:
         is_sound = not is_lossy and shades <= MOST_LABELS and flat[dim].all()
         listed = ", ".join(map(str, np.unique(levels[levels > floor])[:6]))
         return np.where(levels > floor, levels, 0), "" if is_sound else f"plusieurs niveaux ({listed}…), tous lus"
-    is_doubtful = far > dim.sum() / 20 or (shades <= FEW_LABELS and not is_lossy)
+    is_doubtful = bool(far > dim.sum() / 20 or (shades <= FEW_LABELS and not is_lossy))
     return np.where(solid, top, 0), f"{shades} niveaux : les plus bas sont pris pour des bords flous" * is_doubtful
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import io
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from test_projet1_names import MANGLED, TWICE
 
 from commun import UserError
 from commun.datasets import Location, working_folder
-from projet1_artistes import PROJECT, dataset, duplicates, files, split
+from projet1_artistes import PROJECT, checks, dataset, duplicates, files, split
 from projet1_artistes.names import key
 from projet1_artistes.split import PARTS, TRAINING, split_by_group
 
@@ -131,6 +132,71 @@ def test_a_damaged_table_is_not_fatal(root, content):
     assert data.names == ["Ada Bleu"]
     assert data.artists["announced"].isna().all()
     assert len(data.works) == 3
+
+
+TABLE = """id,name,years,genre,nationality,bio,wikipedia,paintings
+0,Joan Miró,1893 - 1983,Surrealism,Spanish,"Né à Barcelone, en 1893.",http://exemple.org,6
+1,Albrecht Dürer,1471 - 1528,Northern Renaissance,German,Bio courte,http://exemple.org,4
+"""
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize(
+    "heads",
+    [
+        "id,name,years,genre,nationality,bio,wikipedia,paintings",
+        "id,Name,Years,Genre,Nationality,Bio,Wikipedia,Paintings",
+        "id,artist,Years,Style,Country,bio,wikipedia,nb_paintings",
+        "n°,Nom de l'artiste,Années,Genres,Nationalité,bio,wikipedia,Nombre d'œuvres",
+    ],
+)
+def test_the_table_is_read_as_spreadsheets_write_it(root, encoding, separator, heads):
+    collection(root, {"Albrecht_Durer": 3, "Joan_Miro": 3})
+    rows = list(csv.reader(io.StringIO(TABLE)))
+    text = io.StringIO()
+    csv.writer(text, delimiter=separator).writerows([heads.split(","), *rows[1:]])
+    (root / "artists.csv").write_bytes(text.getvalue().encode(encoding))
+    data = opened(root)
+    assert data.names == ["Albrecht Dürer", "Joan Miró"]
+    assert data.artists[["announced", "genre", "years", "nationality"]].to_numpy().tolist() == [
+        [4, "Northern Renaissance", "1471 - 1528", "German"],
+        [6, "Surrealism", "1893 - 1983", "Spanish"],
+    ]
+    assert data.problems.empty
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("id;titre\n0;x\n", "aucun nom d'artiste dans une colonne « name » (colonnes lues : « id », « titre »)"),
+        ("name,paintings\nAda Bleu,3\n", "sans colonne « years », « genre », « nationality »"),
+        ("sep=;\nname;years;genre;nationality;paintings\nAda Bleu;1;2;3;3\n", ""),
+    ],
+)
+def test_what_the_table_lacks_is_said(root, content, says):
+    collection(root, {"Ada_Bleu": 3})
+    (root / "artists.csv").write_text(content, encoding="utf-8")
+    problems = opened(root).problems
+    assert problems["file"].tolist() == ["artists.csv"] * bool(says)
+    assert not says or says in problems["what"][0]
+
+
+@pytest.mark.parametrize("surname", ["DuÔòá├¬rer", "DÃ¼rer", "D√ºrer", "D#U00fcrer", "D%C3%BCrer", "Dⁿrer"])
+def test_damaged_folders_files_and_copies_are_one_artist(root, surname):
+    damaged = f"Albrecht_{surname}"
+    collection(root, {"Ada_Bleu": 3})
+    table(root, {"Ada Bleu": 3, "Albrecht Dürer": 6})
+    for name, numbers in (("Albrecht_Durer", range(1, 5)), (damaged, range(1, 7))):
+        for number in numbers:
+            save(root / "images/images" / name / f"{name}_{number}.jpg", picture(number))
+    for number in range(1, 7):
+        save(root / "resized/resized" / f"{damaged}_{number}.jpg", picture(number, (12, 10)))
+    data = opened(root)
+    assert data.names == ["Ada Bleu", "Albrecht Dürer"] and data.artists["works"].tolist() == [3, 6]
+    assert data.works["low"].notna().all()
+    assert data.problems["what"].str.startswith("même œuvre").sum() == len(data.problems) == 4
+    assert checks.check_split(data)["passed"].all()
 
 
 def test_a_table_with_odd_lines(root):

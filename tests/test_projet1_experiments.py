@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score, recall_score
 
-from commun import UserError, figures
+from commun import figures
 from commun.datasets import Location
 from projet1_artistes import baselines, dataset, experiments, tables
 from projet1_artistes.dataset import Data
@@ -113,8 +113,15 @@ def test_qualities_are_compared_on_the_same_works(trained, data, monkeypatch):
 def test_without_low_quality_there_is_nothing_to_compare(trained, data, monkeypatch):
     nothing = lambda data, rows: (np.zeros((0, 128, 128, 3), np.uint8), np.zeros(len(rows), bool))  # noqa: E731
     monkeypatch.setattr(dataset, "low_images", nothing)
-    with pytest.raises(UserError, match="resized/resized"):
-        experiments.compare_qualities(data, CONFIG, seeds=(0,), part=VALIDATION)
+    answers = experiments.compare_qualities(data, CONFIG, seeds=(0,), part=VALIDATION)
+    assert answers.empty and not trained
+    assert experiments.summary(answers).empty
+    assert "faute de copies" in tables.comment_qualities(experiments.summary(answers))
+
+
+def test_both_qualities_are_told():
+    table = pd.DataFrame({"accuracy": [0.5, 0.25, 0.4]}, index=["high", "low", "reduced"])
+    assert tables.comment_qualities(table).replace("\xa0", " ") == "50,0 % contre 25,0 %"
 
 
 @pytest.mark.parametrize(("limit", "small"), [(6, [3]), (5, []), (21, [1, 2, 3])])
