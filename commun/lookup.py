@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 
 SYSTEM_FILES = {
@@ -21,15 +22,20 @@ DEEPEST = 3  # levels under a folder
 
 def visible(folder: Path) -> list[Path]:
     """Returns what a folder holds, sorted, without hidden files and those that Windows, macOS or a NAS leave there."""
-    try:
-        return sorted(p for p in folder.iterdir() if p.name[0] != "." and p.name.casefold() not in SYSTEM_FILES)
-    except OSError:
-        return []
+    return sorted(folder / entry.name for entry in _entries(folder))
 
 
 def folders(folder: Path) -> list[Path]:
     """Returns the folders of a folder, sorted; see `visible`."""
-    return [path for path in visible(folder) if path.is_dir()]
+    return sorted(folder / entry.name for entry in _entries(folder) if entry.is_dir())
+
+
+def _entries(folder: Path) -> list[os.DirEntry]:
+    try:
+        with os.scandir(folder) as entries:  # it says what is a folder without a call to the disk for each file
+            return [e for e in entries if e.name[0] != "." and e.name.casefold() not in SYSTEM_FILES]
+    except OSError:
+        return []
 
 
 def archives(folder: Path) -> list[Path]:
@@ -44,11 +50,11 @@ def contents(folder: Path, count: int = 8) -> str:
     return f"ce dossier contient {listed}" if names else "ce dossier est vide"
 
 
-def under(folder: Path, depth: int = DEEPEST) -> Iterator[Path]:
-    """Returns the folders under a folder, level by level."""
+def under(folder: Path, depth: int = DEEPEST, *, but: Container[Path] = ()) -> Iterator[Path]:
+    """Returns the folders under a folder, level by level; not those in the folders `but`."""
     level = [folder]
     for _ in range(depth):
-        level = [inner for path in level for inner in folders(path)]
+        level = [inner for path in level if path not in but for inner in folders(path)]
         yield from level
 
 
@@ -69,7 +75,7 @@ def categories(folder: Path) -> list[Path]:
 def misplaced(folder: Path) -> str:
     """Says in French what to move where categories lie too deep in a folder of them; "" where none does."""
     direct = categories(folder)
-    for path in under(folder):
+    for path in under(folder, but=direct):
         if path.parent == folder or not _is_category(path):
             continue
         if path.name == path.parent.name and path.parent not in direct:

@@ -305,6 +305,40 @@ def test_a_top_folder_beside_other_files_is_removed_too(web, depot, tmp_path, mo
     assert content(target) == expected | {"readme.txt", "SHA256SUMS"}
 
 
+def zip_of(folder: Path, top: str, target: Path, **junk: bytes) -> Path:
+    with zipfile.ZipFile(target, "w") as bundle:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                bundle.write(path, f"{top}{path.relative_to(folder).as_posix()}")
+        for name, raw in junk.items():
+            bundle.writestr(name, raw)
+    return target
+
+
+@pytest.mark.parametrize("top", ["archive/", "best-artworks-of-all-time/", "images de Kaggle/", ""])
+@pytest.mark.parametrize("place", ["", "best-artworks-of-all-time/"])
+def test_an_archive_zipped_again_by_finder_is_unpacked_wherever_it_lies(depot, tmp_path, monkeypatch, top, place):
+    official, name = make_artworks(tmp_path / "official"), "best-artworks-of-all-time"
+    (file,) = datasets.CATALOGUE[name].files[""]
+    offer(monkeypatch, name, "", dataclasses.replace(file, megabytes=(0, 1)))
+    (depot / "data" / place).mkdir(exist_ok=True)
+    junk = {f"__MACOSX/{top}._artists.csv": b"\0\5\x16\7", ".DS_Store": b"Bud1"}
+    zip_of(official, top, depot / "data" / place / f"{name}.zip", **junk)
+    (target,) = donnees.fetch(name)
+    assert content(target) == content(official) | {"SHA256SUMS", ".DS_Store"}
+    assert donnees.verify(name).problems == ()
+
+
+def test_the_only_folder_of_an_archive_may_be_part_of_the_layout(depot, tmp_path, monkeypatch):
+    official, name = make_artworks(tmp_path / "official"), "best-artworks-of-all-time"
+    (official / "artists.csv").unlink()
+    (file,) = datasets.CATALOGUE[name].files[""]
+    offer(monkeypatch, name, "", dataclasses.replace(file, megabytes=(0, 1)))
+    zip_of(official, "", depot / "data" / f"{name}.zip")
+    (target,) = donnees.fetch(name)
+    assert content(target) == content(official) | {"SHA256SUMS"}
+
+
 def refusal(depot: Path, name: str = "mvtec_ad", **options) -> str:
     """Fetches, expects a refusal that leaves everything as it was, and returns its sentence."""
     before = content(depot)

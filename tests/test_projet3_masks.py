@@ -144,7 +144,9 @@ def test_usual_masks_are_read_without_a_remark(tmp_path: Path) -> None:
     voc.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0])
     ways = [inside, inside * np.uint8(1), inside * np.uint16(1), inside * np.uint16(65535), labels, 100 * labels]
     ways += [labels.astype(np.uint16), rgba, la, np.dstack([inside * np.uint8(255)] * 3), rgba[..., :3]]
-    for number, way in enumerate([*map(Image.fromarray, ways), voc]):
+    black = voc.copy()
+    black.putpalette([0] * 9)
+    for number, way in enumerate([*map(Image.fromarray, ways), voc, black]):
         way.save(tmp_path / f"{number}.png")
         mask = read_mask(tmp_path / f"{number}.png")
         assert (mask.remark, (mask.labels > 0).tolist()) == ("", inside.tolist()), number
