@@ -22,6 +22,19 @@ def work(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def depot(tmp_path_factory, monkeypatch):
+    """An empty repository: no test reads or writes the real `data/` and `travail/`."""
+    from commun import datasets
+
+    depot = tmp_path_factory.mktemp("dépôt avec espaces")
+    (depot / "data").mkdir()
+    monkeypatch.setattr(datasets, "ROOT", depot)
+    for name in ("PROJETS_DATA", "PROJETS_TRAVAIL"):
+        monkeypatch.delenv(name, raising=False)
+    return depot
+
+
+@pytest.fixture
 def ipython(tmp_path, monkeypatch):
     """A fresh IPython shell in this process, with a history in memory."""
     from IPython.core.interactiveshell import InteractiveShell

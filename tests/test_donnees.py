@@ -35,17 +35,7 @@ from atelier import donnees
 from commun import UserError, datasets
 
 REPOSITORY = Path(datasets.__file__).parents[1]
-
-
-@pytest.fixture(autouse=True)
-def depot(tmp_path_factory, monkeypatch):
-    """An empty repository: no test reads or writes the real `data/` and `travail/`."""
-    depot = tmp_path_factory.mktemp("dépôt avec espaces")
-    (depot / "data").mkdir()
-    monkeypatch.setattr(datasets, "ROOT", depot)
-    for name in ("PROJETS_DATA", "PROJETS_TRAVAIL"):
-        monkeypatch.delenv(name, raising=False)
-    return depot
+pytestmark = pytest.mark.usefixtures("depot")
 
 
 # --- Check ------------------------------------------------------------------------------------------------------------
