@@ -244,7 +244,7 @@ def _overall(folder: Path, train: pd.DataFrame, test: pd.DataFrame, truths: Sequ
         for _, group in bad.groupby("defect", sort=False):
             paths = group["path"][~group["masked"]]
             if bad["masked"].any() and not group["masked"].any() and len(group) > 1:
-                what = f"aucun masque pour ses {len(group)} images : hors des mesures par pixel ; sont-ce des défauts ?"
+                what = f"aucun masque pour ses {len(group)} images : hors des mesures par pixel (sont-ce des défauts ?)"
                 problems.append((paths.iloc[0].parent, what))
             else:
                 what = "image défectueuse sans masque utilisable : hors des mesures par pixel"

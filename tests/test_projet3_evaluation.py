@@ -27,6 +27,7 @@ from projet3_ssl_anomalies import training as modelling
 from projet3_ssl_anomalies.dataset import SIDE, Data
 from projet3_ssl_anomalies.detector import Detector, OutOfFoldErrors
 from projet3_ssl_anomalies.evaluation import Scores
+from projet3_ssl_anomalies.files import CONFIG
 from projet3_ssl_anomalies.pretexts import FUSED, PRETEXTS
 from projet3_ssl_anomalies.reconstructor import Scorer, error_maps
 from projet3_ssl_anomalies.statistics import SCORING, ScoringConfig
@@ -581,7 +582,7 @@ def test_a_limit_above_the_number_of_images_changes_nothing(folder: Path, learnt
 
 def test_saturated_defects_are_measured_where_the_folder_says_when_they_count(folder: Path, learnt: Learnt) -> None:
     entry = {"defect_name": "stain", "pixel_value": 255, "saturation_threshold": 0.5, "relative_saturation": True}
-    (folder / dataset.CONFIG).write_text(json.dumps([entry]), encoding="utf-8")
+    (folder / CONFIG).write_text(json.dumps([entry]), encoding="utf-8")
     found = _judge(folder, learnt)
     assert found.metrics["au_spro"]["value"] > 0.5
 
