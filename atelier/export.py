@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
-from atelier import fragments, sommaire, sorties, tableaux, terminal, texte, typographie
+from atelier import fragments, sommaire, sorties, tableaux, terminal, texte, typographie, verification
 from atelier.formules import FormulaError as FormulaError
 from atelier.formules import mathml as mathml
 from atelier.texte import NO_ALT as NO_ALT
@@ -110,6 +110,7 @@ def export_notebook(
     code_cells = [cell for cell in node.cells if cell.cell_type == "code"]
     for cell in code_cells:
         cell.metadata["failed"] = failure is not None and cell.metadata.number == failure.cell
+    card = verification.card_of(node)  # before its output is reduced to what a page shows
     texts = sorties.prepare(node)
     page = {
         "title": _title(node, notebook),
@@ -117,6 +118,7 @@ def export_notebook(
         "script": (TEMPLATE / "rapport.js").read_text(encoding="utf-8"),
         "has_code": any(cell.source.strip() for cell in code_cells),
         "failure": failure,
+        "warning": (card or {}).get("avertissement"),
         "previous": previous and (_href(previous[0]), previous[1]),
         "following": following and (_href(following[0]), following[1]),
         "index": _href(index),

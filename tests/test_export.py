@@ -169,6 +169,15 @@ def test_identifiers_are_unique_and_references_resolve(report, soup):
     assert len(set(used)) == 2 and set(used) <= set(identifiers)
 
 
+def test_the_head_says_that_data_was_not_found(tmp_path):
+    words = "PROJETS_DATA désigne <vide>, où rien n'a été trouvé."
+    card = {"execution": "a", "etat": "", "cellules": [], "avertissement": words}
+    content = [new_code_cell("results.carte()", outputs=[display({**CARD, next(iter(CARD)): card})])]
+    banner = exported(tmp_path, content).select_one("main > .bandeau")
+    assert banner.get_text(" ", strip=True) == f"Attention : {words}".replace(" :", "\u00a0:")
+    assert not exported(tmp_path, [new_code_cell("a", outputs=[display(CARD)])]).select(".bandeau")
+
+
 def test_formulas_become_mathml(soup):
     assert len(soup.main.select("math")) == 4  # two in the prose, one in a heading, one in an output
     assert len(soup.select("main .texte .formule math[display=block] mtr")) == 2
