@@ -59,7 +59,7 @@ def carte(carnet: str, *, profil: str, donnees: Location) -> None:
         "profil": profil,
         "donnees": donnees.title if donnees.is_real else f"échantillon synthétique ({donnees.title})",
         "donnees_reelles": donnees.is_real,
-        "avertissement": donnees.warning,
+        "avertissement": donnees.warning.replace("`", ""),
         "versions": {"python": platform.python_version(), **_versions()},
         "systeme": f"{platform.system()} {platform.machine()}",
         "date": date.today().isoformat(),

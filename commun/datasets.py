@@ -137,7 +137,8 @@ def absence(names: Sequence[str], category: str = "") -> str:
         empty = [root / name for name in names if (root / name).is_dir() and not category]
         if root == roots[0] and os.environ.get("PROJETS_DATA"):
             wanted = ", ".join(f"`{name}/{category}`" if category else f"`{name}`" for name in names)
-            said.append(f"PROJETS_DATA désigne `{root}`, où {wanted} ne se trouve pas : {lookup.contents(root)}.")
+            verb = "ne se trouvent" if len(names) > 1 else "ne se trouve"
+            said.append(f"PROJETS_DATA désigne `{root}`, où {wanted} {verb} pas : {lookup.contents(root)}.")
         elif strangers:
             listed = ", ".join(f"`{name}`" for name in sorted(strangers))
             said.append(f"`{root}` contient {listed}, où rien n'a été reconnu.")
