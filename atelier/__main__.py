@@ -124,7 +124,7 @@ def _run_all(options: argparse.Namespace) -> tuple[list[ReportLine], int]:
     values = notebooks.select_parameters(paths, texts)
     datasets.data_roots()  # refuses a wrong PROJETS_DATA before anything runs
     if warning := donnees.warning():
-        print(f"Attention : {warning.replace('`', '')}", file=sys.stderr)
+        print(f"Attention : {warning}", file=sys.stderr)
     lines, code = [], 0
     for project, group in groups.items():
         obstacle = ""  # the notebook that failed: those after it are not run

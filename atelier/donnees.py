@@ -38,16 +38,21 @@ def listing() -> list[str]:
         except UserError as error:
             place = error
         lines.append(f"{dataset.name} : {dataset.title}, {dataset.size}, licence {dataset.licence}")
-        lines.append(f"    {str(place).strip()}{f' ; catégories : {categories}' if categories else ''}")
+        lines.append(f"    {_plain(place)}{f' ; catégories : {categories}' if categories else ''}")
     return lines
 
 
 def warning() -> str:
     """Says in French which datasets `$PROJETS_DATA` or `data/` seem meant to hold and do not; "" for none."""
     try:
-        return datasets.absence([name for name in datasets.CATALOGUE if not _is_present(name)])
+        return _plain(datasets.absence([name for name in datasets.CATALOGUE if not _is_present(name)]))
     except UserError as error:
-        return str(error)
+        return _plain(error)
+
+
+def _plain(text: object) -> str:
+    """Returns a text without the marks of Markdown's code, which a terminal does not read."""
+    return str(text).replace("`", "").strip()
 
 
 def _is_present(name: str) -> bool:

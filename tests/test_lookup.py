@@ -153,9 +153,9 @@ def test_an_empty_or_misspelt_folder_is_a_warning_everywhere(root, capsys):
     assert "`mvtec_ad` ne se trouve pas" in location.warning and "`mvtec`, `notes.txt`" in location.warning
     assert f"**Attention** : {location.warning}" in location.sentence
     for name in datasets.CATALOGUE:
-        assert f"`{name}`" in donnees.warning()
+        assert name in donnees.warning()
     assert main(["donnees", "lister"]) == 0
-    assert f"PROJETS_DATA désigne `{root}`" in capsys.readouterr().out
+    assert f"PROJETS_DATA désigne {root}" in capsys.readouterr().out
 
 
 def test_a_run_warns_before_it_starts(root, capsys, monkeypatch):
@@ -165,7 +165,7 @@ def test_a_run_warns_before_it_starts(root, capsys, monkeypatch):
     monkeypatch.setattr("atelier.notebooks.projects", lambda: ["p"])
     monkeypatch.setattr("atelier.notebooks.notebooks", lambda project: [])
     assert main(["executer"]) == 0
-    assert f"Attention : PROJETS_DATA désigne `{root}`" in capsys.readouterr().err
+    assert f"Attention : PROJETS_DATA désigne {root}" in capsys.readouterr().err
 
 
 def test_the_opening_of_project_3_and_its_card_carry_the_warning(root, monkeypatch):
