@@ -267,9 +267,10 @@ def test_a_slot_in_a_terminal_rewrites_its_line(monkeypatch):
 
 
 TRAINING = """
-import sys, types
-keras = types.ModuleType("keras")  # nothing is trained here: its import would take seconds
-keras.utils = types.SimpleNamespace(PyDataset=object)
+import sys
+from unittest.mock import MagicMock
+keras = MagicMock(__version__="3.15.0")  # nothing is trained here: its import would take seconds
+keras.utils.PyDataset = object
 sys.modules["keras"] = keras
 from commun import training
 
