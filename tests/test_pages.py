@@ -38,6 +38,7 @@ addEventListener("load", () => setTimeout(() => {
     const shown = picture.getBoundingClientRect().width;
     const button = picture.parentNode.querySelector(".agrandir");
     if (shown && shown < .8 * own && (!button || !button.offsetHeight)) tell("too small", picture);
+    if (shown && shown < Math.min(own, 640)) tell("too small to be read", picture);
   }
   document.title = JSON.stringify([innerWidth, problems]);
 }, 50));

@@ -70,6 +70,7 @@
   // What is wider than the page scrolls in its own box, which the keyboard can reach and which shows that there is more.
   const measure = () => {
     for (const [picture, button] of pictures) {
+      picture.style.setProperty("--large", `${ownWidth(picture)}px`);
       button.hidden = picture.getBoundingClientRect().width >= 0.8 * ownWidth(picture);
       picture.classList.toggle("reduite", !button.hidden);
     }
@@ -78,7 +79,7 @@
       const room = formula.closest("p, li, td, th, h1, h2, h3, div").clientWidth;
       formula.classList.toggle("large", room > 0 && formula.getBoundingClientRect().width > room);
     }
-    for (const box of document.querySelectorAll(".defile, .formule, .maths, main pre")) {
+    for (const box of document.querySelectorAll(".defile, .formule, .maths, .figure, main pre")) {
       const more = box.scrollWidth > box.clientWidth + 1 && getComputedStyle(box).overflowX !== "visible";
       box.classList.toggle("deborde", more);
       if (more) box.tabIndex = 0;
