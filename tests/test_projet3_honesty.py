@@ -210,6 +210,7 @@ def _reference(folder: Path, monkeypatch: pytest.MonkeyPatch, *, poison: bool) -
 def test_a_poisoned_test_part_changes_nothing_that_is_decided_before_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It takes more than 10 s: the command runs whole, twice."""
     clean, poisoned = (_reference(tmp_path / str(p), monkeypatch, poison=p) for p in (False, True))
     assert sorted(p.name for p in clean.iterdir()) == sorted(p.name for p in poisoned.iterdir())
     first, second = (json.loads((folder / detector.FILE).read_text(encoding="utf-8")) for folder in (clean, poisoned))

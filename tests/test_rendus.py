@@ -394,6 +394,7 @@ def changed(changes) -> dict:
 @settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(CHANGE, min_size=1, max_size=4))
 def test_a_notebook_changed_anywhere_gives_a_page_or_a_sentence(tmp_path, changes):
+    """It takes more than 10 s: 500 notebooks are exported whole."""
     path, page = tmp_path / "a.ipynb", tmp_path / "a.html"
     path.write_text(json.dumps(changed(changes)), encoding="utf-8")
     page.unlink(missing_ok=True)
