@@ -137,7 +137,12 @@ def hardware() -> str:
 def write_json(path: Path, content: Mapping) -> None:
     """Writes a JSON file in one piece, accents kept."""
     with atomic_file(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.write_text(to_json(content), encoding="utf-8")
+
+
+def to_json(content: Mapping) -> str:
+    """Returns the text of a JSON file, one value a line, accents kept."""
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def read_metrics(path: Path) -> dict[str, Any] | None:

@@ -23,6 +23,7 @@ import pandas as pd
 from commun import UserError, figures
 from commun.backend import keras  # first: it chooses the backend
 from commun.datasets import atomic_file, atomic_folder, working_folder
+from commun.results import to_json, write_json
 from commun.sources import code_hash
 
 # What reading a damaged file raises.
@@ -314,9 +315,9 @@ def _save_run(run: Run, config: Budget, **identity: str) -> None:
         finally:
             run.model.optimizer = optimizer
         config = {"config": dataclasses.asdict(config), **identity}
-        (folder / "config.json").write_text(_json(config), encoding="utf-8")
+        (folder / "config.json").write_text(to_json(config), encoding="utf-8")
         run.history.to_csv(folder / "history.csv", index=False)
-        (folder / "metrics.json").write_text(_json(run.metrics), encoding="utf-8")
+        (folder / "metrics.json").write_text(to_json(run.metrics), encoding="utf-8")
 
 
 def load_run(folder: Path) -> Run:
@@ -337,10 +338,6 @@ def load_run(folder: Path) -> Run:
     return Run(model, history, metrics, folder, fresh=False)
 
 
-def _json(content: Mapping) -> str:
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-
-
 def save_weights(path: Path, model: keras.Model, config: Budget, *, bits: int = 10, **arrays: np.ndarray) -> None:
     """Writes a model's weights as 16-bit floats, half the size of a `.keras` file, and other arrays as they are.
 
@@ -354,8 +351,7 @@ def save_weights(path: Path, model: keras.Model, config: Budget, *, bits: int = 
     weights = {f"w{i}": to_float16(np.asarray(w), bits) for i, w in enumerate(model.weights)}
     with atomic_file(path.with_suffix(".npz")) as temporary:
         np.savez_compressed(temporary, **weights, **arrays)
-    with atomic_file(path.with_suffix(".json")) as temporary:
-        temporary.write_text(_json(dataclasses.asdict(config)), encoding="utf-8")
+    write_json(path.with_suffix(".json"), dataclasses.asdict(config))
 
 
 def to_float16(values: np.ndarray, bits: int = 10) -> np.ndarray:
