@@ -11,6 +11,7 @@ from typing import Any
 from commun import UserError
 
 INJECTED = "injected-parameters"  # papermill's tag of the cell that it adds
+_TAG = re.compile(r"[^,]+")  # the only ones that the format allows
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _KINDS = {"data": "display_data", "text": "stream", "ename": "error"}  # what an output holds -> its kind
 
@@ -115,7 +116,8 @@ def _cell(cell: Any) -> dict[str, Any]:
     metadata = _dict(cell.get("metadata"))
     if "tags" in metadata:
         labels = metadata["tags"] if isinstance(metadata["tags"], list) else []
-        metadata["tags"] = list(dict.fromkeys(label for label in labels if isinstance(label, str)))
+        texts = (label for label in labels if isinstance(label, str))
+        metadata["tags"] = list(dict.fromkeys(label for label in texts if _TAG.fullmatch(label)))
     clean = cell | {"cell_type": kind, "metadata": metadata, "source": _text(cell.get("source")) or ""}
     if kind == "code":
         outputs = cell.get("outputs")
