@@ -30,7 +30,7 @@ def check(path: Path) -> tuple[str, dict[str, Any] | None]:
         return NO_CARD if any(cell["outputs"] or cell["execution_count"] for cell in code) else NEVER, None
     if card["execution"] in handed_out().values():
         return NEVER, card
-    return state(path, card), card
+    return _relation(notebook, card), card
 
 
 def card_of(notebook: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -41,13 +41,7 @@ def card_of(notebook: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def state(path: Path, card: Mapping[str, Any]) -> str:
     """Returns how a card relates to the cells of its notebook up to its own, whoever ran it."""
-    cells, _ = _around_card(read_notebook(path))
-    own = [cell["source"] for cell in cells if INJECTED not in tags(cell)]
-    every = [cell["source"] for cell in cells]  # with those that papermill adds, as the kernel saw them
-    if any(card["cellules"] == hashes(sources, old=old) for sources in (own, every) for old in (False, True)):
-        return IN_ORDER
-    now = compare(card["cellules"], hashes(own))
-    return MODIFIED if card["etat"] == IN_ORDER else now
+    return _relation(read_notebook(path), card)
 
 
 def followed(path: Path) -> bool:
@@ -67,6 +61,16 @@ def stale(paths: Sequence[Path]) -> list[Path]:
 def handed_out() -> dict[str, str]:
     """Returns the run ids of the committed notebooks: "project/name.ipynb" -> id."""
     return json.loads(HANDED_OUT.read_text(encoding="utf-8")) if HANDED_OUT.is_file() else {}
+
+
+def _relation(notebook: Mapping[str, Any], card: Mapping[str, Any]) -> str:
+    cells, _ = _around_card(notebook)
+    own = [cell["source"] for cell in cells if INJECTED not in tags(cell)]
+    every = [cell["source"] for cell in cells]  # with those that papermill adds, as the kernel saw them
+    if any(card["cellules"] == hashes(sources, old=old) for sources in (own, every) for old in (False, True)):
+        return IN_ORDER
+    now = compare(card["cellules"], hashes(own))
+    return MODIFIED if card["etat"] == IN_ORDER else now
 
 
 def _around_card(notebook: Mapping[str, Any]) -> tuple[list[dict], list[dict]]:
