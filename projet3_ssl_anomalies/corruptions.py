@@ -55,21 +55,20 @@ def as_grey_as(image: np.ndarray, painted: np.ndarray) -> np.ndarray:
 
 
 def blob(
-    side: int, area: float, rng: np.random.Generator, *, centre: np.ndarray | None = None, soft: float = 0.0
+    side: int, centre: np.ndarray, area: float, rng: np.random.Generator, *, soft: float = 0.0
 ) -> tuple[Box, np.ndarray]:
     """Draws a rounded spot.
 
     Args:
         side: the picture's, pixels.
+        centre: row and column, pixels.
         area: share of the picture that the spot covers, if it does not cross the edges, 0..1.
         rng: what the drawing depends on.
-        centre: row and column, pixels; anywhere by default.
         soft: over how much of its radius its edge fades, 0..1.
 
     Returns:
         The part of the picture that holds the spot, and its opacity there, 0..1.
     """
-    centre = rng.uniform(0, side, 2) if centre is None else centre
     turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     waves = rng.normal(0, 0.12, 4)[:, None] * np.cos(np.outer([2, 3, 4, 5], turn) + rng.uniform(0, 6.3, (4, 1)))
     outline = np.maximum(0.4, 1 + waves.sum(axis=0))
@@ -87,7 +86,7 @@ def rasterised(
 
     Args:
         side: the picture's, pixels.
-        y: rows of the points, pixels, shape (n,); some are in the picture.
+        y: rows of the points, pixels, shape (n,).
         x: their columns, shape (n,).
         width: of the line, pixels.
         blur: standard deviation of the blur of the edges, pixels.
@@ -96,7 +95,10 @@ def rasterised(
         The part of the picture that holds the drawing, and its opacity there, 0..1.
     """
     margin = width + 2 * blur + 1
-    rows, columns = (slice(max(0, int(p.min() - margin)), min(side, int(p.max() + margin) + 1)) for p in (y, x))
+    first, last = (
+        [int(np.clip(f(p) + m, 0, side - 1)) for p in (y, x)] for f, m in ((np.min, -margin), (np.max, margin))
+    )
+    rows, columns = (slice(start, end + 1) for start, end in zip(first, last, strict=True))
     canvas = Image.new("L", (2 * (columns.stop - columns.start), 2 * (rows.stop - rows.start)))
     points = (2 * np.stack([x - columns.start, y - rows.start], axis=-1)).ravel().tolist()
     if width:
@@ -107,6 +109,31 @@ def rasterised(
     return (rows, columns), np.asarray(canvas, "float32") / 255
 
 
+def noise(
+    cells: tuple[int, int], shape: tuple[int, int], rng: np.random.Generator, *, colours: bool = False
+) -> np.ndarray:
+    """Draws smooth noise.
+
+    Args:
+        cells: random values down and across.
+        shape: (h, w) of what is drawn between them.
+        rng: what the drawing depends on.
+        colours: whether channels differ.
+
+    Returns:
+        float32 of shape (h, w, 3), or (h, w, 1) without colours, -1..1.
+    """
+    values = Image.fromarray(rng.integers(0, 256, (*cells, 3) if colours else cells, "uint8"))
+    smooth = np.asarray(values.resize(shape[::-1], Image.Resampling.BICUBIC), "float32") / 127.5 - 1
+    return smooth if colours else smooth[..., None]
+
+
+def _spot(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draws, of three places, the one that differs most from a corner: mostly on the part; shape (2,)."""
+    places = rng.integers(0, len(image), (3, 2))
+    return places[np.abs(image[places[:, 0], places[:, 1]] - image[0, 0].astype("float32")).sum(axis=-1).argmax()]
+
+
 def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
     """Draws a number between two positive ones: as many under their geometric mean as above."""
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
@@ -115,7 +142,7 @@ def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
 def _pasted(image, donors, rng):
     """A patch of a good image, or of another place of this one, turned, resized and rather transparent."""
     side = len(image)
-    box, cover = blob(side, log_uniform(rng, 0.003, 0.12), rng, soft=rng.uniform(0, 0.6))
+    box, cover = blob(side, _spot(image, rng), log_uniform(rng, 0.003, 0.12), rng, soft=rng.uniform(0, 0.6))
     height, width = cover.shape
     donor = donors[rng.integers(len(donors))] if rng.random() < 0.7 else image
     scale = min(np.exp(rng.uniform(-0.5, 0.5)), side / np.hypot(height, width))  # the whole patch is in the donor
@@ -132,29 +159,26 @@ def _scratched(image, donors, rng):
     """A smooth stroke of one colour."""
     side, steps = len(image), rng.integers(4, 12)
     angle = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0, 0.3, steps))
-    step, start = side * rng.uniform(0.02, 0.06), rng.uniform(0, side, 2)
+    step, start = side * rng.uniform(0.02, 0.06), _spot(image, rng)
     y, x = start[0] + step * np.cumsum(np.sin(angle)), start[1] + step * np.cumsum(np.cos(angle))
     width = log_uniform(rng, 0.8, 4) * side / 128
-    box, cover = rasterised(side, np.clip(y, 0, side), np.clip(x, 0, side), width=width)
+    box, cover = rasterised(side, y, x, width=width)
     return box, cover * np.float32(rng.uniform(0.5, 1)), rng.uniform(0, 255) + rng.normal(0, 30, 3)
 
 
 def _recoloured(image, donors, rng):
-    box, cover = blob(len(image), log_uniform(rng, 0.003, 0.2), rng, soft=rng.uniform(0, 0.6))
+    box, cover = blob(len(image), _spot(image, rng), log_uniform(rng, 0.003, 0.2), rng, soft=rng.uniform(0, 0.6))
     shift = rng.normal(0, 1, 3)
     return box, cover, image[box] + (shift * log_uniform(rng, 12, 90) / np.linalg.norm(shift)).astype("float32")
 
 
 def _erased(image, donors, rng):
     """A hole, filled with noise of any grain: from a plain colour to that of a sensor."""
-    box, cover = blob(len(image), log_uniform(rng, 0.01, 0.25), rng, soft=rng.uniform(0, 0.2))
-    height, width = cover.shape
-    cells = max(1, round(log_uniform(rng, 1, max(height, width))))
-    grain = rng.integers(0, 256, (cells, cells, 3), "uint8")
-    grain = grain if rng.random() < 0.3 else np.repeat(grain[..., :1], 3, axis=-1)
-    grain = np.asarray(Image.fromarray(grain).resize((width, height), Image.Resampling.BICUBIC), "float32")
+    box, cover = blob(len(image), _spot(image, rng), log_uniform(rng, 0.01, 0.25), rng, soft=rng.uniform(0, 0.2))
+    cells = max(1, round(log_uniform(rng, 1, max(cover.shape))))
+    grain = noise((cells, cells), cover.shape, rng, colours=rng.random() < 0.3)
     tone = image[tuple(rng.integers(0, len(image), 2))] if rng.random() < 0.5 else rng.integers(0, 256, 3)
-    return box, cover, tone.astype("float32") + np.float32(rng.uniform(0, 0.7)) * (grain - 128)
+    return box, cover, tone.astype("float32") + np.float32(rng.uniform(0, 0.7)) * 127 * grain
 
 
 _PAINTERS = {"pasted": _pasted, "scratched": _scratched, "recoloured": _recoloured, "erased": _erased}
