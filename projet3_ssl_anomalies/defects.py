@@ -89,15 +89,13 @@ def foreground(image: np.ndarray) -> np.ndarray:
         Bool of shape (side, side); true everywhere if the frame is not plain, or if hardly anything differs from it.
     """
     side, lab = len(image), to_lab(image) * SCALE
-    inside = np.pad(np.zeros((side - 4, side - 4), bool), 2, constant_values=True)
-    distance = np.linalg.norm(lab - np.median(lab[inside], axis=0), axis=-1)
-    plain = 2 * np.quantile(distance[inside], 0.75)  # parts that touch the frame do so on a quarter of it, at most
-    limit = max(8.0, plain, np.quantile(distance, 0.97) / 3)  # a third of the contrast: shadows stay out
-    found = ndimage.binary_opening(distance > limit, iterations=1 + side // 128)
-    found = ndimage.binary_fill_holes(found)
-    if plain > 30 or not 0.03 < found.mean() < 0.95:
-        return np.ones((side, side), bool)
-    return found
+    frame = np.pad(np.zeros((side - 4, side - 4), bool), 2, constant_values=True)
+    distance = np.linalg.norm(lab - np.median(lab[frame], axis=0), axis=-1)
+    distance = ndimage.uniform_filter(distance, 1 + side // 32)  # the grain of a part is no hole
+    spread = np.quantile(distance[frame], 0.75)  # a part may touch the frame, on a quarter of it at most
+    limit = max(8.0, 2 * spread, np.quantile(distance, 0.97) / 3)  # a third of the contrast: shadows stay out
+    part = ndimage.binary_fill_holes(ndimage.binary_opening(distance > limit, iterations=1 + side // 128))
+    return part if spread < 15 and 0.03 < part.mean() < 0.95 else np.ones((side, side), bool)
 
 
 def _visible(image: np.ndarray, part: np.ndarray, defect_type: str, rng: np.random.Generator):
@@ -139,12 +137,13 @@ def _whole(side: int, *drawings: tuple[Box, np.ndarray]) -> np.ndarray:
     return cover
 
 
-def _spot(side: int, rng: np.random.Generator, centre: np.ndarray, soft: float, areas=(0.003, 0.2)) -> np.ndarray:
+def _spot(side: int, centre: np.ndarray, rng: np.random.Generator, *, soft: float, areas=(0.003, 0.2)) -> np.ndarray:
+    """Draws the opacity over the picture of a rounded spot, float32 of shape (side, side)."""
     cover = _whole(side, blob(side, centre, log_uniform(rng, *areas), rng, soft=soft))
     return np.clip(cover / 0.8 - 0.25, 0, 1)  # without the faint halo that nobody would outline
 
 
-def _walk(start: np.ndarray, angle: float, length: float, rng: np.random.Generator, side: int) -> np.ndarray:
+def _walk(side: int, start: np.ndarray, angle: float, length: float, rng: np.random.Generator) -> np.ndarray:
     """Draws a broken line: rows then columns of its points, pixels, shape (2, n)."""
     count = max(4, round(length / max(1.5, 0.02 * side)))
     steps = length / count * rng.exponential(1, count).clip(0.3, 3)
@@ -172,9 +171,12 @@ def _missing(image, part, rng):
     solid = part if part.all() else ndimage.binary_dilation(part, iterations=1 + side // 64)
     rim = solid & ndimage.binary_dilation(~solid, iterations=1 + side // 32)
     where = rim if rim.any() and rng.random() < 0.6 else part
-    cover = _spot(side, rng, rng.choice(np.argwhere(where)), soft=0.5, areas=(0.004, 0.3))
+    cover = _spot(side, rng.choice(np.argwhere(where)), rng, soft=0.5, areas=(0.004, 0.3))
     gone = (cover + 0.2 * _noise(24, side, rng) > 0.5) & (cover > 0) & solid
-    behind = _behind(image, cover == 0 if part.all() else ~solid)
+    if part.all():  # a scene, whose depth is unknown: its surroundings, out of focus
+        behind = ndimage.gaussian_filter(_behind(image, cover == 0), (side / 40, side / 40, 0))
+    else:
+        behind = _behind(image, ~solid)
     if where is part and rng.random() < 0.5:
         behind = image * rng.uniform(0.1, 0.4)
     depth = ndimage.distance_transform_edt(gone | ~solid)[..., None] / (side * rng.uniform(0.005, 0.03))
@@ -185,18 +187,15 @@ def _missing(image, part, rng):
 def _crack(image, part, rng):
     """A broken line, thinner at its ends, with branches; mostly dark."""
     side, centre = len(image), rng.choice(np.argwhere(part))
-    width, length, angle = (
-        log_uniform(rng, 0.6, 2.2) * side / 128,
-        log_uniform(rng, 0.12, 0.7) * side,
-        rng.uniform(0, 6.3),
-    )
-    ends = [_walk(centre, angle + turn, length / 2, rng, side) for turn in (np.pi, 0)]
+    width, length = log_uniform(rng, 0.6, 2.2) * side / 128, log_uniform(rng, 0.12, 0.7) * side
+    angle = rng.uniform(0, 2 * np.pi)
+    ends = [_walk(side, centre, angle + turn, length / 2, rng) for turn in (np.pi, 0)]
     trunk = np.hstack([ends[0][:, ::-1], ends[1]])
     third = trunk.shape[1] // 3
     drawings = [rasterised(side, *trunk, width=width / 2), rasterised(side, *trunk[:, third:-third], width=width)]
     for _ in range(rng.integers(0, 4)):
         start, aside = trunk[:, rng.integers(trunk.shape[1])], rng.choice([-1, 1]) * rng.uniform(0.4, 1.2)
-        branch = _walk(start, angle + aside, length * rng.uniform(0.1, 0.4), rng, side)
+        branch = _walk(side, start, angle + aside, length * rng.uniform(0.1, 0.4), rng)
         drawings.append(rasterised(side, *branch, width=width / 2))
     cover = _whole(side, *drawings) * part
     tone = image * rng.uniform(0, 0.4) if rng.random() < 0.75 else image + rng.uniform(0.3, 0.7) * (255 - image)
@@ -207,7 +206,7 @@ def _stain(image, part, rng):
     """A translucent, mottled spot, denser at its edge or not."""
     side = len(image)
     centre, surface = _anywhere(part, rng)
-    cover = _spot(side, rng, centre, soft=rng.uniform(0.1, 0.6)) * surface
+    cover = _spot(side, centre, rng, soft=rng.uniform(0.1, 0.6)) * surface
     ring = 4 * cover * (1 - cover) * rng.uniform(0, 0.6)
     density = np.clip(cover * (0.75 + 0.25 * _noise(16, side, rng)) + ring, 0, 1)
     tint = image[cover > 0.5].mean(axis=0) if (cover > 0.5).any() else image.mean(axis=(0, 1))
@@ -219,7 +218,7 @@ def _print(image, part, rng):
     """Worn letters that should not be there, or what is there smeared along a direction."""
     side, centre = len(image), rng.choice(np.argwhere(part))
     if rng.random() < 0.4:
-        cover = _spot(side, rng, centre, soft=0.2) * part
+        cover = _spot(side, centre, rng, soft=0.2) * part
         angle, reach = rng.uniform(0, 2 * np.pi), side * rng.uniform(0.02, 0.06)
         shifts = np.linspace(0, reach, 6)[:, None] * (np.sin(angle), np.cos(angle))
         smeared = np.mean([ndimage.shift(image, (*shift, 0), order=1, mode="nearest") for shift in shifts], axis=0)
@@ -243,7 +242,7 @@ def _letters(side: int, centre: np.ndarray, rng: np.random.Generator) -> np.ndar
 def _bend(image, part, rng):
     """A dent or a bump: the picture is pushed aside, or drawn towards a point, and shaded."""
     side, centre = len(image), rng.choice(np.argwhere(part))
-    cover = _spot(side, rng, centre, soft=0.9, areas=(0.006, 0.2))
+    cover = _spot(side, centre, rng, soft=0.9, areas=(0.006, 0.2))
     cover = cover**2 * (3 - 2 * cover)  # no crease where it starts
     radius = np.sqrt((cover > 0.5).sum() / np.pi)
     angle, amount = rng.uniform(0, 2 * np.pi), rng.choice([-1, 1]) * log_uniform(rng, 0.2, 0.6)
@@ -252,7 +251,7 @@ def _bend(image, part, rng):
     layers = (*np.moveaxis(image, -1, 0), part.astype("float32"))
     *bent, lit = (ndimage.map_coordinates(layer, places + push, order=1, mode="nearest") for layer in layers)
     slope = (np.stack(np.gradient(cover)) * towards).sum(axis=0) * radius
-    return np.stack(bent, axis=-1) * (1 + rng.uniform(0.05, 0.5) * slope * lit)[..., None], cover > 0.03
+    return np.stack(bent, axis=-1) * (1 + rng.uniform(0.05, 0.4) * slope * lit)[..., None], cover > 0.03
 
 
 def _foreign(image, part, rng):
@@ -284,7 +283,7 @@ def _foreign(image, part, rng):
 def _scuff(image, part, rng):
     """A zone rubbed along a direction: its texture is gone, strokes are lighter or darker."""
     side, centre = len(image), rng.choice(np.argwhere(part))
-    zone = _spot(side, rng, centre, soft=0.6) * part
+    zone = _spot(side, centre, rng, soft=0.6) * part
     hairs = Image.fromarray(noise((rng.integers(60, 160), 5), (2 * side, 2 * side), rng)[..., 0])
     hairs = hairs.rotate(rng.uniform(0, 360), Image.Resampling.BILINEAR)
     hairs = np.asarray(hairs.crop((side // 2, side // 2, side // 2 + side, side // 2 + side)))

@@ -123,9 +123,9 @@ def plot_painted(good: np.ndarray, painted: Defective) -> Drawing:
             rows = np.flatnonzero((painted.sources == source) & (painted.defect_types == name))
             seen = outlined(painted.images[rows[0]], painted.masks[rows[0]]) if len(rows) else np.full_like(image, 255)
             pictures.append(seen)
-            captions.append(french if len(rows) else f"{french} : rien de visible")
+            captions.append(french if len(rows) else f"{french} :\nrien de visible")
     counts = ", ".join(f"{(painted.defect_types == name).sum()} {french}" for name, french in TYPES.items())
-    figure = figures.image_grid(pictures, captions, columns=len(TYPES) + 1, title="Cinq sortes de faux défauts")
+    figure = figures.image_grid(pictures, captions, columns=len(TYPES) + 1, title="Sept sortes de faux défauts")
     alt = f"Bonnes pièces et faux défauts peints sur elles ({counts}), chacun cerné de bleu."
     return Drawing(figure, alt, "jpeg")
 

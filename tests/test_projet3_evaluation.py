@@ -701,10 +701,10 @@ def test_ablation_of_a_kind_that_could_not_be_painted_is_unknown(
 ) -> None:
     monkeypatch.setattr(ablation, "scoring_variants", lambda _: iter([(ablation.RETAINED, "", SCORING)]))
     group, held = _painted_maps(datas)
-    kept = held.painted.defect_types != "blurred"
+    kept = held.painted.defect_types != "scuff"
     bad = {task: maps[kept] for task, maps in held.defective.items()}
     table = ablation.scoring_ablation(group, dataclasses.replace(held, painted=held.painted.take(kept), defective=bad))
-    assert len(table) == 2 and table["blurred"].isna().all() and table.drop(columns="blurred").notna().all(axis=None)
+    assert len(table) == 2 and table["scuff"].isna().all() and table.drop(columns="scuff").notna().all(axis=None)
 
 
 def test_ablation_measures_categories_apart(datas: tuple[Data, Data], monkeypatch: pytest.MonkeyPatch) -> None:

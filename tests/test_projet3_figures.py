@@ -437,11 +437,11 @@ def test_types_of_defects_are_ranked_by_how_hard_they_are() -> None:
     table = ablation_rows({"bottle": "real", "pièce": "sample"})
     types, french = list(defects.TYPES), list(defects.TYPES.values())
     retained = table["constant"] == ablation.RETAINED
-    table.loc[retained, types] = [[0.9, 0.8, 0.5, 0.7, 1.0], [0.9, 0.8, 0.7, 0.5, 1.0]]
+    table.loc[retained, types] = [[0.9, 0.8, 0.5, 0.7, 1.0, 0.97, 0.95], [0.9, 0.8, 0.7, 0.5, 1.0, 0.97, 0.95]]
     table.loc[retained & (table["category"] == "pièce"), types[3]] = np.nan  # a type that could not be painted
     found = tables.defect_types_table(table)
     assert found["catégorie"].tolist() == ["bouteille", "pièce"] and found["source"].tolist() == ["réel", "échantillon"]
-    assert list(found)[2:] == [french[i] for i in (2, 3, 1, 0, 4)]
+    assert list(found)[2:] == [french[i] for i in (2, 3, 1, 0, 6, 5, 4)]
     assert np.isnan(found[french[3]][1]) and found[french[3]][0] == 0.7
 
 
