@@ -147,7 +147,7 @@ def _pasted(image, donors, rng):
     donor = donors[rng.integers(len(donors))] if rng.random() < 0.7 else image
     scale = min(np.exp(rng.uniform(-0.5, 0.5)), side / np.hypot(height, width))  # the whole patch is in the donor
     reach = scale * np.hypot(height, width) / 2
-    x, y = rng.uniform(reach, side - reach, 2)
+    x, y = reach + (side - 2 * reach) * rng.random(2)
     angle = rng.uniform(0, 2 * np.pi)
     a, b = scale * np.cos(angle), scale * np.sin(angle)
     affine = (a, b, x - a * width / 2 - b * height / 2, -b, a, y + b * width / 2 - a * height / 2)
