@@ -15,8 +15,9 @@ from keras import layers, ops  # isort: skip
 def unet(config, *, inputs: int, outputs: int) -> keras.Model:
     """Returns a U-Net from (side, side, inputs) to (side, side, outputs).
 
-    The last channels of the input are the mean image: the network gives what to add to
-    them, zero at first. Ronneberger, Fischer and Brox, MICCAI 2015. It never works above
+    The last channels of the input are where it starts from: it gives what to add to them,
+    zero at first. Its encoder has the layers "level_1", "level_2", "level_3" and "code".
+    Ronneberger, Fischer and Brox, MICCAI 2015. It never works above
     half resolution: the first convolution halves the sides; at the end, each half-size
     pixel gives four (Shi et al., CVPR 2016).
     """
@@ -24,7 +25,7 @@ def unet(config, *, inputs: int, outputs: int) -> keras.Model:
     image = keras.Input((config.side, config.side, inputs), name="image")
     x, skips = _convolution(image, width, kernel=4, strides=2), []
     for level in (1, 2, 3):
-        x = _convolution(x, width * level)
+        x = _convolution(x, width * level, name=f"level_{level}")
         skips.append(x)
         x = _convolution(x, width * (level + 1), strides=2)
     x = _convolution(x, 4 * width, name="code")
@@ -78,6 +79,6 @@ class UnshuffleTokens(layers.Layer):
     def call(self, inputs):
         """Returns all the tokens, (n, count, d)."""
         visible, ranks = inputs
-        shape = (ops.shape(visible)[0], self.count - visible.shape[1], visible.shape[2])
+        shape = (ops.shape(visible)[0], self.count - ops.shape(visible)[1], visible.shape[2])
         tokens = ops.concatenate([visible, ops.broadcast_to(self.mask_token, shape)], axis=1)
         return ops.take_along_axis(tokens, ranks[..., None], axis=1) + self.position

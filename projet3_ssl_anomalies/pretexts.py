@@ -1,13 +1,12 @@
-"""The pretext tasks of project 3: what is hidden, what the network receives, its loss, and its error map.
+"""The pretext tasks of project 3: what a network is shown, what it must give back, its loss, and its error map.
 
-A pretext task hides something of an image and asks the network to give it back. `hidden` is a picture of booleans,
-True where the network must predict. Trained on good parts only, it learns to predict good parts; what it predicts badly
-is abnormal.
+A pretext task spoils an image and asks the network to give it back. Trained on good parts only, the network learns to
+give back good parts; what it gives back badly is abnormal. On the way, its encoder learns a representation of them.
 
 A network may start from what is known before looking: the mean of the good parts of the category. It then only learns
 how a part departs from this mean image, which takes far fewer steps than to draw the whole part.
 
-Images are in CIELAB divided by 50 (see `colour`), float32 of shape (n, side, side, 3).
+Images are in CIELAB divided by 50 (see `colour`), float32 of shape (n, side, side, 3), but in `examples` and `view`.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import numpy as np
 
 import commun.training  # noqa: F401, first: it chooses the default backend of Keras
 from projet3_ssl_anomalies.colour import to_lab, to_rgb
+from projet3_ssl_anomalies.corruptions import corrupted
 from projet3_ssl_anomalies.losses import colour_difference, gradient_difference, structural_difference
 from projet3_ssl_anomalies.networks import UnshuffleTokens, embedding_initializer, transformer, unet
 
@@ -25,16 +25,11 @@ import keras  # isort: skip
 from keras import layers, ops  # isort: skip
 
 PRETEXTS: dict[str, type[Pretext]] = {}
-FUSED = "fused"  # what stands for all the tasks, beside their names
-
-
-def title(task: str) -> str:
-    """Returns the French name of a task, or of the fusion of all of them."""
-    return "fusion" if task == FUSED else PRETEXTS[task].title
+PARTITIONS = 8  # draws of `Pretext.masks` among whose masks training chooses
 
 
 class Pretext(abc.ABC):
-    """A pretext task: which pixels to predict, and four verbs.
+    """A pretext task: which pixels to predict, and a few verbs.
 
     A new task is a new class; its name registers it, and everything else (training, scoring,
     fusion, notebooks) finds it there. For instance, giving back an image from a coarse copy of it:
@@ -50,17 +45,19 @@ class Pretext(abc.ABC):
             def network(self):
                 return unet(self.config, inputs=6, outputs=3)
 
-    (`masks`, `loss` and `error_map` are inherited.)
+    (`masks`, `examples`, `loss` and `error_map` are inherited.)
 
     Attributes:
         name: key of the task, in English; the class is registered under it.
         title: its French name.
         channels: French names of the channels of its error map; the contours first, if any, then
             the colours.
+        levels: layers of the encoder whose outputs are its representation of an image.
     """
 
     name = title = ""
     channels: tuple[str, ...] = ("contours", "L*", "a*", "b*")
+    levels: tuple[str, ...] = ("level_1", "level_2")
 
     def __init_subclass__(cls) -> None:
         """Registers the task."""
@@ -69,6 +66,10 @@ class Pretext(abc.ABC):
     def __init__(self, config) -> None:
         """Takes the configuration of a model, a `training.Config`."""
         self.config = config
+        draws = [self.masks(np.random.default_rng([0, draw])) for draw in range(PARTITIONS)]
+        self.scoring_masks = draws[0]
+        shape = (-1, config.side, config.side)
+        self.training_masks = np.unique(np.concatenate([masks.reshape(shape) for masks in draws]), axis=0)
 
     def masks(self, rng: np.random.Generator) -> np.ndarray:
         """Returns complementary masks, True where hidden: bool (n_partitions, n_masks, side, side).
@@ -78,42 +79,55 @@ class Pretext(abc.ABC):
         """
         return np.ones((1, 1, self.config.side, self.config.side), bool)
 
+    def examples(
+        self, images: np.ndarray, donors: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns what training shows of uint8 images (n, side, side, 3), and what it hides, (n, side, side).
+
+        By default, the images themselves, each with a mask drawn at random. `donors` are good
+        images, same type, that a task may borrow from.
+        """
+        return images, self.training_masks[rng.integers(len(self.training_masks), size=len(images))]
+
     @abc.abstractmethod
     def corrupt(self, images, mean_images, hidden):
         """Returns what the network receives of images (n, side, side, 3).
 
         Args:
             images: in CIELAB / 50.
-            mean_images: mean good part of the category of each, same shape; zeros without any.
+            mean_images: mean good part of the category, same shape; zeros without any.
             hidden: bool of shape (n, side, side).
         """
 
+    def whole(self, images, mean_images):
+        """Returns what the network receives of images of which nothing is hidden."""
+        return self.corrupt(images, mean_images, ops.zeros_like(images[..., 0]))
+
     @abc.abstractmethod
     def network(self) -> keras.Model:
-        """Returns the network, from `corrupt` to the whole image; it has a layer named "code"."""
+        """Returns the network, from `corrupt` to the whole image; it has the layers `levels` and "code"."""
 
     def loss(self, images, output, hidden):
         """Returns the mean loss: quadratic where hidden, structural on the whole image."""
         weight = ops.cast(hidden, "float32")[..., None]
-        loss = ops.sum(weight * ops.square(images - output)) / ops.sum(weight)
+        loss = ops.sum(weight * ops.square(images - output)) / (ops.sum(weight) + 1)
         if self.config.structure:
             structure = ops.mean(gradient_difference(images, output))
             structure += ops.mean(structural_difference(images, output))
             loss = loss + self.config.structure * structure
         return loss
 
-    def error_map(self, images, reconstruction):
+    def error_map(self, images, output):
         """Returns how each pixel differs, shape (n, side, side, len(channels)).
 
-        Contours: how much, in 0..1. Colours: image less reconstruction, with its sign, for one that
+        Contours: how much, in 0..1. Colours: image less output, with its sign, for one that
         is always too dark at some place is no anomaly: `NormalStatistics` subtracts what is usual.
         """
-        contours = gradient_difference(images, reconstruction)
-        return ops.concatenate([contours, images - reconstruction], axis=-1)
+        return ops.concatenate([gradient_difference(images, output), images - output], axis=-1)
 
-    def picture(self, images: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
+    def picture(self, images: np.ndarray, output: np.ndarray) -> np.ndarray:
         """Returns the image that an output stands for, to be shown."""
-        return reconstruction
+        return output
 
     def view(self, images: np.ndarray, hidden: np.ndarray) -> np.ndarray:
         """Returns what the task lets see of uint8 images, `hidden` (side, side) being grey."""
@@ -141,13 +155,13 @@ class Colorization(Pretext):
         """Returns the mean colour difference."""
         return ops.mean(colour_difference(images[..., 1:], output))
 
-    def error_map(self, images, reconstruction):
+    def error_map(self, images, output):
         """Returns the difference of the two chroma channels, (n, side, side, 2)."""
-        return images[..., 1:] - reconstruction
+        return images[..., 1:] - output
 
-    def picture(self, images, reconstruction):
+    def picture(self, images, output):
         """Returns the lightness of the image with the colours of the output."""
-        return np.concatenate([images[..., :1], reconstruction], axis=-1)
+        return np.concatenate([images[..., :1], output], axis=-1)
 
     def view(self, images, hidden):
         """Returns the lightness alone."""
@@ -189,16 +203,14 @@ class MaskedAutoencoder(Pretext):
     """
 
     name, title = "masked_autoencoder", "auto-encodeur masqué"
+    levels = ("code",)
     n_masks = 4  # each leaves one patch in four visible
-    n_partitions = 2
     depth, decoder_depth, heads = 4, 2, 4
 
     def masks(self, rng: np.random.Generator) -> np.ndarray:
-        """Returns two partitions; each mask hides three quarters of the patches."""
+        """Returns one partition; each mask hides three quarters of the patches."""
         side, grid = self.config.side, self.config.side // self.config.patch
-        draws = range(self.n_partitions)
-        visible = [_partition_cells(side, grid, self.n_masks, rng) for _ in draws]
-        return ~np.stack(visible)
+        return ~_partition_cells(side, grid, self.n_masks, rng)[None]
 
     def corrupt(self, images, mean_images, hidden):
         """Returns the visible patches, less the mean image, (n, v, 3 patch^2).
@@ -206,9 +218,7 @@ class MaskedAutoencoder(Pretext):
         Then their places (n, v), the ranks of all the tokens (n, t), the mean image.
         """
         patch, grid = self.config.patch, self.config.side // self.config.patch
-        tokens = ops.reshape(images - mean_images, (-1, grid, patch, grid, patch, 3))
-        tokens = ops.transpose(tokens, (0, 1, 3, 2, 4, 5))
-        tokens = ops.reshape(tokens, (-1, grid * grid, 3 * patch * patch))
+        tokens = self._tokens(images - mean_images)
         hidden_tokens = ops.reshape(hidden[:, ::patch, ::patch], (-1, grid * grid))
         rank = ops.cast(hidden_tokens, "int32") * grid * grid  # the visible come first
         order = ops.argsort(rank + ops.arange(grid * grid, dtype="int32"), axis=1)
@@ -216,13 +226,24 @@ class MaskedAutoencoder(Pretext):
         visible = ops.take_along_axis(tokens, places[..., None], axis=1)
         return [visible, places, ops.argsort(order, axis=1), mean_images]
 
+    def whole(self, images, mean_images):
+        """Returns all the patches, less the mean image, in order; then as `corrupt`."""
+        tokens = self._tokens(images - mean_images)
+        places = ops.zeros_like(tokens[..., 0], dtype="int32") + ops.arange(tokens.shape[1], dtype="int32")
+        return [tokens, places, places, mean_images]
+
+    def _tokens(self, images):
+        patch, grid = self.config.patch, self.config.side // self.config.patch
+        tokens = ops.reshape(images, (-1, grid, patch, grid, patch, 3))
+        tokens = ops.transpose(tokens, (0, 1, 3, 2, 4, 5))
+        return ops.reshape(tokens, (-1, grid * grid, 3 * patch * patch))
+
     def network(self) -> keras.Model:
         """Returns the encoder and decoder, both made of transformer blocks."""
         side, patch, dim = self.config.side, self.config.patch, 4 * self.config.width
         grid = side // patch
-        visible = grid * grid // self.n_masks
-        tokens = keras.Input((visible, 3 * patch * patch), name="tokens")
-        places = keras.Input((visible,), dtype="int32", name="places")
+        tokens = keras.Input((None, 3 * patch * patch), name="tokens")
+        places = keras.Input((None,), dtype="int32", name="places")
         ranks = keras.Input((grid * grid,), dtype="int32", name="ranks")
         mean_images = keras.Input((side, side, 3), name="mean_images")
         draw = embedding_initializer()
@@ -240,6 +261,53 @@ class MaskedAutoencoder(Pretext):
         x = layers.Permute((1, 3, 2, 4, 5))(x)
         x = layers.Reshape((side, side, 3))(x) + mean_images
         return keras.Model([tokens, places, ranks, mean_images], x, name=self.name)
+
+
+class Repair(Pretext):
+    """Gives back the good image from one that was damaged on purpose, and says where it was.
+
+    Zavrtanik, Kristan and Skočaj (DRAEM), ICCV 2021; Schlüter et al. (NSA), ECCV 2022. The
+    network sees everything: in scoring, what it changes is what it holds for damage.
+    """
+
+    name, title = "repair", "réparation"
+    channels = ("contours", "L*", "a*", "b*", "dégât")
+
+    def examples(self, images, donors, rng):
+        """Returns the images damaged, and where."""
+        shown, hidden = zip(*(corrupted(image, donors, rng) for image in images), strict=True)
+        return np.stack(shown), np.stack(hidden)
+
+    def corrupt(self, images, mean_images, hidden):
+        """Returns a plane of zeros, where the damage is to be said, and the image: 4 channels."""
+        return ops.concatenate([ops.zeros_like(images[..., :1]), images], axis=-1)
+
+    def network(self) -> keras.Model:
+        """Returns a U-Net that gives the logit of the damage, then the image."""
+        return unet(self.config, inputs=4, outputs=4)
+
+    def loss(self, images, output, hidden):
+        """Returns the loss of the image, the whole and the damage counting alike, and that of its place.
+
+        The latter is a cross-entropy, plus the same where pixels that are nearly right hardly
+        count (Lin et al., ICCV 2017): most of them show no damage.
+        """
+        logit, repaired, damage = output[..., 0], output[..., 1:], ops.cast(hidden, "float32")
+        image = super().loss(images, repaired, hidden) + ops.mean(ops.square(images - repaired))
+        entropy = ops.softplus(logit) - logit * damage
+        return image + ops.mean(entropy * (1 + ops.square(1 - ops.exp(-entropy))))
+
+    def error_map(self, images, output):
+        """Returns how each pixel differs, then the logit, (n, side, side, 5)."""
+        return ops.concatenate([super().error_map(images, output[..., 1:]), output[..., :1]], axis=-1)
+
+    def picture(self, images, output):
+        """Returns the repaired image."""
+        return output[..., 1:]
+
+    def view(self, images, hidden):
+        """Returns the images: nothing is hidden."""
+        return images
 
 
 def _partition_cells(side: int, count: int, n_masks: int, rng: np.random.Generator) -> np.ndarray:

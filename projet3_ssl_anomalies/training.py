@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +12,11 @@ import commun.training  # first: it chooses the default backend of Keras
 from commun import UserError
 from commun.datasets import atomic_file, working_folder
 from commun.sources import code_hash
-from projet3_ssl_anomalies import PROJECT, dataset, pretexts
+from projet3_ssl_anomalies import PROJECT, dataset
 from projet3_ssl_anomalies.colour import to_lab
 from projet3_ssl_anomalies.dataset import Data
 from projet3_ssl_anomalies.pretexts import PRETEXTS
 from projet3_ssl_anomalies.reconstructor import Reconstructor, reconstruction_picture
-from projet3_ssl_anomalies.statistics import SCORING, ScoringConfig
 
 import keras  # isort: skip
 
@@ -33,7 +31,6 @@ class Config(commun.training.Budget):
     Attributes:
         task: name of the pretext task.
         side: side of the images, in pixels; a multiple of 16.
-        n_categories: number of categories that the model learns; each has its own mean image.
         start_from_mean: starts from the mean of the good parts, which the model then contains; otherwise, from grey.
         width: channels of the first feature map of the U-Net; a quarter of the token size of the masked autoencoder.
         cells: how many of the cells that inpainting hides lie along a side, for each of their sizes.
@@ -45,14 +42,13 @@ class Config(commun.training.Budget):
     """
 
     learning_rate: float = 3e-3
-    batch_size: int = 4
-    images_seen: int = 4000
+    batch_size: int = 8
+    images_seen: int = 5000
     epochs: int = 8
     task: str = "inpainting"
     side: int = 128
-    n_categories: int = 1
     start_from_mean: bool = True
-    width: int = 20
+    width: int = 12
     cells: tuple[int, ...] = (16, 8, 4)
     patch: int = 8
     structure: float = 0.5
@@ -78,9 +74,8 @@ class Config(commun.training.Budget):
                 raise UserError(f"{divided} {count} cellules égales (deux au moins).")
         if self.patch < 1 or self.side % (2 * self.patch):
             raise UserError(f"{divided} un nombre pair de carreaux de {self.patch} pixels.")
-        for name in ("n_categories", "width"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} doit valoir au moins 1 (valeur donnée : {getattr(self, name)}).")
+        if self.width < 1:
+            raise UserError(f"width doit valoir au moins 1 (valeur donnée : {self.width}).")
         if not 0 <= self.shift < self.side:
             raise UserError(f"shift va de 0 au côté de l'image (valeur donnée : {self.shift}).")
         if not 0 <= self.structure < float("inf"):
@@ -101,35 +96,28 @@ class Profile:
     """A budget: images seen by a model, whatever the number of training images.
 
     Attributes:
-        side: side of the images, in pixels.
-        images: images seen by each model, for each category that it learns.
+        side: side of the images, in pixels; smaller ones are not enlarged.
+        images: images seen by each model; three times as many by that of the repair.
         epochs: parts into which a training is cut.
-        folds: models that share the good images in turn, for the statistics; 1 holds out one image in five.
-        shared: one model for all the categories of a source, instead of one each.
         start_from_mean: see `Config`. Those of `reference/` do not: no picture is published.
-        painted: held-out images of each category on which synthetic defects are painted, at most.
+        painted: held-out images on which synthetic defects are painted, at most.
         scored: test images of a category scored, at most.
         draws: bootstrap draws.
-        scoring: constants of scoring.
     """
 
     side: int
     images: int
     epochs: int
-    folds: int
-    shared: bool
     start_from_mean: bool
     painted: int
     scored: int
     draws: int
-    scoring: ScoringConfig = SCORING
 
 
-_FULL = dataclasses.replace(SCORING, weights={"inpainting": 0.5}, fusion="geometric")
 PROFILES = {
-    "essai": Profile(32, 8, 2, 1, True, True, 1, 12, 20),
-    "rapide": Profile(64, 800, 8, 1, True, True, 4, 40, 200),
-    "complet": Profile(128, 4000, 8, 3, False, False, 24, 10_000, 2000, _FULL),
+    "essai": Profile(32, 8, 2, True, 1, 12, 20),
+    "rapide": Profile(64, 800, 8, True, 4, 40, 200),
+    "complet": Profile(128, 5000, 8, False, 24, 10_000, 2000),
 }
 
 
@@ -151,197 +139,188 @@ class Good:
 
     Attributes:
         images: uint8 of shape (n, side, side, 3).
-        turns: bool of shape (n,); True for a part that lies in any direction: it is flipped and turned at random.
-        category_ids: index of the category of each, int32 of shape (n,), in 0..k-1.
+        turns: whether the part lies in any direction: it is then flipped and turned at random.
     """
 
     images: np.ndarray
-    turns: np.ndarray
-    category_ids: np.ndarray
+    turns: bool = False
 
     def __len__(self) -> int:
         """Returns the number of images."""
         return len(self.images)
 
-    def take(self, rows: np.ndarray) -> Good:
-        """Returns the images at these indices, or where a boolean is True."""
-        return Good(self.images[rows], self.turns[rows], self.category_ids[rows])
-
-    def mean_images(self) -> np.ndarray:
-        """Returns the mean image of each category in CIELAB / 50, float32 of shape (k, side, side, 3).
-
-        That of parts that turn is a mean over their turns too.
-        """
-        means = []
-        for category_id in range(self.category_ids.max() + 1):
-            rows = self.category_ids == category_id
-            mean = to_lab(self.images[rows]).mean(axis=0)
-            if self.turns[rows].all():
-                mean = np.mean([np.rot90(m, k) for m in (mean, mean[::-1]) for k in range(4)], axis=0)
-            means.append(mean)
-        return np.stack(means)
+    def mean_image(self) -> np.ndarray:
+        """Returns the mean image in CIELAB / 50, float32 of shape (side, side, 3), over its turns too if it has some."""
+        mean = to_lab(self.images).mean(axis=0)
+        if not self.turns:
+            return mean
+        return np.mean([np.rot90(image, quarters) for image in (mean, mean[::-1]) for quarters in range(4)], axis=0)
 
 
-@dataclasses.dataclass(frozen=True)
-class Group:
-    """Categories that share their models.
+def halves(data: Data, budget: Profile, *, seed: int = 0) -> tuple[Good, Good]:
+    """Returns the two halves of the good training images of a category, drawn at random.
 
-    Attributes:
-        datas: the categories, all real or all synthetic.
-        good: their good training images, one category after another; `good.category_ids` are indices in `datas`.
-    """
-
-    datas: tuple[Data, ...]
-    good: Good
-
-    @property
-    def title(self) -> str:
-        """French name of the category, or their number."""
-        return self.datas[0].category.title if len(self.datas) == 1 else f"{len(self.datas)} catégories"
-
-    @property
-    def watched(self) -> Good:
-        """The first good image of each category, of which `train` keeps the reconstructions."""
-        return self.good.take(np.unique(self.good.category_ids, return_index=True)[1])
-
-
-def groups(datas: Sequence[Data], budget: Profile) -> list[Group]:
-    """Returns the groups of categories that share their models; real and synthetic images are never mixed.
+    Models learn from the first. They never see the second, by which they are judged: what is usual there, and the
+    threshold, hold for other images that they have not seen.
 
     Raises:
-        UserError: a category has too few good images.
+        UserError: there are too few of them.
     """
-    if budget.shared:
-        parts = [[d for d in datas if d.location.is_real == real] for real in (True, False)]
-    else:
-        parts = [[data] for data in datas]
-    return [_gather(tuple(part), budget.side) for part in parts if part]
+    images = dataset.read(data.train, image_side(data, budget))[1]
+    if len(images) < MINIMUM:
+        raise UserError(
+            f"« {data.category.name} » n'a que {len(images)} bonne(s) image(s) d'apprentissage lisible(s) : il en faut "
+            f"au moins {MINIMUM}, pour apprendre des unes et régler les statistiques sur les autres."
+        )
+    rows = np.random.default_rng([seed, len(images)]).permutation(len(images))
+    parts = (np.sort(part) for part in np.array_split(rows, 2))
+    return tuple(Good(images[part], data.category.varies) for part in parts)
 
 
-def _gather(datas: tuple[Data, ...], side: int) -> Group:
-    images = [dataset.read(data.train, side)[1] for data in datas]
-    counts = [len(of_category) for of_category in images]
-    for data, count in zip(datas, counts, strict=True):
-        if count < MINIMUM:
-            raise UserError(
-                f"« {data.category.name} » n'a que {count} bonne(s) image(s) d'apprentissage lisible(s) : il en "
-                f"faut au moins {MINIMUM}, pour apprendre des unes et régler les statistiques sur les autres."
-            )
-    turns = np.repeat([data.category.varies for data in datas], counts)
-    category_ids = np.repeat(np.arange(len(datas), dtype="int32"), counts)
-    return Group(datas, Good(np.concatenate(images), turns, category_ids))
+def image_side(data: Data, budget: Profile) -> int:
+    """Returns the side at which models see the images of a category: that of the budget, or theirs if it is smaller."""
+    own = int(data.train[["width", "height"]].to_numpy().max())
+    return min(budget.side, max(32, own // 16 * 16))
 
 
 SETTINGS = {  # chosen on synthetic defects, as are the defaults of `Config`
-    "colorization": {"width": 16},
-    "masked_autoencoder": {"learning_rate": 1e-3, "batch_size": 8},
+    "masked_autoencoder": {"learning_rate": 1e-3},
+    "repair": {"width": 16},
 }
+LONGER = {"repair": 3}  # how many times as many images as the others a task sees
 
 
-def configurations(group: Group, budget: Profile, *, seed: int = 0) -> dict[str, Config]:
-    """Returns the configuration of each pretext task for a group: name of the task -> configuration."""
-    n = len(group.datas)
-    common = {"side": budget.side, "n_categories": n, "start_from_mean": budget.start_from_mean, "seed": seed}
-    common |= {"images_seen": n * budget.images, "epochs": budget.epochs}
-    return {task: Config(task=task, **SETTINGS.get(task, {}), **common) for task in PRETEXTS}
+def configurations(budget: Profile, *, side: int, seed: int = 0) -> dict[str, Config]:
+    """Returns the configuration of each pretext task: name of the task -> configuration."""
+    common = {"side": side, "start_from_mean": budget.start_from_mean, "seed": seed, "epochs": budget.epochs}
+    return {
+        task: Config(task=task, images_seen=LONGER.get(task, 1) * budget.images, **SETTINGS.get(task, {}), **common)
+        for task in PRETEXTS
+    }
 
 
 # --- Training --------------------------------------------------------------------------------------------------------
 
 
-def train_final(group: Group, budget: Profile, *, seed: int = 0, title: str = "") -> dict[str, commun.training.Run]:
-    """Trains the model of each task on all the good images of a group, and watches one image of each category."""
-    titles = {task: f"{title}, {pretexts.title(task)}" if title else "" for task in PRETEXTS}
+def train_tasks(good: Good, budget: Profile, *, seed: int = 0, title: str = "") -> dict[str, commun.training.Run]:
+    """Trains the model of each task on good parts, and watches the first of them: task -> run."""
     return {
-        task: train(config, group.good, watched=group.watched, title=titles[task])
-        for task, config in configurations(group, budget, seed=seed).items()
+        task: train(config, good, title=f"{title}, {PRETEXTS[task].title}" if title else "")
+        for task, config in configurations(budget, side=good.images.shape[1], seed=seed).items()
     }
 
 
-def train(config: Config, good: Good, *, watched: Good | None = None, title: str = "") -> commun.training.Run:
+def train(config: Config, good: Good, *, title: str = "") -> commun.training.Run:
     """Loads the model of this configuration, or trains it on good parts.
+
+    The reconstruction of the first one after each epoch is kept for `snapshots`.
 
     Args:
         config: the model and its training.
         good: what it learns from.
-        watched: a few images, whose reconstruction after each epoch is kept for `snapshots`.
         title: shown with the progress; nothing is shown if empty.
     """
 
     def keep_snapshot(model: Reconstructor, row: dict[str, float]) -> None:
-        picture = reconstruction_picture(model, watched.images, watched.category_ids)
-        with atomic_file(_snapshot_folder(config, good, watched) / f"{row['epoch']:04d}.npy") as temporary:
+        picture = reconstruction_picture(model, good.images[:1])[0]
+        with atomic_file(_snapshot_folder(config, good) / f"{row['epoch']:04d}.npy") as temporary:
             np.save(temporary, picture)
 
-    return commun.training.train(
+    run = commun.training.train(
         config,
         build=functools.partial(build, good=good),
-        batches=functools.partial(batches, config, good, padded_lab(config, good)),
-        after_epoch=None if watched is None else keep_snapshot,
+        batches=functools.partial(Batches, config, good),
+        after_epoch=keep_snapshot,
         project=PROJECT,
         data=_fingerprint(good),
         code=_code(config),
         title=title,
     )
+    if not run.fresh:
+        return run
+    model = Reconstructor(config)  # of its own, for `build` will give that one to others
+    model.set_weights(run.model.get_weights())
+    return dataclasses.replace(run, model=model)
 
 
 def build(config: Config, good: Good | None = None) -> Reconstructor:
     """Returns the compiled and built model of a configuration, its weights drawn from its seed.
 
-    With `good` parts, it starts from their mean images where the configuration says so.
+    With `good` parts, it starts from their mean image where the configuration says so. It is one and the same model
+    for all the categories, started anew each time: compiling it takes longer than a short training.
     """
-    keras.utils.set_random_seed(config.seed)
-    model = Reconstructor(config)
-    model([np.zeros((1, config.side, config.side, 3), "float32"), np.zeros(1, "int32")])
-    model.compile(commun.training.adam(config))
+    model, initial = _compiled(config)
+    for variable, value in zip([*model.variables, *model.optimizer.variables], initial, strict=True):
+        variable.assign(value)
     if good and config.start_from_mean:
-        model.mean_image.assign(good.mean_images())
+        model.mean_image.assign(good.mean_image())
     return model
 
 
-def padded_lab(config: Config, good: Good) -> np.ndarray:
-    """Returns good parts in CIELAB / 50, `config.shift` pixels larger on each side: edges are repeated."""
-    margin = (config.shift, config.shift)
-    return np.pad(to_lab(good.images), ((0, 0), margin, margin, (0, 0)), mode="edge")
+@functools.lru_cache(maxsize=8)
+def _compiled(config: Config) -> tuple[Reconstructor, list[np.ndarray]]:
+    """Returns a compiled model and the initial values of its variables, then of those of its optimiser."""
+    keras.utils.set_random_seed(config.seed)
+    model = Reconstructor(config)
+    model.compile(commun.training.adam(config))
+    model.optimizer.build(model.trainable_variables)
+    return model, [np.array(variable) for variable in [*model.variables, *model.optimizer.variables]]
 
 
-def batches(config: Config, good: Good, lab: np.ndarray, epoch: int) -> commun.training.ArrayBatches:
-    """Returns the batches of an epoch: images in order of training, shifted and turned at random.
+class Batches(keras.utils.PyDataset):
+    """The batches of an epoch: images in order of training, shifted and turned at random, and what is shown of them.
 
-    Args:
-        config: of the training.
-        good: the parts.
-        lab: these, from `padded_lab`.
-        epoch: its number, from 0.
+    Each depends on the seed, the epoch and its number alone.
     """
-    rng = np.random.default_rng([config.seed, epoch, 1])
-    rows = commun.training.epoch_indices(config, len(good), epoch=epoch)
-    images = np.empty((len(rows), config.side, config.side, 3), "float32")
-    for place, row in enumerate(rows):
-        (top, left), quarter, flip = rng.integers(0, 2 * config.shift + 1, 2), rng.integers(4), rng.integers(2)
-        image = lab[row, top : top + config.side, left : left + config.side]
-        if good.turns[row]:
-            image = np.rot90(image[::-1] if flip else image, quarter)
-        images[place] = image
-    return commun.training.ArrayBatches([images, good.category_ids[rows]], batch_size=config.batch_size)
+
+    def __init__(self, config: Config, good: Good, epoch: int) -> None:
+        """Takes the configuration of the training, good parts, and the number of the epoch, from 0."""
+        super().__init__()
+        self.config, self.good, self.epoch = config, good, epoch
+        self.rows = commun.training.epoch_indices(config, len(good), epoch=epoch)
+        self.pretext = PRETEXTS[config.task](config)
+
+    def __len__(self) -> int:
+        """Returns the number of batches."""
+        return self.config.steps_per_epoch
+
+    def __getitem__(self, index: int) -> tuple[list[np.ndarray]]:
+        """Returns a batch: the inputs of `Reconstructor`."""
+        rng, size = np.random.default_rng([self.config.seed, self.epoch, index]), self.config.batch_size
+        images = np.stack([self._moved(row, rng) for row in self.rows[index * size :][:size]])
+        shown, hidden = self.pretext.examples(images, self.good.images, rng)
+        lab = to_lab(images)
+        return ([lab, lab if shown is images else to_lab(shown), hidden],)
+
+    def _moved(self, row: int, rng: np.random.Generator) -> np.ndarray:
+        """Returns an image shifted by a few pixels, edges repeated, and turned if its kind of parts is."""
+        image, reach, side = self.good.images[row], self.config.shift, self.config.side
+        top, left = rng.integers(-reach, reach + 1, 2)
+        places = np.arange(side)
+        image = image[np.clip(places + top, 0, side - 1)[:, None], np.clip(places + left, 0, side - 1)]
+        if not self.good.turns:
+            return image
+        return np.rot90(image[::-1] if rng.integers(2) else image, rng.integers(4))
 
 
-def snapshots(config: Config, good: Good, watched: Good) -> dict[int, np.ndarray]:
-    """Returns the reconstructions that `train` kept: number of the epoch, from 1 -> uint8 (k, side, side, 3)."""
-    folder = _snapshot_folder(config, good, watched)
-    return {int(path.stem): np.load(path) for path in sorted(folder.glob("*.npy"))}
+def snapshots(config: Config, good: Good) -> dict[int, np.ndarray]:
+    """Returns the reconstructions that `train` kept: number of the epoch, from 1 -> uint8 (side, side, 3)."""
+    return {int(path.stem): np.load(path) for path in sorted(_snapshot_folder(config, good).glob("*.npy"))}
 
 
-def _snapshot_folder(config: Config, good: Good, watched: Good) -> Path:
-    data, code = [_fingerprint(good), _fingerprint(watched)], code_hash(build, batches, *_code(config))
-    identity = {"config": dataclasses.asdict(config), "data": data, "code": code}
+def _snapshot_folder(config: Config, good: Good) -> Path:
+    identity = {
+        "config": dataclasses.asdict(config),
+        "data": _fingerprint(good),
+        "code": code_hash(build, Batches, *_code(config)),
+    }
     return working_folder("etapes", PROJECT, commun.training.config_hash(identity))
 
 
 def _code(config: Config) -> list:
-    """Returns what a training runs beside `build` and `batches`: its task, found by name, and its snapshots."""
-    return [PRETEXTS[config.task], padded_lab, reconstruction_picture]
+    """Returns what a training runs beside `build` and `Batches`: its task, found by name, and its snapshots."""
+    return [PRETEXTS[config.task], _compiled, reconstruction_picture]
 
 
 def _fingerprint(good: Good) -> str:
-    return commun.training.fingerprint(good.images, good.turns, good.category_ids)
+    return commun.training.fingerprint(good.images, np.array(good.turns))
