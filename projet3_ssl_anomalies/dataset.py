@@ -62,6 +62,7 @@ CATEGORIES = {
         Category("bottle", "mvtec_ad", "bouteille", aligned=True, official=(209, 20, 63)),
         Category("hazelnut", "mvtec_ad", "noisette", varies=True, official=(391, 40, 70)),
         Category("capsule", "mvtec_ad", "gélule", aligned=True, official=(219, 23, 109)),
+        Category("pill", "mvtec_ad", "comprimé", aligned=True, official=(267, 26, 141)),
         Category("toothbrush", "mvtec_ad", "brosse à dents", aligned=True, official=(60, 12, 30)),
         Category("engine_wiring", "autovi", "faisceau moteur", aligned=True, official=(285, 285, 322)),
     )
@@ -80,6 +81,9 @@ DEFECTS = {
     "poke": "perforation",
     "scratch": "rayure",
     "squeeze": "écrasement",
+    "color": "couleur",
+    "combined": "défauts réunis",
+    "pill_type": "autre comprimé",
     "defective": "défectueuse",
     "fastening": "fixation",
     "multiple": "défauts multiples",

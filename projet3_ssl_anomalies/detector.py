@@ -1,4 +1,4 @@
-"""What judges the parts of a category: models, statistics of their out-of-fold errors, scores of good parts."""
+"""What judges the parts of a category: models, what is normal for each of their signals, scores of good parts."""
 
 from __future__ import annotations
 
@@ -10,112 +10,87 @@ from pathlib import Path
 import numpy as np
 
 import commun.training  # first: it chooses the default backend of Keras
-from commun import UserError, figures, results
-from projet3_ssl_anomalies import PROJECT, REFERENCE, dataset, defects, metrics, pretexts, training
+from commun import UserError, results
+from commun.datasets import atomic_file
+from projet3_ssl_anomalies import PROJECT, REFERENCE, dataset, defects, metrics, training
 from projet3_ssl_anomalies import statistics as stats
-from projet3_ssl_anomalies.dataset import Category
+from projet3_ssl_anomalies.dataset import Category, Data
 from projet3_ssl_anomalies.defects import Defective
-from projet3_ssl_anomalies.pretexts import FUSED
-from projet3_ssl_anomalies.reconstructor import Reconstructor, Scorer, error_maps
-from projet3_ssl_anomalies.statistics import SCORING, NormalStatistics, ScoringConfig, fuse, smooth
-from projet3_ssl_anomalies.training import Group, Profile
+from projet3_ssl_anomalies.pretexts import PRETEXTS
+from projet3_ssl_anomalies.reconstructor import Reconstructor
+from projet3_ssl_anomalies.signals import BASELINE, ERROR, FUSED, REPRESENTATION, named, signals
+from projet3_ssl_anomalies.statistics import SCORING, ScoringConfig, fuse, image_scores, smooth
+from projet3_ssl_anomalies.training import Profile
 
-HELD_OUT = 5  # with one fold, one good image in five is held out
 FALSE_ALARMS = 0.05  # rate at which F1 and decisions are given, unless asked otherwise
-FILE = "detecteur.json"
+FILE, NORMALS = "detecteur.json", "normal.npz"
+BITS = 5  # of mantissa kept on disk: values within 2 %
+
+Maps = dict[str, np.ndarray]
 
 
-# --- Errors on parts never seen --------------------------------------------------------------------------------------
+# --- Signals of parts never seen -------------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
-class OutOfFoldErrors:
-    """Error maps of images by models that did not learn from them, before any smoothing.
+class HeldOut:
+    """Signals of the half of the good parts that the models have not seen.
 
     Attributes:
-        good: task -> maps of good images, float32 of shape (n, side, side, channels).
-        category_ids: category of each, shape (n,).
-        defective: task -> maps of the same images with synthetic defects.
+        good: signal -> its values, float32 of shape (n, grid, grid, channels).
+        defective: the same for some of these parts with synthetic defects.
         painted: these images; `painted.sources` are rows of `good`.
-        seconds: what the trainings took, whenever they were done.
-        scoring: constants with which they will be scored.
     """
 
-    good: dict[str, np.ndarray]
-    category_ids: np.ndarray
-    defective: dict[str, np.ndarray]
+    good: Maps
+    defective: Maps
     painted: Defective
-    seconds: float
-    scoring: ScoringConfig = SCORING
 
 
-def out_of_fold_errors(group: Group, budget: Profile, *, seed: int = 0, title: str = "") -> OutOfFoldErrors:
-    """Trains, for each task and fold, a model on the other folds, and returns its errors on this one.
+def train(data: Data, budget: Profile, *, seed: int = 0, title: str = "") -> dict[str, commun.training.Run]:
+    """Trains the model of each task on the first half of the good parts: task -> run."""
+    learnt, _ = training.halves(data, budget, seed=seed)
+    return training.train_tasks(learnt, budget, seed=seed, title=title)
 
-    Args:
-        group: categories that share their models.
-        budget: sizes.
-        seed: of the folds and of the trainings.
-        title: shown with the progress; nothing is shown if empty.
+
+def held_out(models: Mapping[str, Reconstructor], data: Data, budget: Profile, *, seed: int = 0) -> HeldOut:
+    """Returns the signals of the other half, of the same `seed`, as they are and with synthetic defects."""
+    _, good = training.halves(data, budget, seed=seed)
+    rows = dataset.evenly_spaced(np.arange(len(good)), budget.painted)
+    painted = defects.paint(good.images[rows], seed=seed)
+    painted = dataclasses.replace(painted, sources=rows[painted.sources])
+    return HeldOut(signals(models, good.images), signals(models, painted.images), painted)
+
+
+# --- Maps ------------------------------------------------------------------------------------------------------------
+
+
+def normals_of(good: Maps, *, aligned: bool, scoring: ScoringConfig = SCORING) -> dict:
+    """Returns what is normal for each signal of good parts that the models have not seen."""
+    return {name: stats.normal_of(aligned).fit(values, scoring) for name, values in good.items()}
+
+
+def left_out_maps(good: Maps, normals: Mapping, scoring: ScoringConfig = SCORING) -> Maps:
+    """Returns the anomaly maps of the parts of `normals_of`, each judged by the others: signal -> (n, grid, grid)."""
+    return {name: smooth(normals[name].left_out(values, scoring), scoring.map_sigma) for name, values in good.items()}
+
+
+def anomaly_maps(found: Maps, normals: Mapping, scoring: ScoringConfig = SCORING) -> Maps:
+    """Returns the anomaly maps of other parts from their signals: signal -> (n, grid, grid)."""
+    return {name: smooth(normals[name].distances(values), scoring.map_sigma) for name, values in found.items()}
+
+
+def fused_maps(maps: Maps, scoring: ScoringConfig = SCORING) -> Maps:
+    """Returns the maps that are published, from those of the signals.
+
+    Returns:
+        `BASELINE`, then each task (its reconstruction error), then `REPRESENTATION`, the fusion of those of all the
+        tasks, then `FUSED`, that of everything.
     """
-    fold = folds(group.good.category_ids, budget.folds, seed=seed)
-    rows = np.concatenate([np.flatnonzero(fold == f) for f in range(budget.folds)])
-    ids = group.good.category_ids[rows]
-    painted = _paint_held_out(group, rows, budget.painted, seed)
-    fold_of_painted = fold[rows][painted.sources]
-    order = np.argsort(np.argsort(fold_of_painted, kind="stable"))  # from fold after fold to the order of `painted`
-    good, defective, seconds = {}, {}, 0.0
-    slot = figures.Slot() if title else None
-    for task, config in training.configurations(group, budget, seed=seed).items():
-        good_maps, defective_maps = [], []
-        for f in range(budget.folds):
-            if slot:
-                name = f"{title}, {pretexts.title(task)}"
-                slot.text(f"{name} : modèle {f + 1}/{budget.folds} sans les pièces mises de côté…")
-            run = training.train(config, group.good.take(fold != f))
-            seconds += run.metrics["seconds"]
-            scorer, of_fold = Scorer(run.model), fold_of_painted == f
-            good_maps.append(_error_maps(scorer, group.good.images[fold == f], group.good.category_ids[fold == f]))
-            defective_maps.append(_error_maps(scorer, painted.images[of_fold], ids[painted.sources[of_fold]]))
-        good[task] = np.concatenate(good_maps)
-        defective[task] = np.concatenate(defective_maps)[order]
-    if slot:
-        slot.text(f"{title} : {len(rows)} bonnes pièces jugées par des modèles qui ne les ont pas vues.")
-    return OutOfFoldErrors(good, ids, defective, painted, seconds, budget.scoring)
-
-
-def folds(category_ids: np.ndarray, count: int, *, seed: int = 0) -> np.ndarray:
-    """Deals images into folds, within each category: fold of each image, shape (n,), in 0..count-1.
-
-    With a single fold, one image in five is in fold 0, and the others, never held out, are in -1.
-    """
-    rng, fold = np.random.default_rng([seed, count]), np.empty(len(category_ids), int)
-    for category_id in np.unique(category_ids):
-        rows = rng.permutation(np.flatnonzero(category_ids == category_id))
-        place = np.arange(len(rows)) % (count if count > 1 else HELD_OUT)
-        fold[rows] = place if count > 1 else np.where(place == 0, 0, -1)
-    return fold
-
-
-def _error_maps(scorer: Scorer, images: np.ndarray, category_ids: np.ndarray) -> np.ndarray:
-    """Returns the error maps of images of several categories, each of them together."""
-    maps = np.empty((*images.shape[:3], len(scorer.model.pretext.channels)), "float32")
-    for category_id in np.unique(category_ids):
-        rows = category_ids == category_id
-        maps[rows] = error_maps(scorer, images[rows], category_id)
-    return maps
-
-
-def _paint_held_out(group: Group, rows: np.ndarray, count: int, seed: int) -> Defective:
-    """Paints defects on `count` images of each category, among these rows of its good ones."""
-    parts = []
-    for category_id in range(len(group.datas)):
-        of_category = np.flatnonzero(group.good.category_ids[rows] == category_id)
-        sources = dataset.evenly_spaced(of_category, count)  # over the folds
-        part = defects.paint(group.good.images[rows[sources]], seed=seed)
-        parts.append(dataclasses.replace(part, sources=sources[part.sources]))
-    names = (field.name for field in dataclasses.fields(Defective))
-    return Defective(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+    tasks = {task: maps[named(task, ERROR)] for task in PRETEXTS if named(task, ERROR) in maps}
+    learnt = {name: m for name, m in maps.items() if name.endswith(REPRESENTATION)}
+    together = {REPRESENTATION: fuse(learnt, scoring)} if learnt else {}
+    return {BASELINE: maps[BASELINE], **tasks, **together, FUSED: fuse(maps, scoring)}
 
 
 # --- Detectors -------------------------------------------------------------------------------------------------------
@@ -127,120 +102,74 @@ class Detector:
 
     Attributes:
         category: what it judges.
-        category_id: index of the category in the models.
-        scorers: task -> scorer of the trained model; categories that share models share them too.
-        statistics: task -> statistics of good parts.
-        good_scores: task, and `FUSED` -> scores of good parts by models that did not see them, shape (n,).
+        models: task -> trained model.
+        normals: signal -> what is normal.
+        good_scores: names of `fused_maps` -> scores of good parts that the models did not see, each judged by the
+            others, shape (n,).
+        side: of the images that it takes, in pixels.
         scoring: constants of scoring.
-        seconds: what its trainings took, those of the folds included.
+        seconds: what its trainings took.
     """
 
     category: Category
-    category_id: int
-    scorers: dict[str, Scorer]
-    statistics: dict[str, NormalStatistics]
-    good_scores: dict[str, np.ndarray]
+    models: dict[str, Reconstructor]
+    normals: dict
+    good_scores: Maps
+    side: int
     scoring: ScoringConfig = SCORING
     seconds: float = 0.0
 
-    @property
-    def models(self) -> dict[str, Reconstructor]:
-        """The trained models: task -> model."""
-        return {task: scorer.model for task, scorer in self.scorers.items()}
+    def signal_maps(self, images: np.ndarray) -> Maps:
+        """Returns the anomaly maps of uint8 images (n, side, side, 3): signal -> float32 (n, grid, grid)."""
+        return anomaly_maps(signals(self.models, images), self.normals, self.scoring)
 
-    @property
-    def side(self) -> int:
-        """Side of the images that it takes, in pixels."""
-        return next(iter(self.models.values())).config.side
-
-    def maps(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Returns the anomaly maps of uint8 images (n, side, side, 3): task, `FUSED` -> float32 (n, side, side)."""
-        maps = {}
-        for task, scorer in self.scorers.items():
-            errors = error_maps(scorer, images, self.category_id)
-            maps[task] = stats.anomaly_maps(errors, self.statistics[task], self.scoring)
-        return {**maps, FUSED: fuse(maps, self.scoring)}
-
-    def threshold(self, rate: float = FALSE_ALARMS, *, task: str = FUSED) -> float:
+    def threshold(self, rate: float = FALSE_ALARMS, *, name: str = FUSED) -> float:
         """Returns the score above which a part is rejected, for this rate of false alarms.
 
         Raises:
             UserError: the good parts are too few for such a rate.
         """
-        return metrics.false_alarm_threshold(self.good_scores[task], rate)
+        return metrics.false_alarm_threshold(self.good_scores[name], rate)
 
 
-def detectors(
-    group: Group, budget: Profile, errors: OutOfFoldErrors, *, seed: int = 0, title: str = ""
-) -> list[Detector]:
-    """Trains the final models of a group on all its good images, and returns the detector of each category.
+def detector_of(
+    data: Data, runs: Mapping[str, commun.training.Run], unseen: HeldOut, scoring: ScoringConfig = SCORING
+) -> Detector:
+    """Returns the detector of a category: its models, and what is normal for the half that they have not seen.
+
+    The same models judge these parts and new ones, and each of these parts is judged by the others: the scores that
+    set the threshold are therefore drawn as those of new good parts.
 
     Args:
-        group: categories that share their models.
-        budget: sizes.
-        errors: what `out_of_fold_errors` returned for them.
-        seed: of the trainings.
-        title: shown with the progress; nothing is shown if empty.
+        data: the category.
+        runs: what `train` returned.
+        unseen: what `held_out` returned for these models.
+        scoring: constants.
     """
-    scoring = errors.scoring
-    runs = training.train_final(group, budget, seed=seed, title=title)
-    scorers = {task: Scorer(run.model) for task, run in runs.items()}
-    seconds = errors.seconds + sum(run.metrics["seconds"] for run in runs.values())
-    made = []
-    for category_id, data in enumerate(group.datas):
-        rows, aligned = errors.category_ids == category_id, data.category.aligned
-        smoothed = {task: smooth(maps[rows], scoring.error_sigma) for task, maps in errors.good.items()}
-        statistics = {t: stats.normal_statistics(m, aligned=aligned, scoring=scoring) for t, m in smoothed.items()}
-        scores = _good_scores(smoothed, aligned, scoring)
-        made.append(Detector(data.category, category_id, scorers, statistics, scores, scoring, seconds))
-    return made
-
-
-def _good_scores(smoothed: Mapping[str, np.ndarray], aligned: bool, scoring: ScoringConfig) -> dict[str, np.ndarray]:
-    """Returns the scores of good parts, each judged by the others, from their smoothed errors."""
-    distances = {t: stats.left_out_distances(m, aligned=aligned, scoring=scoring) for t, m in smoothed.items()}
-    maps = {task: smooth(d, scoring.map_sigma) for task, d in distances.items()}
-    return {name: stats.image_scores(m, scoring) for name, m in {**maps, FUSED: fuse(maps, scoring)}.items()}
-
-
-def pipeline_example(group: Group, errors: OutOfFoldErrors) -> dict[str, np.ndarray]:
-    """Returns what leads from an image to its map: a synthetic defect of the first category of a group.
-
-    Returns:
-        `image`, uint8 (side, side, 3), then float32 (side, side): `error`, the size of the errors of inpainting (or of
-        the first task) in colour once smoothed; `mean` and `deviation`, the mean of this size on good parts and its
-        standard deviation; `distance`, the map of this task; and `fused`, that of the fusion.
-    """
-    rows, scoring = errors.category_ids == 0, errors.scoring
-    shown = "inpainting" if "inpainting" in errors.good else next(iter(errors.good))
-    painted = np.flatnonzero(rows[errors.painted.sources])
-    row = max(painted, key=lambda index: errors.painted.defect_types[index] == "recoloured")
-    pictures, maps = {"image": errors.painted.images[row]}, {}
-    for task, good in errors.good.items():
-        smoothed, error = smooth(good[rows], scoring.error_sigma), errors.defective[task][row : row + 1]
-        statistics = stats.normal_statistics(smoothed, aligned=group.datas[0].category.aligned, scoring=scoring)
-        maps[task] = stats.anomaly_maps(error, statistics, scoring)
-        if task == shown:
-            sizes = np.linalg.norm(smoothed[..., -3:], axis=-1)
-            pictures["error"] = np.linalg.norm(smooth(error, scoring.error_sigma)[0, ..., -3:], axis=-1)
-            pictures |= {"mean": sizes.mean(axis=0), "deviation": sizes.std(axis=0), "distance": maps[task][0]}
-    return {**pictures, "fused": fuse(maps, scoring)[0]}
+    models = {task: run.model for task, run in runs.items()}
+    normals = normals_of(unseen.good, aligned=data.category.aligned, scoring=scoring)
+    maps = fused_maps(left_out_maps(unseen.good, normals, scoring), scoring)
+    good_scores = {name: image_scores(m, scoring) for name, m in maps.items()}
+    side = next(iter(models.values())).config.side
+    seconds = sum(run.metrics["seconds"] for run in runs.values())
+    return Detector(data.category, models, normals, good_scores, side, scoring, seconds)
 
 
 # --- On disk ---------------------------------------------------------------------------------------------------------
 
-STATISTICS = [field.name for field in dataclasses.fields(NormalStatistics)]
-
 
 def save_detector(detector: Detector, folder: Path) -> None:
-    """Writes a detector: weights and statistics as 16-bit floats, the rest in `detecteur.json`."""
+    """Writes a detector: weights and what is normal as 16-bit floats, the rest in `detecteur.json`."""
     for task, model in detector.models.items():
-        arrays = vars(detector.statistics[task])
-        rounded = {name: commun.training.to_float16(arrays[name], bits=5) for name in STATISTICS}  # within 1 %
-        commun.training.save_weights(folder / task, model, model.config, **rounded)
+        commun.training.save_weights(folder / task, model, model.config, bits=BITS)
+    arrays = {f"{name}/{f}": a for name, normal in detector.normals.items() for f, a in vars(normal).items()}
+    rounded = {name: commun.training.to_float16(array, bits=BITS) for name, array in arrays.items()}
+    with atomic_file(folder / NORMALS) as temporary:
+        np.savez_compressed(temporary, **rounded)
     content = {
         "category": dataclasses.asdict(detector.category),
-        "category_id": detector.category_id,
+        "tasks": list(detector.models),
+        "side": detector.side,
         "scoring": dataclasses.asdict(detector.scoring),
         "seconds": round(detector.seconds),
         "good_scores": {name: [round(float(s), 4) for s in scores] for name, scores in detector.good_scores.items()},
@@ -264,19 +193,25 @@ def load_detector(category: str, folder: Path | None = None) -> Detector:
         )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        judged, category_id = Category(**{**content["category"], "official": None}), int(content["category_id"])
+        judged = Category(**{**content["category"], "official": None})
         scores = {name: np.array(values) for name, values in content["good_scores"].items()}
         scoring, seconds = ScoringConfig(**content["scoring"]), float(content["seconds"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} est illisible ({type(error).__name__}). Reprenez-le du dépôt.") from error
-    scorers, statistics = {}, {}
-    for task in scores:
-        if task != FUSED:
-            model, arrays = commun.training.load_weights(path.parent / task, _rebuild, project=PROJECT)
-            scorers[task] = Scorer(model)
-            statistics[task] = NormalStatistics(*(arrays[name].astype("float32") for name in STATISTICS))
-    return Detector(judged, category_id, scorers, statistics, scores, scoring, seconds)
+        tasks, side = content["tasks"], int(content["side"])
+        normals = _load_normals(path.with_name(NORMALS), judged.aligned)
+    except (*commun.training.UNREADABLE, TypeError) as error:
+        raise UserError(f"{path.parent} est illisible ({type(error).__name__}). Reprenez-le du dépôt.") from error
+    models = {task: commun.training.load_weights(path.parent / task, _rebuild, project=PROJECT)[0] for task in tasks}
+    return Detector(judged, models, normals, scores, side, scoring, seconds)
+
+
+def _load_normals(path: Path, aligned: bool) -> dict:
+    arrays: dict[str, dict] = {}
+    with np.load(path) as stored:
+        for key in stored.files:
+            name, _, field = key.rpartition("/")
+            arrays.setdefault(name, {})[field] = stored[key].astype("float32")
+    return {name: stats.normal_of(aligned)(**fields) for name, fields in arrays.items()}
 
 
 def _rebuild(config: dict) -> Reconstructor:
-    return training.build(training.Config(**config))
+    return Reconstructor(training.Config(**config))

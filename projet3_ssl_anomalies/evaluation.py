@@ -15,9 +15,10 @@ from commun import UserError, results
 from commun.datasets import Location
 from projet3_ssl_anomalies import dataset, files, metrics
 from projet3_ssl_anomalies.dataset import SIDE, Data
-from projet3_ssl_anomalies.detector import FALSE_ALARMS, Detector, load_detector
-from projet3_ssl_anomalies.pretexts import FUSED
-from projet3_ssl_anomalies.statistics import enlarge, image_scores
+from projet3_ssl_anomalies.detector import FALSE_ALARMS, Detector, fused_maps, load_detector
+from projet3_ssl_anomalies.intervals import differences, measure
+from projet3_ssl_anomalies.signals import BASELINE, FUSED
+from projet3_ssl_anomalies.statistics import enlarge, fuse, image_scores
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,10 +26,13 @@ class Scores:
     """What a detector says of the images of a folder.
 
     Attributes:
-        table: path, defect, score, is_defect, and `score_<task>`; one row per image.
+        table: path, defect, score, is_defect, and `score_<name>` for the other names of `detector.fused_maps`; one row
+            per image.
         maps: float32 of shape (n, 256, 256), higher = more abnormal.
         metrics: name -> {"value", "ci95", "n"}, where they can be computed.
-        tasks: the same metrics for each task alone.
+        others: the same metrics for the rival without a network, each task alone, and the representations.
+        gains: those of the fusion less those of the rival, on the same draws of images.
+        signals: image AUROC of each signal alone; of each task, its error and its representation fused.
         left_out: what could not be used, in French.
         images: the images as they were read, uint8 of shape (n, side, side, 3).
         truth: bool of shape (n, 256, 256).
@@ -37,7 +41,9 @@ class Scores:
     table: pd.DataFrame
     maps: np.ndarray
     metrics: dict[str, dict]
-    tasks: dict[str, dict[str, dict]]
+    others: dict[str, dict[str, dict]]
+    gains: dict[str, dict]
+    signals: dict[str, float]
     left_out: tuple[str, ...]
     images: np.ndarray
     truth: np.ndarray
@@ -91,36 +97,48 @@ def score_data(
     table, images = dataset.read(table, detector.side)
     readable = set(table["path"])
     left_out += [f"{path.parent.name}/{path.name} : ne se décode pas" for path in paths if path not in readable]
-    maps = detector.maps(images)
+    of_signals = detector.signal_maps(images)
+    maps = fused_maps(of_signals, detector.scoring)
     scores = {name: image_scores(m, detector.scoring) for name, m in maps.items()}
     truth = dataset.masks(table, SIDE)
     config = data.saturations
-    regions = dataset.defect_regions(table, SIDE, config) if config else None
     is_defect = table["is_defect"].to_numpy(bool)
+    common = {
+        "masks": truth,
+        "defects": dataset.defect_regions(table, SIDE, config) if config else None,
+        "draws": draws,
+    }
     enlarged = {name: enlarge(m) for name, m in maps.items()}
     measures = {
-        name: metrics.measure(
-            scores[name],
-            is_defect,
-            maps=enlarged[name],
-            masks=truth,
-            defects=regions,
-            threshold=_threshold(detector, rate, name),
-            draws=draws,
-        )
-        for name in maps
+        name: measure(scores[name], is_defect, maps=m, threshold=_threshold(detector, rate, name), **common)
+        for name, m in enlarged.items()
     }
+    pair = [(scores[name], enlarged[name]) for name in (FUSED, BASELINE)]
+    gains = differences(*pair, is_defect, **common)
     table = table[["path", "defect", "is_defect"]].assign(
-        score=scores[FUSED], **{f"score_{task}": s for task, s in scores.items() if task != FUSED}
+        score=scores[FUSED], **{f"score_{name}": s for name, s in scores.items() if name != FUSED}
     )
-    return Scores(table, enlarged[FUSED], measures.pop(FUSED), measures, tuple(left_out), images, truth)
+    alone = {
+        name: metrics.auroc(s[~is_defect], s[is_defect]) for name, s in signal_scores(of_signals, detector).items()
+    }
+    return Scores(table, enlarged[FUSED], measures.pop(FUSED), measures, gains, alone, tuple(left_out), images, truth)
 
 
-def _threshold(detector: Detector, rate: float, task: str) -> float | None:
+def _threshold(detector: Detector, rate: float, name: str) -> float | None:
     try:
-        return detector.threshold(rate, task=task)
+        return detector.threshold(rate, name=name)
     except UserError:
         return None  # too few good parts for this rate: no F1
+
+
+def signal_scores(maps: Mapping[str, np.ndarray], detector: Detector) -> dict[str, np.ndarray]:
+    """Returns the image scores of each signal, and of both signals of each task together under its name."""
+    scoring = detector.scoring
+    together = {
+        task: fuse({name: m for name, m in maps.items() if name.startswith(f"{task}/")}, scoring)
+        for task in detector.models
+    }
+    return {name: image_scores(m, scoring) for name, m in {**maps, **together}.items()}
 
 
 # --- Decisions -------------------------------------------------------------------------------------------------------

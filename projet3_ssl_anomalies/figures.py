@@ -226,9 +226,7 @@ def plot_codes(planes: Mapping[str, tuple], defect: np.ndarray, separations: Map
     types = _frequent(defect)
     for axis, (task, (train, test)) in zip(axes[0], planes.items(), strict=True):
         axis.scatter(*train.T, s=14, color="#cdd3d8", label="apprentissage")
-        axis.scatter(
-            *test[defect == "good"].T, s=30, facecolors="none", edgecolors="black", label="test, sans défaut"
-        )
+        axis.scatter(*test[defect == "good"].T, s=30, facecolors="none", edgecolors="black", label="test, sans défaut")
         for (name, rows), colour, marker in zip(types.items(), PALETTE, f"{MARKERS[1:]}X", strict=False):
             axis.scatter(*test[rows].T, s=30, color=colour, marker=marker, linewidths=0, label=name)
         axis.set(xticks=[], yticks=[], xlabel=f"AUROC des codes : {number(separations[task], 3)}")

@@ -26,20 +26,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.ndimage import label
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score, roc_curve
 
-from commun import UserError, figures, results
+from commun import UserError, figures
 
 PRO_LIMIT, SPRO_LIMIT = 0.3, 0.05  # false-positive rates up to which AU-PRO (MVTec AD) and AU-sPRO (AutoVI) go
 EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
-# Shares of the normal pixels below the edges of the bootstrap's bins. They close up towards the top, which the limits
-# above read: a bin that is narrow for its distance to the top errs little.
-BINS = np.concatenate([np.linspace(0, 0.7, 300), 1 - np.geomspace(0.3, 1e-7, 1200), [1]])
-CHUNK = 200  # bootstrap draws handled at once
 
 
 # --- Images ----------------------------------------------------------------------------------------------------------
@@ -135,8 +131,8 @@ def pixel_auroc(maps: np.ndarray, masks: np.ndarray) -> float:
     Raises:
         UserError: as the other functions of pixels: shapes differ, a value is not finite, no normal or abnormal pixel.
     """
-    maps, masks = _matching(maps, masks)
-    return _pixel_curve(maps, masks).area(_sorted_values(maps, ~masks))
+    maps, masks = matching(maps, masks)
+    return pixel_curve(maps, masks).area(sorted_values(maps, ~masks))
 
 
 def au_pro(maps: np.ndarray, masks: np.ndarray, limit: float = PRO_LIMIT) -> float:
@@ -145,7 +141,7 @@ def au_pro(maps: np.ndarray, masks: np.ndarray, limit: float = PRO_LIMIT) -> flo
     Up to a false-positive rate, `limit`, and divided by it: in 0..1. Bergmann et al.,
     "The MVTec Anomaly Detection Dataset" (IJCV 129, 2021).
     """
-    maps, masks = _matching(maps, masks)
+    maps, masks = matching(maps, masks)
     return au_spro(maps, regions(masks), ~masks, limit=limit)
 
 
@@ -166,12 +162,12 @@ def au_spro(
         normal: bool of shape (n, h, w), what no mask covers, good images included.
         limit: the false-positive rate up to which it goes, in 0..1.
     """
-    maps, normal = _matching(maps, normal)
-    return _Curve.of(maps, regions, limit).area(_sorted_values(maps, normal))
+    maps, normal = matching(maps, normal)
+    return Curve.of(maps, regions, limit).area(sorted_values(maps, normal))
 
 
 @dataclasses.dataclass(frozen=True)
-class _Curve:
+class Curve:
     """A detection rate against the false-positive rate: the mean over r regions, by `weights`, of their sPRO.
 
     Attributes:
@@ -189,7 +185,8 @@ class _Curve:
     limit: float
 
     @classmethod
-    def of(cls, maps: np.ndarray, regions: Sequence[Region], limit: float) -> _Curve:
+    def of(cls, maps: np.ndarray, regions: Sequence[Region], limit: float) -> Curve:
+        """Returns the curve of maps (n, h, w) for these regions, of which none may be empty."""
         if not regions:
             raise UserError("Aucun défaut n'a de masque : les mesures par pixel demandent au moins un masque non vide.")
         for number, region in enumerate(regions):
@@ -213,14 +210,14 @@ class _Curve:
         """Returns what each of `count` images adds to the mean: weight found by bin (count, b), weight (count,)."""
         found = np.zeros((count, len(edges) + 1))
         for image, top, share in zip(self.images, self.tops, self.weights / self.saturations, strict=True):
-            found[image] += share * _histogram(top, edges)
+            found[image] += share * histogram(top, edges)
         return found, np.bincount(self.images, self.weights, count)
 
 
-def _pixel_curve(maps: np.ndarray, masks: np.ndarray) -> _Curve:
+def pixel_curve(maps: np.ndarray, masks: np.ndarray) -> Curve:
     """The ROC curve of pixels: what abnormal pixels an image has is one region, weighed by its area."""
     covered = enumerate(map(np.flatnonzero, masks))
-    curve = _Curve.of(maps, [Region(image, pixels, len(pixels)) for image, pixels in covered if len(pixels)], 1.0)
+    curve = Curve.of(maps, [Region(image, pixels, len(pixels)) for image, pixels in covered if len(pixels)], 1.0)
     return dataclasses.replace(curve, weights=curve.saturations.astype("float64"))
 
 
@@ -240,140 +237,9 @@ def areas_added(above: np.ndarray, at_or_above: np.ndarray, limit: float) -> np.
     return np.where(at_or_above <= limit, limit - (above + at_or_above) / 2, cut)
 
 
-# --- Intervals -------------------------------------------------------------------------------------------------------
-
-
-def without_mask(is_defect: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """Tells which images have a defect that no mask shows, bool of shape (n,): pixel metrics leave them out."""
-    return np.asarray(is_defect, bool) & ~masks.any(axis=(1, 2))
-
-
-def measure(
-    scores: np.ndarray,
-    is_defect: np.ndarray,
-    *,
-    maps: np.ndarray | None = None,
-    masks: np.ndarray | None = None,
-    defects: Sequence[Region] | None = None,
-    threshold: float | None = None,
-    draws: int = results.DRAWS,
-) -> dict[str, dict]:
-    """Returns all metrics that can be computed, with percentile bootstrap intervals over images, good and bad apart.
-
-    Values are exact. Intervals of pixel metrics come from histograms of 1,500 bins (areas right to 1e-3, and
-    to 1e-5 on hundreds of maps); an interval that would leave its value out is widened to it.
-
-    Args:
-        scores: shape (n,).
-        is_defect: shape (n,).
-        maps: shape (n, h, w), for the pixel metrics, together with `masks`.
-        masks: shape (n, h, w), all that is abnormal.
-        defects: the defects one by one, with their saturation areas, for `au_spro`.
-        threshold: images that score more are rejected, for `image_f1`.
-        draws: bootstrap draws.
-
-    Returns:
-        name -> {"value", "ci95": [low, high], "n": number of images}. `image_auroc`, `image_ap` and `image_f1` are
-        absent where all images are good, or all bad; `pixel_auroc`, `au_pro` and `au_spro` where no pixel is abnormal,
-        or none is normal. Pixel metrics leave out the images told by `without_mask`.
-
-    Raises:
-        UserError: shapes differ, or a value is not finite.
-    """
-    scores, is_defect = _same_length(scores, is_defect)
-    measures = {}
-    if is_defect.any() and not is_defect.all():
-        measures |= _with_intervals(_image_metrics(scores, is_defect, threshold), (is_defect, ~is_defect), draws)
-    if maps is not None and masks is not None:
-        maps, masks = _matching(maps, masks)
-        _same_length(scores, masks.any(axis=(1, 2)))
-        used = ~without_mask(is_defect, masks)
-        normal = ~masks & used[:, None, None]
-        if masks.any() and normal.any():
-            of_pixels = _pixel_metrics(maps, masks, normal, [r for r in defects or () if used[r.image]])
-            measures |= _with_intervals(of_pixels, (is_defect & used, ~is_defect), draws)
-    return measures
-
-
-_Metrics = tuple[dict[str, float], Callable[[np.ndarray], dict[str, np.ndarray]]]
-
-
-def _image_metrics(scores: np.ndarray, is_defect: np.ndarray, threshold: float | None) -> _Metrics:
-    """Returns the values, and a function from weights of images (d, n) to the d values of each."""
-    values = {"image_auroc": image_auroc(scores, is_defect), "image_ap": image_ap(scores, is_defect)}
-    if threshold is not None:
-        values["image_f1"] = f1(scores, is_defect, threshold)
-    order = np.argsort(scores)
-    starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf))  # equal scores are one bin
-
-    def resample(weights: np.ndarray) -> dict[str, np.ndarray]:
-        good, bad = (np.add.reduceat((weights * kind)[:, order], starts, axis=1) for kind in (~is_defect, is_defect))
-        total, caught = bad.sum(axis=1), _from_the_top(bad)
-        precision = caught / np.maximum(caught + _from_the_top(good), 1)
-        drawn = {"image_auroc": _binned_area(good, bad, total, 1.0), "image_ap": (bad * precision).sum(axis=1) / total}
-        if threshold is not None:
-            rejected = scores > threshold
-            drawn["image_f1"] = 2 * (weights @ (rejected & is_defect)) / (weights @ rejected + total)
-        return drawn
-
-    return values, resample
-
-
-def _pixel_metrics(maps: np.ndarray, masks: np.ndarray, normal: np.ndarray, defects: Sequence[Region]) -> _Metrics:
-    """Returns the same for pixels."""
-    curves = {"pixel_auroc": _pixel_curve(maps, masks), "au_pro": _Curve.of(maps, regions(masks), PRO_LIMIT)}
-    if defects:
-        curves["au_spro"] = _Curve.of(maps, defects, SPRO_LIMIT)
-    background = _sorted_values(maps, normal)
-    values = {name: curve.area(background) for name, curve in curves.items()}
-    edges = np.unique(background[np.round(BINS * (len(background) - 1)).astype(int)])
-    del background
-    false = np.stack([_histogram(np.sort(scores[rows]), edges) for scores, rows in zip(maps, normal, strict=True)])
-    tables = {name: curve.tables(edges, len(maps)) for name, curve in curves.items()}
-
-    def resample(weights: np.ndarray) -> dict[str, np.ndarray]:
-        alarms = weights @ false
-        return {
-            name: _binned_area(alarms, weights @ hits, weights @ total, curves[name].limit)
-            for name, (hits, total) in tables.items()
-        }
-
-    return values, resample
-
-
-def _with_intervals(metrics: _Metrics, strata: Sequence[np.ndarray], draws: int) -> dict[str, dict]:
-    """Draws the images of each stratum (bool of shape (n,)) with replacement, as weights, `CHUNK` draws at a time."""
-    (values, resample), rng = metrics, np.random.default_rng(0)
-    drawn = []
-    for start in range(0, draws, CHUNK):
-        weights = np.zeros((min(CHUNK, draws - start), len(strata[0])))
-        for stratum in filter(np.any, strata):
-            count = stratum.sum()
-            weights[:, stratum] = rng.multinomial(count, np.full(count, 1 / count), size=len(weights))
-        drawn.append(resample(weights))
-    measures = {}
-    for name, value in values.items():
-        low, high = np.nanpercentile(np.concatenate([part[name] for part in drawn]), [2.5, 97.5])
-        interval = [float(min(low, value)), float(max(high, value))]
-        measures[name] = {"value": value, "ci95": interval, "n": int(sum(stratum.sum() for stratum in strata))}
-    return measures
-
-
-def _histogram(ascending: np.ndarray, edges: np.ndarray) -> np.ndarray:
+def histogram(ascending: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Counts sorted scores by bin, shape (b + 1,): up to each edge, from the one before; then above the last edge."""
     return np.diff(np.searchsorted(ascending, edges, side="right"), prepend=0, append=len(ascending))
-
-
-def _from_the_top(counts: np.ndarray) -> np.ndarray:
-    return np.cumsum(counts[:, ::-1], axis=1)[:, ::-1]
-
-
-def _binned_area(false: np.ndarray, found: np.ndarray, total: np.ndarray, limit: float) -> np.ndarray:
-    """Returns areas over `limit`, shape (d,), of draws whose scores are counted by bin, (d, b): a bin is one score."""
-    at_or_above = _from_the_top(false)
-    with np.errstate(invalid="ignore"):  # a draw without normal or abnormal pixels is undefined, and left out
-        above, at_or_above = ((counts / at_or_above[:, :1]) for counts in (at_or_above - false, at_or_above))
-        return (found * areas_added(above, at_or_above, limit)).sum(axis=1) / total / limit
 
 
 # --- What is refused -------------------------------------------------------------------------------------------------
@@ -403,7 +269,8 @@ def _finite_scores(scores: np.ndarray) -> np.ndarray:
     return scores
 
 
-def _same_length(scores: np.ndarray, is_defect: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def same_length(scores: np.ndarray, is_defect: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns scores as 64-bit floats and `is_defect` as booleans, or refuses them: not finite, or of other shapes."""
     scores, is_defect = _finite_scores(scores), np.asarray(is_defect, bool)
     if scores.ndim != 1 or scores.shape != is_defect.shape:
         raise UserError(
@@ -415,7 +282,7 @@ def _same_length(scores: np.ndarray, is_defect: np.ndarray) -> tuple[np.ndarray,
 
 def _both_kinds(scores: np.ndarray, is_defect: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns `is_defect` and `scores`, in scikit-learn's order."""
-    scores, is_defect = _same_length(scores, is_defect)
+    scores, is_defect = same_length(scores, is_defect)
     if is_defect.all() or not is_defect.any():
         raise UserError(
             f"Cette mesure demande des images bonnes et des images à défaut : {(~is_defect).sum()} bonne(s) et "
@@ -424,7 +291,8 @@ def _both_kinds(scores: np.ndarray, is_defect: np.ndarray) -> tuple[np.ndarray, 
     return is_defect, scores
 
 
-def _matching(maps: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def matching(maps: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns maps and masks as arrays, or refuses them: not finite, or of other shapes."""
     maps, masks = np.asarray(maps), np.asarray(masks, bool)
     if maps.ndim != 3 or maps.shape != masks.shape:
         raise UserError(
@@ -439,7 +307,8 @@ def _matching(maps: np.ndarray, masks: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return maps, masks
 
 
-def _sorted_values(maps: np.ndarray, where: np.ndarray) -> np.ndarray:
+def sorted_values(maps: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Returns the values of maps where a mask says so, ascending; refuses an empty mask."""
     values = maps[where]
     if not len(values):
         raise UserError("Aucun pixel normal : les mesures par pixel demandent des pixels qu'aucun masque ne couvre.")

@@ -1,8 +1,8 @@
-"""From error maps to scores: statistics of normal errors, distances, smoothing, fusion, score of an image.
+"""From signals to scores: what is normal, distances to it, smoothing, fusion, score of an image.
 
-An error map says how badly each pixel was predicted. Some pixels are hard for every part (an edge, a reflection):
-errors are therefore compared with those that models make on good parts they have never seen. The constants were
-chosen on synthetic defects: see `ablation`.
+Some cells are hard to predict on every part (an edge, a reflection), and some kinds of part lie in any direction. A
+signal is therefore compared with that of good parts that the models have never seen. The constants were chosen on
+synthetic defects: see `ablation`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from scipy import ndimage
 from projet3_ssl_anomalies.dataset import SIDE
 
 MIN_DISTANCE = 1e-3  # distance under which all are alike in a geometric mean
-MIN_VARIANCE = 1e-8  # that errors have at least: (0.005 units of CIELAB)^2
+MIN_VARIANCE = 1e-8  # that signals have at least
+DRAWN, BANK = 20_000, 4000  # vectors drawn from the good parts, and kept of them in a bank, at most
+CHUNK = 4096  # cells compared at once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,139 +27,176 @@ class ScoringConfig:
     """The constants of scoring.
 
     Attributes:
-        error_sigma: standard deviation of the Gaussian that smooths errors, in pixels of a 256-pixel image.
-        map_sigma: the same, for their distances: a defect is larger than the pixels that betray it.
-        top_fraction: share of the pixels, the most abnormal, whose mean is the score of the image.
-        shrinkage: how many images' worth of the global variances is added to the covariance of each pixel.
-        weights: weight of each task in the fusion; 1 for a task that is not named.
-        fusion: "arithmetic", or "geometric": a mean that is high only where the tasks agree.
+        map_sigma: standard deviation of the Gaussian that smooths distances, in pixels of a 256-pixel image: a defect
+            is larger than the cells that betray it.
+        top_fraction: share of the cells, the most abnormal, whose mean is the score of the image.
+        shrinkage: how many images' worth of the global variances is added to the covariance of each cell.
+        weights: weight in the fusion of each signal, or of each kind of signals; 1 for what is not named.
+        fusion: "arithmetic", or "geometric": a mean that is high only where signals agree.
     """
 
-    error_sigma: float = 2.0
     map_sigma: float = 4.0
     top_fraction: float = 0.001
-    shrinkage: float = 2.0
+    shrinkage: float = 0.25
     weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    fusion: str = "arithmetic"
+    fusion: str = "geometric"
+
+    def weight(self, name: str) -> float:
+        """Returns the weight of a signal: its own, times that of its kind."""
+        kind = name.rpartition("/")[2]
+        return self.weights.get(name, 1.0) * (self.weights.get(kind, 1.0) if kind != name else 1.0)
 
 
 SCORING = ScoringConfig()
 
 
+# --- What is normal --------------------------------------------------------------------------------------------------
+
+
 @dataclasses.dataclass(frozen=True)
 class NormalStatistics:
-    """What errors are on good parts.
+    """What a signal is on good parts that are aligned: a Gaussian in each cell (PaDiM, Defard et al., 2021).
 
     Attributes:
-        mean: of each pixel, float32 of shape (side, side, channels).
-        whitening: inverse of the Cholesky factor of the covariance of each pixel, float32 of shape
-            (side, side, channels, channels): it turns usual errors into independent ones of
+        mean: of each cell, float32 of shape (grid, grid, channels).
+        whitening: inverse of the Cholesky factor of the covariance of each cell, float32 of shape
+            (grid, grid, channels, channels): it turns usual values into independent ones of
             variance 1.
     """
 
     mean: np.ndarray
     whitening: np.ndarray
 
-    def distances(self, errors: np.ndarray) -> np.ndarray:
-        """Returns how unusual errors (..., side, side, channels) are: (..., side, side).
+    @classmethod
+    def fit(cls, signal: np.ndarray, scoring: ScoringConfig = SCORING) -> NormalStatistics:
+        """Returns the statistics of the signal of good parts, (n, grid, grid, channels).
+
+        The covariance of a cell is shrunk towards the global variances, for n is small.
+        """
+        n, mean = len(signal), signal.mean(axis=0, dtype="float64")
+        centred = signal - mean
+        scatter = np.einsum("nhwi,nhwj->hwij", centred, centred, optimize=True)
+        target = np.diag(np.var(signal, axis=(0, 1, 2), dtype="float64") + MIN_VARIANCE)
+        covariance = (scatter + scoring.shrinkage * target) / (n + scoring.shrinkage)
+        whitening = np.linalg.inv(np.linalg.cholesky(covariance))
+        return cls(mean.astype("float32"), whitening.astype("float32"))
+
+    def distances(self, signal: np.ndarray) -> np.ndarray:
+        """Returns how unusual a signal (..., grid, grid, channels) is: (..., grid, grid).
 
         It is the Mahalanobis distance over the square root of the number of channels:
         about 1 on a good part.
         """
-        centred = errors - self.mean
+        centred = signal - self.mean
         white = np.einsum("hwij,...hwj->...hwi", self.whitening, centred, optimize=True)
         return np.sqrt(np.mean(np.square(white), axis=-1))
 
+    def left_out(self, signal: np.ndarray, scoring: ScoringConfig = SCORING) -> np.ndarray:
+        """Returns the distances of the parts of `fit`, n at least 2, each by the others alone: (n, grid, grid).
 
-def normal_statistics(
-    errors: np.ndarray, *, aligned: bool, scoring: ScoringConfig = SCORING
-) -> NormalStatistics:
-    """Returns the statistics of smoothed errors of good parts, (n, side, side, channels).
+        Otherwise each would weigh in its own mean, and good parts would look better than they are. The distance to
+        the others is known from the one to all (Sherman and Morrison, 1950), the global variances being those of all.
+        """
+        n, channels = len(signal), signal.shape[-1]
+        to_all = self.distances(signal).astype("float64")
+        weight, ratio = n + scoring.shrinkage, n / (n - 1)
+        part = channels * to_all**2 / weight
+        return (to_all * ratio * np.sqrt((1 - 1 / weight) / np.maximum(1 - ratio * part, 1e-6))).astype("float32")
 
-    Each pixel has its own, for aligned parts; its covariance is shrunk towards the
-    global variances, for n is small. Otherwise a pixel has no meaning of its own, and
-    all of them get the global mean and variances. The global correlations are left out:
-    those between surfaces of several colours say nothing of any of them.
+
+@dataclasses.dataclass(frozen=True)
+class GoodBank:
+    """What a signal is on good parts that turn: a bank of its values, wherever they were seen.
+
+    After PatchCore (Roth et al., CVPR 2022). Channels are brought to the same scale first.
+
+    Attributes:
+        vectors: float32 of shape (m, channels), in units of `scale`.
+        scale: standard deviation of each channel, float32 of shape (channels,).
+        parts: which part each vector was seen on, shape (m,).
     """
-    n = len(errors)
-    global_mean, global_square = (moment.mean(axis=0) for moment in _moments(errors))
-    if not aligned:
-        return _position_free_statistics(global_mean, global_square, errors.shape[1:])
-    mean = errors.mean(axis=0, dtype="float64")
-    centred = errors - mean
-    scatter = np.einsum("nhwi,nhwj->hwij", centred, centred, optimize=True)
-    target = np.diag(global_square - global_mean**2)
-    covariance = (scatter + scoring.shrinkage * target) / (n + scoring.shrinkage)
-    return _whitened(mean, covariance)
+
+    vectors: np.ndarray
+    scale: np.ndarray
+    parts: np.ndarray
+
+    @classmethod
+    def fit(cls, signal: np.ndarray, scoring: ScoringConfig = SCORING) -> GoodBank:
+        """Returns the bank of the signal of good parts, (n, grid, grid, channels)."""
+        scale = np.sqrt(np.var(signal, axis=(0, 1, 2), dtype="float64") + MIN_VARIANCE).astype("float32")
+        vectors = (signal / scale).reshape(-1, signal.shape[-1])
+        rows = np.random.default_rng(len(vectors)).permutation(len(vectors))[:DRAWN]
+        rows = rows[coreset(vectors[rows], BANK)]
+        return cls(vectors[rows], scale, rows // (signal.shape[1] * signal.shape[2]))
+
+    def distances(self, signal: np.ndarray) -> np.ndarray:
+        """Returns how far from the nearest vector of the bank a signal is: (..., grid, grid).
+
+        Euclidean distance over the square root of the number of channels.
+        """
+        return self._to_nearest(signal, self.vectors)
+
+    def left_out(self, signal: np.ndarray, scoring: ScoringConfig = SCORING) -> np.ndarray:
+        """Returns the distances of the parts of `fit`, n at least 2, each to the vectors of the others alone."""
+        return np.stack([self._to_nearest(own, self.vectors[self.parts != part]) for part, own in enumerate(signal)])
+
+    def _to_nearest(self, signal: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+        flat = (signal / self.scale).reshape(-1, signal.shape[-1])
+        chunks = (flat[start : start + CHUNK] for start in range(0, len(flat), CHUNK))
+        nearest = np.concatenate([_squares(chunk, vectors).min(axis=1) for chunk in chunks])
+        return np.sqrt(nearest / signal.shape[-1]).reshape(signal.shape[:-1])
 
 
-def left_out_distances(errors: np.ndarray, *, aligned: bool, scoring: ScoringConfig = SCORING) -> np.ndarray:
-    """Returns the distances of errors (n, ...), n at least 2, each by the statistics of the n - 1 others: (n, h, w).
+def normal_of(aligned: bool) -> type[NormalStatistics] | type[GoodBank]:
+    """Returns what says what is normal, for parts that are aligned or that turn."""
+    return NormalStatistics if aligned else GoodBank
 
-    Otherwise each would weigh in its own mean, and good parts would look better than they are. For aligned parts, the
-    distance to the others is known from the one to all (Sherman and Morrison, 1950), the global variances being those
-    of all of them.
+
+def coreset(vectors: np.ndarray, count: int) -> np.ndarray:
+    """Returns the indices of at most `count` of the vectors (m, c), spread over all of them.
+
+    Each is the farthest from those already taken (Sener and Savarese, ICLR 2018).
     """
-    n, shape = len(errors), errors.shape[1:]
-    if not aligned:
-        moments = _moments(errors)
-        sums = [moment.sum(axis=0) for moment in moments]
-        others = ([(total - m[row]) / (n - 1) for total, m in zip(sums, moments, strict=True)] for row in range(n))
-        pairs = zip(others, errors, strict=True)
-        return np.stack([_position_free_statistics(*other, shape).distances(error) for other, error in pairs])
-    statistics = normal_statistics(errors, aligned=True, scoring=scoring)
-    to_all = statistics.distances(errors).astype("float64")
-    weight, ratio = n + scoring.shrinkage, n / (n - 1)
-    part = shape[-1] * to_all**2 / weight
-    return (to_all * ratio * np.sqrt((1 - 1 / weight) / np.maximum(1 - ratio * part, 1e-6))).astype("float32")
+    if len(vectors) <= count:
+        return np.arange(len(vectors))
+    taken, lengths = [0], np.square(vectors).sum(axis=1)
+    nearest = np.full(len(vectors), np.inf)
+    while len(taken) < count:
+        last = taken[-1]
+        np.minimum(nearest, lengths + lengths[last] - 2 * vectors @ vectors[last], out=nearest)
+        taken.append(int(nearest.argmax()))
+    return np.array(taken)
+
+
+def _squares(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Returns the squared distances of vectors (m, c) and (n, c), shape (m, n)."""
+    squares = np.square(first).sum(axis=1)[:, None] + np.square(second).sum(axis=1) - 2 * first @ second.T
+    return np.maximum(squares, 0)
+
+
+# --- Maps and scores -------------------------------------------------------------------------------------------------
 
 
 def smooth(maps: np.ndarray, sigma: float) -> np.ndarray:
-    """Returns smoothed maps (n, side, side) or (n, side, side, channels); `sigma` is that of a 256-pixel image."""
+    """Returns smoothed maps (n, grid, grid); `sigma` is in pixels of a 256-pixel image."""
     sigma = sigma * maps.shape[1] / SIDE
-    return np.stack([ndimage.gaussian_filter(m, (sigma, sigma, 0)[: m.ndim]) for m in maps])
-
-
-def anomaly_maps(errors: np.ndarray, statistics: NormalStatistics, scoring: ScoringConfig = SCORING) -> np.ndarray:
-    """Returns the maps of a task, (n, side, side): errors smoothed, their distances, smoothed too."""
-    return smooth(statistics.distances(smooth(errors, scoring.error_sigma)), scoring.map_sigma)
-
-
-def cross_validated_maps(
-    good: np.ndarray, bad: np.ndarray, *, aligned: bool, scoring: ScoringConfig = SCORING
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the maps of good images, each judged by the others, and of bad ones, from the errors of a task.
-
-    Args:
-        good: out-of-fold errors, (n, side, side, channels), before any smoothing.
-        bad: those of images with a defect, (m, side, side, channels).
-        aligned: whether each pixel has its own statistics.
-        scoring: constants.
-
-    Returns:
-        Float32 arrays of shapes (n, side, side) and (m, side, side).
-    """
-    smoothed = smooth(good, scoring.error_sigma)
-    statistics = normal_statistics(smoothed, aligned=aligned, scoring=scoring)
-    distances = left_out_distances(smoothed, aligned=aligned, scoring=scoring)
-    return smooth(distances, scoring.map_sigma), anomaly_maps(bad, statistics, scoring)
+    return np.stack([ndimage.gaussian_filter(m, sigma) for m in maps])
 
 
 def fuse(maps: Mapping[str, np.ndarray], scoring: ScoringConfig = SCORING) -> np.ndarray:
-    """Returns the weighted mean of the maps of the tasks, positive, (n, side, side)."""
-    weights = {task: scoring.weights.get(task, 1.0) for task in maps}
+    """Returns the weighted mean of the maps of signals, positive, (n, grid, grid)."""
+    weights = {name: scoring.weight(name) for name in maps}
     geometric = scoring.fusion == "geometric"
     if geometric:
-        maps = {task: np.log(np.maximum(m, MIN_DISTANCE)) for task, m in maps.items()}
-    mean = sum(weights[task] * m for task, m in maps.items()) / sum(weights.values())
+        maps = {name: np.log(np.maximum(m, MIN_DISTANCE)) for name, m in maps.items()}
+    mean = sum(weights[name] * m for name, m in maps.items()) / sum(weights.values())
     return np.exp(mean) if geometric else mean
 
 
 def image_scores(maps: np.ndarray, scoring: ScoringConfig = SCORING) -> np.ndarray:
-    """Returns the score of each map (n, side, side), shape (n,).
+    """Returns the score of each map (n, grid, grid), shape (n,).
 
-    It is the mean of its `top_fraction` highest pixels, which one noisy pixel hardly
-    moves.
+    It is the mean of its `top_fraction` highest cells, which one noisy cell hardly moves.
     """
     flat = maps.reshape(len(maps), -1)
     count = max(1, round(scoring.top_fraction * flat.shape[1]))
@@ -170,20 +209,3 @@ def enlarge(maps: np.ndarray, side: int = SIDE) -> np.ndarray:
     return np.stack([
         np.asarray(Image.fromarray(m.astype("float32")).resize(size, Image.Resampling.BILINEAR)) for m in maps
     ])
-
-
-def _moments(errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the mean of each channel of each image, and that of its squares, both of shape (n, channels)."""
-    return errors.mean(axis=(1, 2), dtype="float64"), np.square(errors, dtype="float64").mean(axis=(1, 2))
-
-
-def _position_free_statistics(mean: np.ndarray, square: np.ndarray, shape: tuple[int, ...]) -> NormalStatistics:
-    """Returns the statistics that all pixels share, from the means and mean squares of the channels."""
-    return _whitened(np.broadcast_to(mean, shape), np.diag(square - mean**2))
-
-
-def _whitened(mean: np.ndarray, covariance: np.ndarray) -> NormalStatistics:
-    """Returns the statistics of a mean (side, side, channels) and of a covariance, of each pixel or of all of them."""
-    whitening = np.linalg.inv(np.linalg.cholesky(covariance + MIN_VARIANCE * np.eye(mean.shape[-1])))
-    whitening = np.broadcast_to(whitening, (*mean.shape, mean.shape[-1]))
-    return NormalStatistics(mean.astype("float32"), whitening.astype("float32"))

@@ -30,7 +30,7 @@ class Config(commun.training.Budget):
 
     Attributes:
         task: name of the pretext task.
-        side: side of the images, in pixels; a multiple of 16.
+        side: side of the images, in pixels; a multiple of 32.
         start_from_mean: starts from the mean of the good parts, which the model then contains; otherwise, from grey.
         width: channels of the first feature map of the U-Net; a quarter of the token size of the masked autoencoder.
         cells: how many of the cells that inpainting hides lie along a side, for each of their sizes.
@@ -64,8 +64,8 @@ class Config(commun.training.Budget):
         object.__setattr__(self, "cells", tuple(self.cells))  # a list, once read from JSON
         if self.task not in PRETEXTS:
             raise UserError(f"Tâche prétexte inconnue : « {self.task} ». Tâches possibles : {', '.join(PRETEXTS)}.")
-        if self.side < 32 or self.side % 16:
-            raise UserError(f"side est un multiple de 16, au moins 32 (valeur donnée : {self.side}).")
+        if self.side < 32 or self.side % 32:
+            raise UserError(f"side est un multiple de 32 (valeur donnée : {self.side}).")
         if not self.cells:
             raise UserError("cells est vide : donnez au moins une taille de cellule.")
         divided = f"Un côté de {self.side} pixels ne se divise pas en"
@@ -150,7 +150,7 @@ class Good:
         return len(self.images)
 
     def mean_image(self) -> np.ndarray:
-        """Returns the mean image in CIELAB / 50, float32 of shape (side, side, 3), over its turns too if it has some."""
+        """Returns the mean image in CIELAB / 50, over its turns if it has some: float32 of shape (side, side, 3)."""
         mean = to_lab(self.images).mean(axis=0)
         if not self.turns:
             return mean
@@ -180,7 +180,7 @@ def halves(data: Data, budget: Profile, *, seed: int = 0) -> tuple[Good, Good]:
 def image_side(data: Data, budget: Profile) -> int:
     """Returns the side at which models see the images of a category: that of the budget, or theirs if it is smaller."""
     own = int(data.train[["width", "height"]].to_numpy().max())
-    return min(budget.side, max(32, own // 16 * 16))
+    return min(budget.side, max(32, own // 32 * 32))
 
 
 SETTINGS = {  # chosen on synthetic defects, as are the defaults of `Config`
