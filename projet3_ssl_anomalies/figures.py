@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from PIL import ImageColor
@@ -29,6 +30,7 @@ from projet3_ssl_anomalies.signals import BASELINE, ERROR, REPRESENTATION, named
 from projet3_ssl_anomalies.statistics import enlarge
 
 OUTLINE = "#00c8ff"  # of the true defects; seen on dark, brown and white parts alike
+DISTANCE = "distance aux bonnes pièces"
 COLUMNS, DEFECT_ROWS = 8, 8  # of a contact sheet, at most
 
 
@@ -213,29 +215,35 @@ def plot_signal_maps(unseen: HeldOut, normals: Mapping, row: int) -> Drawing:
     image, mask = unseen.painted.images[row], unseen.painted.masks[row]
     maps = detector.anomaly_maps({name: values[row : row + 1] for name, values in unseen.defective.items()}, normals)
     tasks = [task for task in PRETEXTS if named(task, ERROR) in maps]
-    names = [[BASELINE, BASELINE], *([named(task, kind) for kind in (ERROR, REPRESENTATION)] for task in tasks)]
-    figure, axes = figures.new_figure(4.6, rows=2, columns=len(names))
-    top, listed = np.max([m.max() for m in maps.values()]), []
-    axes[0, 0].imshow(image)
-    axes[0, 0].contour(mask, levels=[0.5], colors=OUTLINE, linewidths=1.5)
-    axes[0, 0].set_title("la pièce", fontsize=11)
-    for column, pair in zip(axes.T, names, strict=True):
-        for axis, name in zip(column, pair, strict=True):
+    columns = [(title(BASELINE), (None, BASELINE))]
+    columns += [(title(task), (named(task, ERROR), named(task, REPRESENTATION))) for task in tasks]
+    figure, axes = figures.new_figure(4.4, rows=2, columns=len(columns))
+    scale, listed = distance_scale(max(m.max() for m in maps.values())), []
+    for column, (heading, names) in zip(axes.T, columns, strict=True):
+        for axis, name in zip(column, names, strict=True):
             axis.set(xticks=[], yticks=[])
             axis.spines[:].set_visible(False)
-            if axis is axes[0, 0]:
+            if name is None:
+                axis.imshow(image)
+                axis.contour(mask, levels=[0.5], colors=OUTLINE, linewidths=1.5)
+                axis.set_title("la pièce", fontsize=11)
                 continue
-            shown = axis.imshow(maps[name][0], cmap="inferno", vmin=0, vmax=top, interpolation="nearest")
+            shown = axis.imshow(maps[name][0], cmap="inferno", norm=scale, interpolation="nearest")
             area = number(metrics.pixel_auroc(enlarge(maps[name], len(image)), mask[None]), 3)
-            axis.set_title(textwrap.fill(title(name).replace(", ", ",\n"), 20), fontsize=11)
-            axis.set_xlabel(f"AUROC {area}")
+            axis.set_xlabel(f"{title(name).rpartition(', ')[2]}\nAUROC {area}", fontsize=11)
             listed.append(f"{title(name)} {area}")
-    figure.colorbar(shown, ax=axes, shrink=0.8, label="distance aux bonnes pièces")
+        (column[1] if heading == title(BASELINE) else column[0]).set_title(folded(heading), fontsize=11)
+    figure.colorbar(shown, ax=axes, shrink=0.8, format=FuncFormatter(lambda value, _: number(value)), label=DISTANCE)
     alt = (
         f"Une pièce portant un faux défaut ({TYPES[str(unseen.painted.defect_types[row])]}) et, pour chaque signal, la "
         f"carte de la distance aux bonnes pièces. AUROC par pixel : {' ; '.join(listed)}."
     )
     return Drawing(figure, alt, "jpeg")
+
+
+def distance_scale(top: float) -> LogNorm:
+    """Returns the colours of distances, from what is usual to `top`; logarithmic, for some are a hundred times that."""
+    return LogNorm(1, max(2.0, top), clip=True)
 
 
 def use_logarithms(axes, formatter) -> None:

@@ -49,10 +49,10 @@ def signals(areas: Mapping[str, float]) -> str:
     """Says which signals tell best where synthetic defects are: name -> pixel AUROC."""
     learnt = {name: area for name, area in areas.items() if name != BASELINE}
     best = max(learnt, key=learnt.get)
-    above = areas[best] > areas[BASELINE]
+    sees = "il voit mieux" if areas[best] > areas[BASELINE] else "il ne voit pas mieux"
     first = (
         f"Sans réseau, l'AUROC par pixel vaut {number(areas[BASELINE], 3)} ; le meilleur signal appris, « "
-        f"{title(best)} », vaut {number(areas[best], 3)} : {'il voit mieux' if above else 'il ne voit pas mieux'} les défauts."
+        f"{title(best)} », vaut {number(areas[best], 3)} : {sees} les défauts."
     )
     return f"{first} {_error_or_representation(learnt)}"
 
@@ -116,24 +116,21 @@ def worth(datas: Sequence[Data], scores: Mapping[str, Scores], metric: str = "im
         scores: name of the category -> scores.
         metric: what the gains are measured by.
     """
-    told, gained = [], False
-    kinds = {"qui se présentent dans tous les sens": False, "toujours placées de même": True}
-    for kind, aligned in kinds.items():
+    told, above = [], []
+    for kind, aligned in {"qui se présentent dans tous les sens": False, "toujours placées de même": True}.items():
         of_kind = {
             data.category.title: scores[data.category.name]
             for data in datas
             if data.category.aligned == aligned and metric in scores[data.category.name].gains
         }
         if of_kind:
-            mean = np.mean([of.gains[metric]["value"] for of in of_kind.values()])
-            above = _sides(of_kind, metric)[0]
-            gained |= bool(above)
-            sure = f"gain établi pour {len(above)} catégorie(s) sur {len(of_kind)}"
-            told.append(f"pour les pièces {kind} ({listed(list(of_kind))}), {number(mean, 3)} en moyenne, {sure}")
+            mean = float(np.mean([of.gains[metric]["value"] for of in of_kind.values()]))
+            told.append(f"{number(mean, 3)} en moyenne pour les pièces {kind} ({listed(list(of_kind))})")
+            above += _sides(of_kind, metric)[0]
     if not told:
         return "Aucun gain ne peut être mesuré ici."
-    end = "le réseau ne vaut son coût que là où le gain est établi" if gained else "ici, le réseau ne vaut pas son coût"
-    return f"Ce que la fusion ajoute au concurrent sans réseau : {' ; '.join(told)}. Donc : {end}."
+    end = f"il le vaut, par cette mesure, pour {listed(above)}, et là seulement" if above else "ici, il ne le vaut pas"
+    return f"La fusion ajoute au concurrent sans réseau, en {tables.LABELS[metric]}, {' ; '.join(told)} : {end}."
 
 
 # --- Does the choice transfer? ---------------------------------------------------------------------------------------

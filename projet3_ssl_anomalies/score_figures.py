@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import FuncFormatter
 
 from commun import figures
 from commun.figures import MARKERS, PALETTE, Drawing, number
@@ -17,7 +18,7 @@ from projet3_ssl_anomalies.ablation import ALONE
 from projet3_ssl_anomalies.dataset import defect_title
 from projet3_ssl_anomalies.detector import Detector, HeldOut
 from projet3_ssl_anomalies.evaluation import Scores
-from projet3_ssl_anomalies.figures import OUTLINE, folded, grid, use_logarithms
+from projet3_ssl_anomalies.figures import OUTLINE, distance_scale, folded, grid, use_logarithms
 from projet3_ssl_anomalies.pretexts import PRETEXTS
 from projet3_ssl_anomalies.reconstructor import reconstruction_picture
 from projet3_ssl_anomalies.signals import BASELINE, ERROR, FUSED, REPRESENTATION, named, title
@@ -54,15 +55,15 @@ def plot_pipeline(unseen: HeldOut, judge: Detector, row: int, *, threshold: floa
         "verdict": image,
     }
     figure, axes = figures.new_figure(5.4, rows=2, columns=3)
-    top = max(distance.max(), fused.max())
+    scale = distance_scale(max(distance.max(), fused.max()))
     for place, (axis, (heading, picture)) in enumerate(zip(axes.flat, pictures.items(), strict=True)):
-        limits = {"vmin": 0, "vmax": top} if place in (2, 3, 4) else {}
-        shown = axis.imshow(picture, cmap="inferno", interpolation="nearest", **limits)
+        norm = scale if place in (2, 3, 4) else None
+        shown = axis.imshow(picture, cmap="inferno", interpolation="nearest", norm=norm)
         axis.set(xticks=[], yticks=[])
         axis.set_title(heading, fontsize=11)
         axis.spines[:].set_visible(False)
         if picture.ndim == 2:
-            figure.colorbar(shown, ax=axis, shrink=0.9)
+            figure.colorbar(shown, ax=axis, shrink=0.9, format=FuncFormatter(lambda value, _: number(value)))
     score = statistics.image_scores(fused[None], judge.scoring)[0]
     decision = "rejetée" if score > threshold else "acceptée"
     _draw_outlines(axes[1, 2], image, mask, statistics.enlarge(fused[None])[0], threshold)
@@ -99,34 +100,30 @@ def plot_ablation(table: pd.DataFrame, *, source: str) -> Drawing:
         source: "real" or "sample", never both.
     """
     means = tables.mean_ablation(table[table["source"] == source])
-    retained, variants = means.iloc[0], means.iloc[1:]
-    parts = [(constant, part) for constant, part in variants.groupby("constant", sort=False)]
-    half = next(i for i in range(1, len(parts) + 1) if sum(len(part) + 1 for _, part in parts[:i]) > len(variants) / 2)
-    columns = [parts[:half], parts[half:]]
-    height = max(sum(len(part) + 1.3 for _, part in column) for column in columns)
-    figure, axes = figures.new_figure(1.1 + 0.235 * height, columns=2, sharex=True)
-    listed = []
-    for axis, column in zip(axes, columns, strict=True):
-        place, ticks, labels = 0.0, [], []
-        for constant, part in column:
-            name, values = tables.CONSTANTS[constant], [tables.shown_value(constant, v) for v in part["value"]]
-            axis.text(0, place, name, transform=axis.get_yaxis_transform(), fontsize=11, fontweight="bold", va="center")
-            places = place + 1 + np.arange(len(part))
-            for (measure, label), colour, marker in zip(tables.MEASURES.items(), PALETTE, MARKERS, strict=False):
-                axis.plot(part[measure], places, ls="", color=colour, marker=marker, markersize=6, label=label)
-            for kept in places[part["is_retained"].to_numpy(bool)]:
-                axis.axhspan(kept - 0.45, kept + 0.45, color=SHADE, zorder=0, label="valeur retenue")
-            place, ticks, labels = places[-1] + 1.3, [*ticks, *places], [*labels, *values]
-            areas, kept = part["image"].to_numpy(), ", ".join(np.array(values)[part["is_retained"]])
-            change = [f"{number(areas[row], 3)} ({values[row]})" for row in (areas.argmin(), areas.argmax())]
-            listed.append(f"{name}, de {change[0]} à {change[1]}" + (f", retenu : {kept}" if kept else ""))
-        for measure, colour in zip(tables.MEASURES, PALETTE, strict=False):
-            axis.axvline(retained[measure], color=colour, lw=1, alpha=0.6, zorder=0)
-        axis.set_yticks(ticks, labels, fontsize=10)
-        axis.set_ylim(height - 0.6, -0.7)
-        axis.set_xlabel("sur les défauts de synthèse")
-        grid(axis)
-    handles = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
+    retained, parts = means.iloc[0], means.iloc[1:].groupby("constant", sort=False)
+    height = sum(len(part) + 1.2 for _, part in parts)
+    figure, axis = figures.new_figure(1.1 + 0.19 * height)
+    place, ticks, labels, listed = 0.0, [], [], []
+    for constant, part in parts:
+        name, values = tables.CONSTANTS[constant], [tables.shown_value(constant, v) for v in part["value"]]
+        ticks, labels = [*ticks, place, *(places := place + 1 + np.arange(len(part)))], [*labels, name, *values]
+        for (measure, label), colour, marker in zip(tables.MEASURES.items(), PALETTE, MARKERS, strict=False):
+            axis.plot(part[measure], places, ls="", color=colour, marker=marker, markersize=6, label=label)
+        for kept in places[part["is_retained"].to_numpy(bool)]:
+            axis.axhspan(kept - 0.45, kept + 0.45, color=SHADE, zorder=0, label="valeur retenue")
+        place = places[-1] + 1.2
+        areas, kept = part["image"].to_numpy(), ", ".join(np.array(values)[part["is_retained"]])
+        change = " à ".join(f"{number(areas[row], 3)} ({values[row]})" for row in (areas.argmin(), areas.argmax()))
+        listed.append(f"{name}, de {change}" + (f", retenu : {kept}" if kept else ""))
+    for measure, colour in zip(tables.MEASURES, PALETTE, strict=False):
+        axis.axvline(retained[measure], color=colour, lw=1, alpha=0.6, zorder=0)
+    axis.set_yticks(ticks, labels, fontsize=10)
+    for label in axis.get_yticklabels():
+        label.set_fontweight("bold" if label.get_text() in tables.CONSTANTS.values() else "normal")
+    axis.set(ylim=(height - 0.7, -0.7), xlabel="sur les défauts de synthèse")
+    axis.tick_params(axis="y", length=0)
+    grid(axis)
+    handles = dict(zip(*axis.get_legend_handles_labels()[::-1], strict=True))
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4)
     alt = f"Points par variante, {tables.SOURCES[source]}. AUROC image sur des défauts de synthèse, réglages retenus : "
     return Drawing(figure, f"{alt}{number(retained['image'], 3)}. {' ; '.join(listed)}.")
@@ -140,31 +137,33 @@ def plot_transfer(variants: Mapping[str, pd.DataFrame]) -> Drawing:
     """
     columns = min(3, len(variants))
     rows = -(-len(variants) // columns)
-    figure, axes = figures.new_figure(0.7 + 3.2 * rows, rows=rows, columns=columns, squeeze=False)
-    listed = []
+    figure, axes = figures.new_figure(0.9 + 3.5 * rows, rows=rows, columns=columns, squeeze=False)
+    listed, special = [], {"réglages retenus": (ablation.RETAINED, "", "o"), "sans réseau seul": (ALONE, BASELINE, "X")}
     for axis, (name, table) in zip(axes.flat, variants.items(), strict=False):
         found = ablation.transfer(table).set_index("measure")["spearman"]
         for (measure, label), colour, marker in zip(tables.MEASURES.items(), PALETTE, MARKERS, strict=False):
             if measure not in found:
                 continue
-            ranks = table[[measure, f"test_{measure}"]].rank(ascending=False)
-            axis.plot(*ranks.to_numpy().T, ls="", color=colour, marker=marker, markersize=5, alpha=0.55, label=label)
-            for special, edge in ((ablation.RETAINED, "black"), (ALONE, PALETTE[2])):
-                chosen = (table["constant"] == special) & table["value"].fillna("").isin(["", BASELINE])
-                look = {"markersize": 9, "markeredgecolor": edge, "markeredgewidth": 2}
-                axis.plot(*ranks[chosen].to_numpy().T, ls="", color=colour, marker=marker, **look)
+            ranks = table[[measure, f"test_{measure}"]].rank(ascending=False).to_numpy()
+            axis.plot(*ranks.T, ls="", color=colour, marker=marker, markersize=5, alpha=0.45, label=label)
+            for told, (constant, value, shape) in special.items():
+                chosen = ((table["constant"] == constant) & (table["value"].fillna("") == value)).to_numpy()
+                look = {"markerfacecolor": colour, "markeredgecolor": "black", "markersize": 10, "markeredgewidth": 1.5}
+                axis.plot(*ranks[chosen].T, ls="", marker=shape, label=told, **look)
         ends = (len(table) + 1.5, -0.5)
-        axis.set(xlim=ends, ylim=ends, aspect="equal", xlabel="rang, défauts de synthèse", ylabel="rang, test")
+        correlations = [f"{tables.MEASURES[measure]} {number(value, 2)}" for measure, value in found.items()]
+        axis.set(xlim=ends, ylim=ends, aspect="equal", ylabel="rang au test")
         axis.set_title(_capital(name))
-        told = [f"{tables.MEASURES[measure]} {number(value, 2)}" for measure, value in found.items()]
-        axis.legend(axis.lines[::3], told, fontsize=9, loc="lower right", title="corrélation", title_fontsize=9)
-        listed.append(f"{name} : {', '.join(told)}")
+        axis.set_xlabel("\n".join(["rang, défauts de synthèse", "corrélation :", *correlations]), fontsize=11)
+        listed.append(f"{name} : {', '.join(correlations)}")
+    handles = {told: handle for a in axes.flat for handle, told in zip(*a.get_legend_handles_labels(), strict=True)}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=5, fontsize=11)
     for axis in list(axes.flat)[len(variants) :]:
         axis.remove()
     alt = (
         "Nuages de points, un cadre par catégorie : rang de chaque variante au test contre son rang sur les défauts de "
-        "synthèse, les réglages retenus cernés de noir, le concurrent sans réseau cerné de rouge. Corrélation de "
-        f"Spearman : {' ; '.join(listed)}."
+        "synthèse, les réglages retenus et le concurrent sans réseau en plus grand. Corrélation de Spearman : "
+        f"{' ; '.join(listed)}."
     )
     return Drawing(figure, alt)
 
@@ -246,7 +245,7 @@ def plot_gallery(parts: Sequence[Part], *, heading: str) -> Drawing:
         row = part.scores.table.iloc[part.row]
         decision = "rejetée" if row["score"] > part.threshold else "acceptée"
         name = f"{part.category}, {defect_title(row['defect'])}"
-        labels.append((name, f"{number(row['score'] / part.threshold, 2)} seuil", decision))
+        labels.append((name, f"{number(row['score'] / part.threshold, 2)} × seuil", decision))
     listed = " ; ".join(", ".join(label) for label in labels) or "Aucune pièce"
     what = "image, reconstruction, carte d'anomalie, contours du défaut et de la carte au seuil"
     alt = f"{heading} : {what}. {listed}."
