@@ -10,43 +10,12 @@ import numpy as np
 
 from projet3_ssl_anomalies.sample.canvas import BLACK, MIDDLE, Canvas, Flaw
 from projet3_ssl_anomalies.sample.lines import paint_crack
-from projet3_ssl_anomalies.sample.textures import (
-    batch,
-    blend,
-    gaussian,
-    lettering,
-    noise,
-    polar,
-    rgb,
-    smoothstep,
-    stamp,
-)
+from projet3_ssl_anomalies.sample.textures import blend, gaussian, lettering, noise, polar, rgb, smoothstep, stamp
 
 _HALF, _GIRTH = 54.0, 27.0  # half of the straight part and radius, in pixels
 _CAP = -3.0  # where the dark cap ends, counted from the middle
 _IMPRINT, _CELL = (30.0, -3.0), 2.5  # middle of the printed number, size of one cell of its grid, in pixels
 _NUMBER = lettering("500", stroke=11)
-_MARK, _MARK_PLACE, _MARK_CELL = lettering("KLX", stroke=9), -32.0, 2.1  # printed on the cap: letters, place, cell
-_BODIES = rgb(0.93, 0.47, 0.11), rgb(0.80, 0.24, 0.10), rgb(0.95, 0.66, 0.20)  # pigments; batches mix them
-_CAPS = rgb(0.20, 0.125, 0.10), rgb(0.13, 0.13, 0.15), rgb(0.38, 0.15, 0.11)
-
-
-@dataclasses.dataclass(frozen=True)
-class Shells:
-    """Two shells as they were dyed, joined and laid down.
-
-    Attributes:
-        body, cap: their colours, shape (..., 3).
-        rolls: how far the prints of body and cap have turned around the axis, in pixels.
-        join: where the cap ends, counted from the middle, in pixels.
-        shine: how far from the axis the lamp is reflected, a share of the radius.
-    """
-
-    body: np.ndarray
-    cap: np.ndarray
-    rolls: tuple[float, float]
-    join: float
-    shine: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,20 +40,21 @@ def capsule(canvas: Canvas, rng: np.random.Generator, flaw: Flaw) -> None:
     shape = canvas.x.shape
     paper = 0.885 + 0.012 * noise(rng, shape, 3) + 0.006 * noise(rng, shape, 150)
     along, across = canvas.x - MIDDLE, canvas.y - MIDDLE
-    right, down = rng.normal((3, 9), 2)  # where the shadow falls
-    away = _from_axis(along - right, across - down) - _GIRTH
+    away = _from_axis(along - 3, across - 9) - _GIRTH  # the shadow lies below, towards the right
     shadow = 0.42 * smoothstep(away, 13, -12) + 0.25 * smoothstep(_from_axis(along - 1, across - 3) - _GIRTH, 3.5, -2)
     canvas.rgb[:] = (paper * (1 - shadow))[..., None] * rgb(1.0, 0.992, 0.975)
 
     box = canvas.box((MIDDLE, MIDDLE), _HALF + _GIRTH + 2, _GIRTH + 6)
     along, across, ground = along[box], across[box], canvas.rgb[box].copy()
-    shells = _shells(rng, along.shape)
-    canvas.paint(*_gelatin(canvas.light, shells, along, across, Deformation()), box)
+    roll, tints = rng.normal(0, 0.8), rng.normal(1, 0.020, (2, 3)).astype(np.float32)
+    tints = tints * (1 + 0.03 * noise(rng, along.shape, (2, 5), (16, 40)))[..., None, None]
+    canvas.paint(*_gelatin(canvas.light, tints, roll, along, across, Deformation()), box)
     deform = {"faulty_imprint": _misprint, "poke": _poke, "squeeze": _squeeze}.get(flaw.name)
     if deform:
         good = canvas.rgb[box].copy()
         canvas.rgb[box] = ground
-        canvas.paint(*_gelatin(canvas.light, shells, along, across, deform(flaw, along, across)), box)
+        deformation = deform(flaw, along, across)
+        canvas.paint(*_gelatin(canvas.light, tints, roll, along, across, deformation), box)
         with canvas.flaw(flaw.name), canvas.ghost():
             canvas.paint(smoothstep(np.abs(canvas.rgb[box] - good).max(-1), 0.02, 0.06), BLACK, box)
     elif flaw.name == "crack":
@@ -100,51 +70,37 @@ def _from_axis(along: np.ndarray, across: np.ndarray) -> np.ndarray:
     return np.hypot(along - np.clip(along, -_HALF, _HALF), across)
 
 
-def _shells(rng: np.random.Generator, shape: tuple[int, int]) -> Shells:
-    """Draws the batch of the shells, their clouds, and how the capsule came to rest."""
-    clouds = (1 + 0.03 * noise(rng, shape, (2, 5), (16, 40)))[..., None]
-    return Shells(
-        body=batch(rng, *_BODIES) * clouds,
-        cap=batch(rng, *_CAPS) * clouds,
-        rolls=(rng.uniform(-9, 14), rng.uniform(-math.pi, math.pi) * _GIRTH),
-        join=_CAP + rng.normal(0, 1.2),
-        shine=rng.normal(-0.52, 0.08),
-    )
-
-
 def _gelatin(
-    lamp: np.ndarray, shells: Shells, along: np.ndarray, across: np.ndarray, deformation: Deformation
+    lamp: np.ndarray, tints: np.ndarray, roll: float, along: np.ndarray, across: np.ndarray, deformation: Deformation
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns cover and colours of the shells.
 
     Args:
         lamp: direction of the light.
-        shells: what the capsule is made of.
+        tints: what multiplies the colours of body and cap, shape (..., 2, 3).
+        roll: how far the imprint has turned around the axis, in pixels.
         along: place of the samples on the axis, in pixels from the middle.
         across: their place beside it.
         deformation: what a flaw changes.
     """
     across = across / (1 - deformation.pull)
-    join = along - shells.join
-    cap = smoothstep(join, 0.3, -0.3)
+    cap = smoothstep(along, _CAP + 0.3, _CAP - 0.3)
     girth = _GIRTH - 0.9 * (1 - cap)
     tilt, lean = (along - np.clip(along, -_HALF, _HALF)) / girth, across / girth
     height = np.sqrt(np.clip(1 - tilt**2 - lean**2, 0, 1))
     rim = (1 - height) ** 1.5
-    arc = np.arcsin(np.clip(lean, -1, 1)) * girth
-    ink = deformation.ink(along - _IMPRINT[0], arc - _IMPRINT[1] - shells.rolls[0])
-    ink = np.maximum(ink, 0.75 * stamp(_MARK, along - _MARK_PLACE, arc - shells.rolls[1], _MARK_CELL))
-    body = shells.body * blend((1, 1, 1), (0.80, 0.53, 0.27), rim)
-    colour = blend(blend(body, shells.cap, cap), (0.97, 0.95, 0.90), 0.93 * ink)
+    ink = deformation.ink(along - _IMPRINT[0], np.arcsin(np.clip(lean, -1, 1)) * girth - _IMPRINT[1] - roll)
+    body = blend((0.93, 0.47, 0.11), (0.74, 0.25, 0.03), rim) * tints[..., 0, :]
+    colour = blend(blend(body, rgb(0.20, 0.125, 0.10) * tints[..., 1, :], cap), (0.97, 0.95, 0.90), 0.93 * ink)
 
     below = 0.20 * smoothstep(lean, 0.45, 1.0)  # light that the paper sends back
     tilt, lean = tilt + deformation.slope[0], lean + deformation.slope[1]
     facing = (0.4 * lamp[0] * tilt + lamp[1] * lean + lamp[2] * height).clip(0, 1.2)
-    edge = 0.28 * gaussian(join, -0.9, 0.7) - 0.30 * gaussian(join, 1.3, 1.3)
-    groove = 0.10 * gaussian(join, -11.6, 0.9) - 0.10 * gaussian(join, -9.8, 0.9)
+    edge = 0.28 * gaussian(along, _CAP - 0.9, 0.7) - 0.30 * gaussian(along, _CAP + 1.3, 1.3)
+    groove = 0.10 * gaussian(along, _CAP - 11.6, 0.9) - 0.10 * gaussian(along, _CAP - 9.8, 0.9)
     light = (0.33 + 0.72 * facing + below) * (1 + edge + 2 * groove) * (1 - deformation.shade)
-    shine = 0.70 * gaussian(lean, shells.shine, 0.085) * gaussian(tilt, -0.05, 0.34) + 0.07 * gaussian(lean, 0.74, 0.10)
-    shine += 0.10 * gaussian(lean, shells.shine, 0.26) * gaussian(tilt, -0.1, 0.6) + 0.05 * rim
+    shine = 0.70 * gaussian(lean, -0.52, 0.085) * gaussian(tilt, -0.05, 0.34) + 0.07 * gaussian(lean, 0.74, 0.10)
+    shine += 0.10 * gaussian(lean, -0.50, 0.26) * gaussian(tilt, -0.1, 0.6) + 0.05 * rim
     shine += 0.35 * (edge + groove).clip(0) * facing
     return smoothstep(girth - _from_axis(along, across), -0.4, 0.5), colour * light[..., None] + shine[..., None]
 

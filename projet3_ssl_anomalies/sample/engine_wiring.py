@@ -56,25 +56,25 @@ def engine_wiring(canvas: Canvas, rng: np.random.Generator, flaw: Flaw) -> None:
     """Paints the harness, whole or with one fault or several."""
     _block(canvas, rng)
     hang = _sway(rng)
-    wires = [(hang(line) + rng.normal(0, 1.5, 2), half, _dyed(rng, colour)) for line, half, colour in _WIRES]
+    wires = [(hang(line) + rng.normal(0, 0.7, 2), half, _dyed(rng, colour)) for line, half, colour in _WIRES]
     canvas.shadow([wire[:2] for wire in wires], 0.6)
     for wire in wires:
         lay_cable(canvas, *wire)
     for place, turn, size, colour in _CONNECTORS:
-        _connector(canvas, place + rng.normal(0, 1.2, 2), turn + rng.normal(0, 0.05), size, _dyed(rng, colour))
+        _connector(canvas, place + rng.normal(0, 0.6, 2), turn + rng.normal(0, 0.035), size, _dyed(rng, colour))
     cables = [
-        (hang(line) + (0, rng.normal(0, 1.0)), half, colour * batch(rng, *_SHEATHS)) for line, half, colour in _CABLES
+        (hang(line) + (0, rng.normal(0, 0.5)), half, colour * batch(rng, *_SHEATHS)) for line, half, colour in _CABLES
     ]
     loom = hang(_LOOM)
     canvas.shadow([*(cable[:2] for cable in cables), (loom, 10.5)], 0.75)
     for cable in cables:
         lay_cable(canvas, *cable)
     lay_cable(canvas, loom, 9.4, batch(rng, *_LOOMS), ridges=57)
-    swings, turns, tail = rng.uniform(-0.12, 0.12, 2), rng.uniform(0, 1, 2), rng.uniform(10, 15)
-    bases = _CLIPS + rng.normal(0, 1.5, (2, 2))
+    swings, turns, tail = rng.uniform(-0.08, 0.08, 2), rng.uniform(0, 1, 2), rng.uniform(10, 15)
+    bases = _CLIPS + rng.normal(0, 0.8, (2, 2))
 
     faults = _faults(flaw)
-    tie = _HOOP + rng.uniform(-13, 13)
+    tie = _HOOP + rng.uniform(-10, 10)
     hoop = np.array([tie, np.interp(tie, *loom.T) - 5])
     _tape(canvas, loom, tie)
     if "blue_hoop" in faults:
@@ -99,7 +99,7 @@ def engine_wiring(canvas: Canvas, rng: np.random.Generator, flaw: Flaw) -> None:
 
 def _sway(rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
     """Draws how the bundle hangs on this engine: what moves its points (..., 2) up or down, smoothly along it."""
-    heights, phases = rng.normal(0, (2.2, 1.4, 0.8)), rng.uniform(0, 2 * math.pi, 3)
+    heights, phases = rng.normal(0, (1.4, 0.8, 0.3)), rng.uniform(0, 2 * math.pi, 3)
 
     def hang(points: np.ndarray) -> np.ndarray:
         waves = np.sin(points[..., :1] * (0.012, 0.03, 0.05) + phases) @ heights
@@ -148,7 +148,7 @@ def _block(canvas: Canvas, rng: np.random.Generator) -> None:
     )
     depth = rng.uniform(0.5, 0.85)  # of the recess: how little light reaches it
     edge, lip = y - (27 - 0.035 * x), y - tabulate(x, lambda x: 152 + 0.05 * x + 3 * np.sin(0.035 * x))
-    lip -= np.float32(rng.normal(0, 2))
+    lip -= np.float32(rng.normal(0, 1))
     face = tabulate(edge, lambda t: smoothstep(t, 0.6, -0.6))
     tooling = tabulate(edge, lambda t: 0.16 + 0.014 * np.sin(3.1 * t)) + 0.02 * noise(rng, x.shape, (150, 3))
     recess = tabulate(lip, lambda t: 1 - depth * smoothstep(t, -1.5, 3.0))
