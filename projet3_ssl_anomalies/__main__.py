@@ -12,11 +12,14 @@ import sys
 import time
 from collections.abc import Sequence
 
+import pandas as pd
+
 import commun.training  # first: it chooses the default backend of Keras
 import projet3_ssl_anomalies as project
 from commun import cli, exit_code, results
 from projet3_ssl_anomalies import ablation, dataset, detector, evaluation, training
-from projet3_ssl_anomalies.pretexts import FUSED
+from projet3_ssl_anomalies.signals import FUSED
+from projet3_ssl_anomalies.training import Profile
 
 JOURNAL = ("image_auroc", "pixel_auroc", "au_pro")
 
@@ -30,9 +33,9 @@ LICENCE = """# Licence
 Les poids et les statistiques de ce dossier viennent d'un entraînement sur des images de MVTec AD (P. Bergmann,
 M. Fauser, D. Sattlegger, C. Steger, « MVTec AD », CVPR 2019), sous licence
 [CC BY-NC-SA 4.0](https://creativecommons.org/licenses/by-nc-sa/4.0/deed.fr). Ils sont distribués sous cette même
-licence : **usage non commercial**. Aucune image du jeu de données n'est ici ; `mean` et `whitening`, dans les fichiers
-.npz, sont des statistiques d'erreurs de reconstruction (moyenne, inverse du facteur de Cholesky de la covariance), non
-des images.
+licence : **usage non commercial**. Aucune image du jeu de données n'est ici : les fichiers `normal.npz` décrivent, sur
+une grille de 32 × 32 cellules, ce que valent d'ordinaire l'apparence moyenne d'une cellule, les erreurs de
+reconstruction et les représentations (moyennes et covariances, ou vecteurs pris çà et là). Rien n'y rend une image.
 """
 
 
@@ -49,14 +52,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         {
             "--images": (full.images, "images vues par un modèle"),
             "--epoques": (full.epochs, "époques qui découpent un entraînement"),
-            "--plis": (full.folds, "modèles qui mettent tour à tour de côté une part des bonnes images"),
-            "--cote": (full.side, "côté des images, en pixels"),
-            "--graine": (0, "graine des plis et des entraînements"),
+            "--cote": (full.side, "côté des images, en pixels ; de plus petites ne sont pas agrandies"),
+            "--graine": (0, "graine du partage des bonnes images et des entraînements"),
         },
     )
     text = "catégories, séparées par des virgules (par défaut, toutes celles dont les images réelles sont là)"
     parser.add_argument("--categories", default="", help=text)
-    text = "compare des entraînements (résolution, pertes, masques) sur des défauts synthétiques, et n'écrit rien"
+    text = "compare des entraînements (tâches, pertes, masques) sur des défauts synthétiques, et n'écrit rien"
     parser.add_argument("--essais", action="store_true", help=text)
     return parser.parse_args(arguments)
 
@@ -65,29 +67,32 @@ def _run(options: argparse.Namespace) -> None:
     datas = [dataset.load(category.name) for category in dataset.categories(options.categories)]
     locations = [dataclasses.replace(data.location, title=data.category.name) for data in datas]
     cli.require_real(locations, advice="téléchargez-les (python -m atelier donnees telecharger mvtec_ad)")
+    sizes = {"images": options.images, "epochs": options.epoques, "side": options.cote}
+    budget = dataclasses.replace(training.profile("complet"), **sizes)
     for data in datas:
         if options.essais:
-            title = data.category.title
-            table = ablation.training_ablation(data, images=options.images, epochs=options.epoques, title=title)
+            table = ablation.training_ablation(data, budget, title=data.category.title)
             print(table.round(4).to_csv(index=False), flush=True)
             continue
-        _train(data, options)
+        _train(data, budget, options.graine)
         if not options.sans_test:
-            _measure(data)
+            _measure(data, budget, options.graine)
 
 
-def _train(data: dataset.Data, options: argparse.Namespace) -> None:
+def _name(data: dataset.Data, budget: Profile) -> str:
+    """Returns the name of a category in `reference/`, with the side of its images where they are small."""
+    side = training.image_side(data, budget)
+    return data.category.name if side == budget.side else f"{data.category.name}_{side}"
+
+
+def _train(data: dataset.Data, budget: Profile, seed: int) -> None:
     """Trains what judges a category, and writes it with the ablation on synthetic defects."""
-    sizes = {"images": options.images, "epochs": options.epoques, "folds": options.plis, "side": options.cote}
-    budget = dataclasses.replace(training.profile("complet"), **sizes)
-    (group,) = training.groups([data], budget)
-    title, start, folder = data.category.title, time.time(), project.REFERENCE
-    errors = detector.out_of_fold_errors(group, budget, seed=options.graine, title=title)
-    (judge,) = detector.detectors(group, budget, errors, seed=options.graine, title=title)
-    detector.save_detector(judge, folder / data.category.name)
-    (folder / "LICENCE.md").write_text(LICENCE, encoding="utf-8")
-    table = ablation.scoring_ablation(group, errors).round(4)
-    table.to_csv(folder / data.category.name / "ablation.csv", index=False)
+    title, start, folder = data.category.title, time.time(), project.REFERENCE / _name(data, budget)
+    runs = detector.train(data, budget, seed=seed, title=title)
+    unseen = detector.held_out({task: run.model for task, run in runs.items()}, data, budget, seed=seed)
+    detector.save_detector(detector.detector_of(data, runs, unseen), folder)
+    (folder.parent / "LICENCE.md").write_text(LICENCE, encoding="utf-8")
+    ablation.scoring_ablation(data, unseen).round(4).to_csv(folder / "ablation.csv", index=False)
     print(f"{title} : détecteur écrit ({time.time() - start:.0f} s)", flush=True)
 
 
@@ -102,19 +107,23 @@ def _split(data: dataset.Data) -> str:
     return " ; ".join([*parts, *(remark for remark in [REMARKS.get((data.category.name, counts))] if remark)])
 
 
-def _measure(data: dataset.Data) -> None:
-    """Reads the test part of a category with the committed detector, and adds the figures to `metrics.json`."""
-    name = data.category.name
+def _measure(data: dataset.Data, budget: Profile, seed: int) -> None:
+    """Reads the test part of a category with the committed detector, once.
+
+    The figures go to `metrics.json` and to the journal, and what each variant of scoring is worth to the ablation.
+    """
+    name = _name(data, budget)
     judge = detector.load_detector(name)
     scores = evaluation.score_data(data, judge)
-    measures = {**scores.tasks, FUSED: scores.metrics}
+    measures = {**scores.others, FUSED: scores.metrics}
     path = project.REFERENCE / "metrics.json"
-    content = results.read_metrics(path) or {"split": {}, "training_s": {}, "metrics": {}}
+    content = results.read_metrics(path) or {"split": {}, "training_s": {}, "gains": {}, "metrics": {}}
     content["split"][name] = _split(data)
     content["training_s"][name] = judge.seconds
+    content["gains"][name] = scores.gains
     content["metrics"] |= {
-        f"{name}/{task}/{metric}": {**entry, "per_seed": [entry["value"]]}
-        for task, entries in measures.items()
+        f"{name}/{method}/{metric}": {**entry, "per_seed": [entry["value"]]}
+        for method, entries in measures.items()
         for metric, entry in entries.items()
     }
     seconds = sum(content["training_s"].values())
@@ -122,8 +131,19 @@ def _measure(data: dataset.Data) -> None:
     results.write_json(path, content)
     configs = {task: dataclasses.asdict(model.config) for task, model in judge.models.items()}
     key = commun.training.config_hash({"category": name, "models": configs, **dataclasses.asdict(judge.scoring)})
-    line = {f"{name}/{task}/{m}": entries[m]["value"] for task, entries in measures.items() for m in JOURNAL}
+    line = {
+        f"{name}/{method}/{metric}": entries[metric]["value"]
+        for method, entries in measures.items()
+        for metric in JOURNAL
+        if metric in entries
+    }
     results.journal(project.REFERENCE / "journal.csv", key, line)
+    unseen = detector.held_out(judge.models, data, budget, seed=seed)
+    readable, found = ablation.signals_of_test(data, judge.models, judge.side)
+    table = pd.read_csv(path.parent / name / "ablation.csv", keep_default_na=False)
+    on_test = ablation.ablation_on_test(readable, unseen, found, judge.scoring).round(4)
+    columns = ["constant", "value"]
+    table.merge(on_test, on=columns, validate="1:1").to_csv(path.parent / name / "ablation.csv", index=False)
 
 
 if __name__ == "__main__":

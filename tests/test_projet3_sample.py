@@ -11,13 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.ndimage import binary_dilation
+from scipy.ndimage import binary_dilation, prewitt
 
 from atelier import donnees
 from commun import UserError
 from commun.sources import code_hash
-from projet3_ssl_anomalies import sample
+from projet3_ssl_anomalies import metrics, sample
+from projet3_ssl_anomalies.colour import to_lab
 from projet3_ssl_anomalies.sample import capsule, hazelnut, parts
+from projet3_ssl_anomalies.statistics import image_scores, normal_statistics, smooth
 
 TRAIN, GOOD, BAD = 2, 1, 1
 FORMS = 4  # no defect takes more forms than this: consecutive pictures show them all
@@ -183,10 +185,53 @@ def test_all_but_the_hazelnut_keep_their_place(good: dict[str, np.ndarray]) -> N
         grey = images.mean(-1).reshape(FORMS, -1)
         return float(np.corrcoef(grey)[np.triu_indices(FORMS, 1)].min())
 
-    assert min(likeness(good[category]) for category in ALIGNED) > 0.7
+    assert min(likeness(good[category]) for category in ALIGNED) > 0.6
+    for category in ALIGNED:
+        _, camera = parts._scene(category)
+        assert camera.shift <= 6 * sample.SIDE / 256 and camera.turn <= np.radians(4)
     down, right = np.gradient(good["hazelnut"][:, 66:126, 66:126].mean(-1), axis=(1, 2))  # inside: the striae
     across = np.arctan2(2 * (right * down).sum((1, 2)), (right**2 - down**2).sum((1, 2)))  # twice their direction
     assert abs(np.exp(1j * across).mean()) < 0.7
+
+
+def _small(category: str, *pictures: tuple[str, int]) -> np.ndarray:
+    return np.stack([
+        Image.fromarray(sample.draw_image(category, defect, index=index)[0]).reduce(3) for defect, index in pictures
+    ])
+
+
+def _features(images: np.ndarray) -> np.ndarray:
+    """Colour and size of the gradient of L*, smoothed: all that the rival below looks at."""
+    lab = to_lab(images)
+    slope = np.stack([np.hypot(prewitt(lightness, 0), prewitt(lightness, 1)) / 3 for lightness in lab[..., 0]])
+    return smooth(np.concatenate([lab, slope[..., None]], axis=-1), 2)
+
+
+@pytest.mark.parametrize(
+    ("category", "low", "high"),
+    [
+        ("bottle", 0.95, 1.0),
+        ("hazelnut", 0.4, 0.85),
+        ("capsule", 0.95, 1.0),
+        ("toothbrush", 0.4, 0.85),
+        ("engine_wiring", 0.5, 0.85),
+    ],
+)
+def test_what_learns_nothing_finds_defects_only_where_good_parts_hardly_vary(
+    category: str, low: float, high: float
+) -> None:
+    """One Gaussian for each pixel (for all of them: hazelnut) at 64 pixels, on the pictures of `sample.draw`.
+
+    Image AUROC when this was written: bottle 0.99, hazelnut 0.53, capsule 1.00, toothbrush 0.75, engine_wiring 0.80.
+    With more pictures (64 good, 16 of each defect), hazelnut 0.63, toothbrush 0.83, engine_wiring 0.77: 0.85 leaves
+    0.02 to 0.2. One Gaussian for each pixel would find the flaws of most hazelnuts, 0.96, black ground helping.
+    """
+    train, good = (_small(category, *(("good", k) for k in part)) for part in (range(60), range(60, 74)))
+    bad = [(defect, 74 + 8 * d + k) for d, defect in enumerate(sample.DEFECTS[category]) for k in range(8)]
+    statistics = normal_statistics(_features(train), aligned=category in ALIGNED)
+    test = np.concatenate([good, _small(category, *bad)])
+    scores = image_scores(smooth(statistics.distances(_features(test)), 4))
+    assert low <= metrics.image_auroc(scores, np.repeat([False, True], [len(good), len(bad)])) <= high
 
 
 @pytest.mark.parametrize(

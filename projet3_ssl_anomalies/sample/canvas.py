@@ -50,7 +50,7 @@ class Camera:
         shift, turn, size: how far a part strays from its place: pixels, radians, share of its size.
         blur: in pixels.
         noise: share of the full scale.
-        fall: how much the light varies over the picture, a share.
+        light: how much the light varies over the picture and from one picture to the next, a share.
     """
 
     shift: float
@@ -58,7 +58,7 @@ class Camera:
     size: float
     blur: float
     noise: float
-    fall: float
+    light: float
 
 
 class Canvas:
@@ -184,9 +184,10 @@ class Canvas:
     def photograph(self, rng: np.random.Generator, camera: Camera) -> np.ndarray:
         """Takes the photograph: light, blur, noise of the sensor; uint8 (192, 192, 3)."""
         image = gaussian_filter(_downsample(self.rgb), (camera.blur, camera.blur, 0), truncate=3)
-        tint = rng.normal(1, 0.004, 3) + rng.normal(0, 0.012)
-        ramp, slope = np.linspace(-1, 1, SIDE), rng.uniform(-camera.fall, camera.fall, 2)
-        light = 1 + slope[0] * ramp[:, None] + slope[1] * ramp - camera.fall * 0.6 * (ramp[:, None] ** 2 + ramp**2)
+        tint = rng.normal(1, 0.12 * camera.light, 3) + rng.normal(0, 0.8 * camera.light)
+        ramp, slope = np.linspace(-1, 1, SIDE), rng.uniform(-camera.light, camera.light, 2)
+        corners = 0.015 * (ramp[:, None] ** 2 + ramp**2)
+        light = 1 + slope[0] * ramp[:, None] + slope[1] * ramp - corners
         image *= light[..., None].astype(np.float32) * tint.astype(np.float32)
         grain = rng.standard_normal(image.shape, dtype=np.float32)
         grain += grain[..., :1]  # part of the noise is common to the three colours

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from projet3_ssl_anomalies.sample.canvas import BLACK, LIGHT, SUPERSAMPLING, Box, Canvas, Flaw
-from projet3_ssl_anomalies.sample.lines import lay_cable, smooth_curve
+from projet3_ssl_anomalies.sample.lines import lay_cable, smooth_curve, tube_light
 from projet3_ssl_anomalies.sample.textures import (
     Colour,
+    batch,
+    blend,
     box_distance,
     gaussian,
     noise,
@@ -43,35 +45,44 @@ _CONNECTORS = (  # place, direction, size, colour
 )
 _BOLTS = (((20, 13), 0.2), ((112, 10), 0.7), ((176, 13), 0.45))  # place, turn
 _CLIPS = (np.array([38.0, 84.0]), np.array([158.0, 92.0]))  # where their bases are screwed to the block
-_HOOP = np.array([106.0, 122.0])
+_HOOP = 106.0  # where along the loom the hoop is tied, give or take a slide
+_LIVERIES = rgb(0.985, 1.0, 1.01), rgb(0.62, 0.86, 1.18), rgb(1.20, 0.82, 0.66), rgb(0.82, 1.05, 0.74)  # bare, painted
+_LOOMS = rgb(0.11, 0.114, 0.118), rgb(0.60, 0.25, 0.05), rgb(0.20, 0.26, 0.34)
+_SHEATHS = rgb(1, 1, 1), rgb(1.6, 0.7, 0.5), rgb(0.5, 0.9, 1.7), rgb(0.6, 1.2, 0.6)
 _BLUE = rgb(0.06, 0.27, 0.80)
 
 
 def engine_wiring(canvas: Canvas, rng: np.random.Generator, flaw: Flaw) -> None:
     """Paints the harness, whole or with one fault or several."""
     _block(canvas, rng)
-    wires = [(line + rng.normal(0, 0.5, 2), half, colour * rng.normal(1, 0.05)) for line, half, colour in _WIRES]
+    hang = _sway(rng)
+    wires = [(hang(line) + rng.normal(0, 0.7, 2), half, _dyed(rng, colour)) for line, half, colour in _WIRES]
     canvas.shadow([wire[:2] for wire in wires], 0.6)
     for wire in wires:
         lay_cable(canvas, *wire)
     for place, turn, size, colour in _CONNECTORS:
-        _connector(canvas, place, turn + rng.normal(0, 0.025), size, colour)
-    sag = rng.normal(0, 0.6)
-    cables = [(line + (0, rng.normal(sag, 0.4)), half, colour) for line, half, colour in _CABLES]
-    canvas.shadow([*(cable[:2] for cable in cables), (_LOOM + (0, sag), 10.5)], 0.75)
+        _connector(canvas, place + rng.normal(0, 0.6, 2), turn + rng.normal(0, 0.035), size, _dyed(rng, colour))
+    cables = [
+        (hang(line) + (0, rng.normal(0, 0.5)), half, colour * batch(rng, *_SHEATHS)) for line, half, colour in _CABLES
+    ]
+    loom = hang(_LOOM)
+    canvas.shadow([*(cable[:2] for cable in cables), (loom, 10.5)], 0.75)
     for cable in cables:
         lay_cable(canvas, *cable)
-    lay_cable(canvas, _LOOM + (0, sag), 9.4, rgb(0.11, 0.114, 0.118), ridges=57)
-    swings, turns, slide, tail = rng.normal(0, 0.03, 2), rng.uniform(0, 1, 2), rng.normal(0, 0.8), rng.uniform(10, 15)
+    lay_cable(canvas, loom, 9.4, batch(rng, *_LOOMS), ridges=57)
+    swings, turns, tail = rng.uniform(-0.08, 0.08, 2), rng.uniform(0, 1, 2), rng.uniform(10, 15)
+    bases = _CLIPS + rng.normal(0, 0.8, (2, 2))
 
     faults = _faults(flaw)
-    hoop = _HOOP + (slide, sag + 0.4 * slide)
+    tie = _HOOP + rng.uniform(-10, 10)
+    hoop = np.array([tie, np.interp(tie, *loom.T) - 5])
+    _tape(canvas, loom, tie)
     if "blue_hoop" in faults:
         with canvas.flaw("blue_hoop"), canvas.ghost():
             _hoop(canvas, hoop, tail)
     else:
         _hoop(canvas, hoop, tail)
-    for k, base in enumerate(_CLIPS):
+    for k, base in enumerate(bases):
         if k in faults.get("fastening", ()):
             with canvas.flaw("fastening"):
                 with canvas.ghost():
@@ -84,6 +95,33 @@ def engine_wiring(canvas: Canvas, rng: np.random.Generator, flaw: Flaw) -> None:
     if "obstruction" in faults:
         with canvas.flaw("obstruction"):
             _obstruct(canvas, flaw, aside=flaw.name == "multiple")
+
+
+def _sway(rng: np.random.Generator) -> Callable[[np.ndarray], np.ndarray]:
+    """Draws how the bundle hangs on this engine: what moves its points (..., 2) up or down, smoothly along it."""
+    heights, phases = rng.normal(0, (1.4, 0.8, 0.3)), rng.uniform(0, 2 * math.pi, 3)
+
+    def hang(points: np.ndarray) -> np.ndarray:
+        waves = np.sin(points[..., :1] * (0.012, 0.03, 0.05) + phases) @ heights
+        return points + waves[..., None] * (0, 1)
+
+    return hang
+
+
+def _dyed(rng: np.random.Generator, colour: np.ndarray) -> np.ndarray:
+    """Returns a colour as another batch has it: lighter or darker, hardly redder or bluer."""
+    return colour * rng.uniform(0.7, 1.4) * rng.normal(1, 0.02, 3)
+
+
+def _tape(canvas: Canvas, loom: np.ndarray, where: float) -> None:
+    """Wraps the pale tape that shows where to tie the hoop, a little wider than it: bare, it betrays a missing one."""
+
+    def shade(run: np.ndarray, side: np.ndarray, facing: np.ndarray) -> np.ndarray:
+        scattered, gloss = tube_light(side, facing)
+        return (0.25 + 0.75 * scattered)[..., None] * rgb(0.74, 0.70, 0.60) + 0.10 * gloss[..., None]
+
+    xs = np.linspace(where - 15, where + 11, 12)
+    canvas.band(np.stack([xs, np.interp(xs, *loom.T)], -1), 9.7, shade)
 
 
 def _faults(flaw: Flaw) -> dict[str, Sequence[int]]:
@@ -102,20 +140,23 @@ def _faults(flaw: Flaw) -> dict[str, Sequence[int]]:
 def _block(canvas: Canvas, rng: np.random.Generator) -> None:
     """Casts the block: grained aluminium, a machined face with its edge, ribs, bolts, a dark recess below."""
     x, y = canvas.x, canvas.y
+    livery = batch(rng, *_LIVERIES)
     grain, stains = noise(rng, x.shape, 110, 190), noise(rng, x.shape, 5, 9)
     slope = tabulate(x, lambda x: 0.55 - 0.0003 * x) - tabulate(y, lambda y: 0.0005 * y)
     ribs = sum(
         tabulate(x - k, lambda t: 0.10 * gaussian(t, -3, 2.6) - 0.13 * gaussian(t, 3.5, 3.2)) for k in (24, 96, 178)
     )
+    depth = rng.uniform(0.5, 0.85)  # of the recess: how little light reaches it
     edge, lip = y - (27 - 0.035 * x), y - tabulate(x, lambda x: 152 + 0.05 * x + 3 * np.sin(0.035 * x))
+    lip -= np.float32(rng.normal(0, 1))
     face = tabulate(edge, lambda t: smoothstep(t, 0.6, -0.6))
     tooling = tabulate(edge, lambda t: 0.16 + 0.014 * np.sin(3.1 * t)) + 0.02 * noise(rng, x.shape, (150, 3))
-    recess = tabulate(lip, lambda t: 1 - 0.80 * smoothstep(t, -1.5, 3.0))
+    recess = tabulate(lip, lambda t: 1 - depth * smoothstep(t, -1.5, 3.0))
     metal = (slope + ribs) * (1 + 0.06 * grain) * (1 - face) + face * (slope + tooling)
     metal += tabulate(edge, lambda t: 0.26 * gaussian(t, -0.4, 0.8) - 0.17 * gaussian(t, 3.0, 2.6))
     metal = metal * recess + tabulate(lip, lambda t: 0.16 * gaussian(t, -2.6, 1.3) - 0.07 * smoothstep(t, -1, 3))
     metal *= 1 - 0.14 * smoothstep(stains, 0.9, 2.0)
-    canvas.rgb[:] = metal.clip(0.02)[..., None] * rgb(0.985, 1.0, 1.01)
+    canvas.rgb[:] = metal.clip(0.02)[..., None] * blend(livery, _LIVERIES[0], face)
     for place, turn in _BOLTS:
         _bolt(canvas, place, 7.0, turn)
 

@@ -11,7 +11,7 @@ from projet3_ssl_anomalies.sample.canvas import CANVAS_SIDE, MIDDLE, Canvas, Fla
 from projet3_ssl_anomalies.sample.lines import paint_crack
 from projet3_ssl_anomalies.sample.textures import blend, gaussian, lettering, noise, polar, rgb, smoothstep, stamp
 
-_NUT = 63.0  # mean radius in pixels
+_NUT = 61.0  # mean radius in pixels
 
 
 def hazelnut(canvas: Canvas, rng: np.random.Generator, flaw: Flaw) -> None:
@@ -19,13 +19,14 @@ def hazelnut(canvas: Canvas, rng: np.random.Generator, flaw: Flaw) -> None:
     canvas.rgb[:] = (0.045 + 0.006 * noise(rng, (CANVAS_SIDE, CANVAS_SIDE), 5, 90))[..., None] * rgb(1.0, 0.95, 0.92)
     box, right, down = canvas.around((MIDDLE, MIDDLE), 1.22 * _NUT)
     turns = np.linspace(-math.pi, math.pi, 361)  # the tip points to direction 0, to the right
-    lumps = sum(rng.normal(0, 0.011 / k) * np.cos(k * turns + rng.uniform(0, 6.3)) for k in (2, 3, 4, 6))
-    outline = 1 + lumps + 0.03 * np.cos(2 * turns) + rng.uniform(0.04, 0.08) * gaussian(turns, 0, 0.3)
+    tilt = rng.uniform(-0.4, 0.4)  # of the axis: what shows of the base or of the tip
+    lumps = sum(rng.normal(0, 0.025 / k) * np.cos(k * turns + rng.uniform(0, 6.3)) for k in (2, 3, 4, 6))
+    tall = rng.normal(0.03, 0.03) * np.cos(2 * turns) + rng.uniform(0.04, 0.10) * gaussian(turns, 0, 0.3)
+    outline = 1 + lumps + math.cos(tilt) * tall
     edge = np.interp(np.arctan2(down, right), turns, _NUT * outline).astype(np.float32)
     away = np.hypot(right, down)
     height = np.sqrt(1 - np.minimum(away / edge, 1) ** 2)
     ball = np.stack([right / edge, down / edge, height])  # the point of a unit sphere behind each sample
-    tilt = rng.uniform(-0.3, 0.3)
     along = math.cos(tilt) * ball[0] + math.sin(tilt) * height  # on the axis: -1 at the base, 1 at the tip
     meridian = np.arctan2(ball[1], math.cos(tilt) * height - math.sin(tilt) * ball[0])
     colour, relief = _shell(rng, along, meridian)
@@ -52,10 +53,10 @@ def _shell(rng: np.random.Generator, along: np.ndarray, meridian: np.ndarray) ->
     fine = noise(rng, (128, 720), (5, 130), (9, 240))[rows, columns]
     broad = noise(rng, (128, 720), (3, 22), (4, 44))[rows, columns]
     patches, rough = noise(rng, along.shape, 4, 7), noise(rng, along.shape, 30, 100)
-    tint = rgb(0.52, 0.285, 0.135) * rng.normal(1, 0.035) + rng.normal(0, 0.008, 3)
+    tint = rgb(0.52, 0.285, 0.135) * rng.uniform(0.75, 1.25) + rng.normal(0, 0.012, 3)
     tones = zip(tint * (0.52, 0.46, 0.44), tint, tint * (1.42, 1.5, 1.6), strict=True)
     palette = np.stack([np.interp(np.arange(256), (0, 128, 255), tone) for tone in tones], 1).astype(np.float32)
-    end = 0.05 * broad + 0.035 * patches - rng.uniform(0.62, 0.72)
+    end = 0.05 * broad + 0.035 * patches - rng.uniform(0.60, 0.74)
     base = smoothstep(along, end + 0.035, end - 0.035)
     share = 0.42 + 0.14 * fine + 0.12 * broad + 0.07 * patches + 0.03 * rough
     share = share - 0.35 * gaussian(along, end + 0.05, 0.045)

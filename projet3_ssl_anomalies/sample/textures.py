@@ -58,6 +58,12 @@ def blend(first: Colour, second: Colour, share: np.ndarray) -> np.ndarray:
     return first + share[..., None].astype(np.float32) * (second - first)
 
 
+def batch(rng: np.random.Generator, *pigments: Colour) -> np.ndarray:
+    """Returns the colour of one batch, float32 (3,): a mixture of pigments, more often of the first."""
+    shares = rng.dirichlet((1.0, *[0.5] * (len(pigments) - 1)))
+    return (shares @ np.stack(pigments)).astype(np.float32)
+
+
 def polar(length: float | np.ndarray, angle: float | np.ndarray) -> np.ndarray:
     """Returns the point so far away in a direction, shape (..., 2)."""
     return np.stack([length * np.cos(angle), length * np.sin(angle)], -1)

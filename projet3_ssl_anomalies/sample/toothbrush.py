@@ -9,13 +9,14 @@ import numpy as np
 
 from projet3_ssl_anomalies.sample.canvas import BLACK, CANVAS_SIDE, MIDDLE, SIDE, Canvas, Flaw
 from projet3_ssl_anomalies.sample.lines import lay_cable, smooth_curve
-from projet3_ssl_anomalies.sample.textures import blend, gaussian, noise, polar, rgb, smoothstep, tabulate
+from projet3_ssl_anomalies.sample.textures import batch, blend, gaussian, noise, polar, rgb, smoothstep, tabulate
 
 _ROWS = (2, 3, 4, 4, 4, 4, 4, 4, 3, 2)  # tufts of each row, from the top of the head
 _TOP, _PITCH, _GAP = 33.0, 12.2, 13.2  # height of the first row, distance of two rows, of two tufts of a row
 _BRISTLES = 56
 _DISC = np.array([(i, j) for i in (-0.75, -0.25, 0.25, 0.75) for j in (-0.75, -0.25, 0.25, 0.75) if abs(i * j) < 0.5])
-_DYE = rgb(0.13, 0.24, 0.56)
+_DYES = rgb(0.11, 0.24, 0.60), rgb(0.06, 0.50, 0.40), rgb(0.62, 0.12, 0.40)
+_PLASTICS = rgb(0.98, 0.975, 0.94), rgb(0.80, 0.90, 0.98), rgb(0.96, 0.84, 0.80)
 _HEAD = smooth_curve((0, 11), (15, 11), (27, 22), (33, 50), (35.5, 88), (33, 132), (22, 155), (12.5, 166), (11.8, 210))
 
 
@@ -44,7 +45,7 @@ def toothbrush(canvas: Canvas, rng: np.random.Generator, flaw: Flaw) -> None:
     """Paints the head of a toothbrush, maybe with damaged tufts or a stray fibre."""
     canvas.rgb[:] = (0.047 + 0.004 * noise(rng, (CANVAS_SIDE, CANVAS_SIDE), 6, 150))[..., None] * rgb(0.92, 0.96, 1.12)
     canvas.scatter(*rng.uniform(0, SIDE, (2, 26)), (0.22, 0.23, 0.25), 0.5)  # dust
-    dye = _DYE * rng.normal(1, 0.12, 3)
+    dye = batch(rng, *_DYES)
     _head(canvas, rng, dye)
     tufts = [_tuft(rng, row, column, dye) for row, count in enumerate(_ROWS) for column in range(count)]
     damage = _damage(flaw, tufts)
@@ -87,7 +88,7 @@ def _head(canvas: Canvas, rng: np.random.Generator, dye: np.ndarray) -> None:
     light += tabulate(down, lambda y: 0.10 * smoothstep(y, 22, 12) - 0.10 * smoothstep(y, 150, 172))
     light += 0.22 * gaussian(right, -4, 2.6) * smoothstep(down, 163, 176)
     tint = 0.55 * smoothstep(inside, 6, 17) * tabulate(down, lambda y: smoothstep(y, 34, 50) * smoothstep(y, 150, 138))
-    plastic = blend((0.98, 0.975, 0.94), 0.55 + 0.35 * dye, tint)
+    plastic = blend(batch(rng, *_PLASTICS), 0.55 + 0.35 * dye, tint)
     canvas.paint(smoothstep(inside, -1.6, 0.4), (0.10, 0.10, 0.105), box)
     canvas.paint(smoothstep(inside, -0.1, 0.8), plastic * light[..., None], box)
 
