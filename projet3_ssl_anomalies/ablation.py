@@ -19,7 +19,7 @@ from projet3_ssl_anomalies.dataset import SIDE, Data
 from projet3_ssl_anomalies.detector import HeldOut, Maps
 from projet3_ssl_anomalies.pretexts import PRETEXTS
 from projet3_ssl_anomalies.signals import BASELINE, ERROR, REPRESENTATION, signals
-from projet3_ssl_anomalies.statistics import SCORING, ScoringConfig, enlarge, fuse, image_scores
+from projet3_ssl_anomalies.statistics import SCORING, ScoringConfig, enlarge, fuse, image_scores, smooth
 from projet3_ssl_anomalies.training import Config, Profile
 
 RETAINED = "retained"  # the constant of the rows where nothing changes
@@ -117,18 +117,21 @@ def ablation_on_test(data: Data, unseen: HeldOut, found: Maps, retained: Scoring
 def _with_maps(unseen: HeldOut, found: Maps, aligned: bool, retained: ScoringConfig) -> Iterator[tuple]:
     """Yields the variants, then the maps of the good parts, each judged by the others, and those of `found`.
 
-    They depend on the smoothing and, for aligned parts, on the shrinkage: they are made once for each of these values.
+    Few constants change them. They are made once for each value of these: the shrinkage, for aligned parts, and the
+    smoothing.
     """
-    normals, known = {}, {}
+    distances, smoothed = {}, {}
     for constant, value, scoring in scoring_variants(list(unseen.good), retained):
         shrinkage = scoring.shrinkage if aligned else None
-        if shrinkage not in normals:
-            normals[shrinkage] = detector.normals_of(unseen.good, aligned=aligned, scoring=scoring)
-        key, normal = (shrinkage, scoring.map_sigma), normals[shrinkage]
-        if key not in known:
-            good = detector.left_out_maps(unseen.good, normal, scoring)
-            known[key] = good, detector.anomaly_maps(found, normal, scoring)
-        yield constant, value, scoring, *known[key]
+        if shrinkage not in distances:
+            sharp = dataclasses.replace(scoring, map_sigma=0)
+            normals = detector.normals_of(unseen.good, aligned=aligned, scoring=scoring)
+            good = detector.left_out_maps(unseen.good, normals, sharp)
+            distances[shrinkage] = good, detector.anomaly_maps(found, normals, sharp)
+        key = (shrinkage, scoring.map_sigma)
+        if key not in smoothed:
+            smoothed[key] = [{n: smooth(m, key[1]) for n, m in maps.items()} for maps in distances[shrinkage]]
+        yield constant, value, scoring, *smoothed[key]
 
 
 def transfer(table: pd.DataFrame) -> pd.DataFrame:

@@ -30,7 +30,6 @@ from projet3_ssl_anomalies.signals import BASELINE, ERROR, REPRESENTATION, named
 from projet3_ssl_anomalies.statistics import enlarge
 
 OUTLINE = "#00c8ff"  # of the true defects; seen on dark, brown and white parts alike
-DISTANCE = "distance aux bonnes pièces"
 COLUMNS, DEFECT_ROWS = 8, 8  # of a contact sheet, at most
 
 
@@ -215,9 +214,9 @@ def plot_signal_maps(unseen: HeldOut, normals: Mapping, row: int) -> Drawing:
     image, mask = unseen.painted.images[row], unseen.painted.masks[row]
     maps = detector.anomaly_maps({name: values[row : row + 1] for name, values in unseen.defective.items()}, normals)
     tasks = [task for task in PRETEXTS if named(task, ERROR) in maps]
-    columns = [(title(BASELINE), (None, BASELINE))]
+    columns = [("la pièce", (None, BASELINE))]
     columns += [(title(task), (named(task, ERROR), named(task, REPRESENTATION))) for task in tasks]
-    figure, axes = figures.new_figure(4.4, rows=2, columns=len(columns))
+    figure, axes = figures.new_figure(4.7, rows=2, columns=len(columns))
     scale, listed = distance_scale(max(m.max() for m in maps.values())), []
     for column, (heading, names) in zip(axes.T, columns, strict=True):
         for axis, name in zip(column, names, strict=True):
@@ -226,14 +225,13 @@ def plot_signal_maps(unseen: HeldOut, normals: Mapping, row: int) -> Drawing:
             if name is None:
                 axis.imshow(image)
                 axis.contour(mask, levels=[0.5], colors=OUTLINE, linewidths=1.5)
-                axis.set_title("la pièce", fontsize=11)
                 continue
             shown = axis.imshow(maps[name][0], cmap="inferno", norm=scale, interpolation="nearest")
             area = number(metrics.pixel_auroc(enlarge(maps[name], len(image)), mask[None]), 3)
             axis.set_xlabel(f"{title(name).rpartition(', ')[2]}\nAUROC {area}", fontsize=11)
             listed.append(f"{title(name)} {area}")
-        (column[1] if heading == title(BASELINE) else column[0]).set_title(folded(heading), fontsize=11)
-    figure.colorbar(shown, ax=axes, shrink=0.8, format=FuncFormatter(lambda value, _: number(value)), label=DISTANCE)
+        column[0].set_title(textwrap.fill(heading, 14), fontsize=11)
+    distance_bar(figure, shown, axes).set_label("distance aux bonnes pièces")
     alt = (
         f"Une pièce portant un faux défaut ({TYPES[str(unseen.painted.defect_types[row])]}) et, pour chaque signal, la "
         f"carte de la distance aux bonnes pièces. AUROC par pixel : {' ; '.join(listed)}."
@@ -244,6 +242,11 @@ def plot_signal_maps(unseen: HeldOut, normals: Mapping, row: int) -> Drawing:
 def distance_scale(top: float) -> LogNorm:
     """Returns the colours of distances, from what is usual to `top`; logarithmic, for some are a hundred times that."""
     return LogNorm(1, max(2.0, top), clip=True)
+
+
+def distance_bar(figure: Figure, shown, axes):
+    """Adds the bar of colours of `distance_scale`, and returns it."""
+    return figure.colorbar(shown, ax=axes, shrink=0.85, format=FuncFormatter(lambda value, _: number(value)))
 
 
 def use_logarithms(axes, formatter) -> None:

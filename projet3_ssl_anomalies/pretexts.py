@@ -287,10 +287,11 @@ class Repair(Pretext):
         return unet(self.config, inputs=4, outputs=4)
 
     def loss(self, images, output, hidden):
-        """Returns the loss of the image, the whole and the damage counting alike, and that of its place.
+        """Returns the loss of the image, and that of the place of the damage.
 
-        The latter is a cross-entropy, plus the same where pixels that are nearly right hardly
-        count (Lin et al., ICCV 2017): most of them show no damage.
+        In the former, the whole and the damage count alike. The latter is a cross-entropy,
+        plus the same where pixels that are nearly right hardly count (Lin et al., ICCV
+        2017): most of them show no damage.
         """
         logit, repaired, damage = output[..., 0], output[..., 1:], ops.cast(hidden, "float32")
         image = super().loss(images, repaired, hidden) + ops.mean(ops.square(images - repaired))
@@ -299,7 +300,8 @@ class Repair(Pretext):
 
     def error_map(self, images, output):
         """Returns how each pixel differs, then the logit, (n, side, side, 5)."""
-        return ops.concatenate([super().error_map(images, output[..., 1:]), output[..., :1]], axis=-1)
+        differences = super().error_map(images, output[..., 1:])
+        return ops.concatenate([differences, output[..., :1]], axis=-1)
 
     def picture(self, images, output):
         """Returns the repaired image."""

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import FuncFormatter
 
 from commun import figures
 from commun.figures import MARKERS, PALETTE, Drawing, number
@@ -18,7 +17,7 @@ from projet3_ssl_anomalies.ablation import ALONE
 from projet3_ssl_anomalies.dataset import defect_title
 from projet3_ssl_anomalies.detector import Detector, HeldOut
 from projet3_ssl_anomalies.evaluation import Scores
-from projet3_ssl_anomalies.figures import OUTLINE, distance_scale, folded, grid, use_logarithms
+from projet3_ssl_anomalies.figures import OUTLINE, distance_bar, distance_scale, folded, grid, use_logarithms
 from projet3_ssl_anomalies.pretexts import PRETEXTS
 from projet3_ssl_anomalies.reconstructor import reconstruction_picture
 from projet3_ssl_anomalies.signals import BASELINE, ERROR, FUSED, REPRESENTATION, named, title
@@ -54,7 +53,7 @@ def plot_pipeline(unseen: HeldOut, judge: Detector, row: int, *, threshold: floa
         f"fusion des {len(smoothed)} signaux": fused,
         "verdict": image,
     }
-    figure, axes = figures.new_figure(5.4, rows=2, columns=3)
+    figure, axes = figures.new_figure(5.8, rows=2, columns=3)
     scale = distance_scale(max(distance.max(), fused.max()))
     for place, (axis, (heading, picture)) in enumerate(zip(axes.flat, pictures.items(), strict=True)):
         norm = scale if place in (2, 3, 4) else None
@@ -62,8 +61,10 @@ def plot_pipeline(unseen: HeldOut, judge: Detector, row: int, *, threshold: floa
         axis.set(xticks=[], yticks=[])
         axis.set_title(heading, fontsize=11)
         axis.spines[:].set_visible(False)
-        if picture.ndim == 2:
-            figure.colorbar(shown, ax=axis, shrink=0.9, format=FuncFormatter(lambda value, _: number(value)))
+        if norm:
+            distance_bar(figure, shown, axis)
+        elif picture.ndim == 2:
+            figure.colorbar(shown, ax=axis, shrink=0.85)
     score = statistics.image_scores(fused[None], judge.scoring)[0]
     decision = "rejetée" if score > threshold else "acceptée"
     _draw_outlines(axes[1, 2], image, mask, statistics.enlarge(fused[None])[0], threshold)
@@ -137,19 +138,20 @@ def plot_transfer(variants: Mapping[str, pd.DataFrame]) -> Drawing:
     """
     columns = min(3, len(variants))
     rows = -(-len(variants) // columns)
-    figure, axes = figures.new_figure(0.9 + 3.5 * rows, rows=rows, columns=columns, squeeze=False)
+    figure, axes = figures.new_figure(0.9 + 3.9 * rows, rows=rows, columns=columns, squeeze=False)
     listed, special = [], {"réglages retenus": (ablation.RETAINED, "", "o"), "sans réseau seul": (ALONE, BASELINE, "X")}
     for axis, (name, table) in zip(axes.flat, variants.items(), strict=False):
         found = ablation.transfer(table).set_index("measure")["spearman"]
-        for (measure, label), colour, marker in zip(tables.MEASURES.items(), PALETTE, MARKERS, strict=False):
-            if measure not in found:
-                continue
-            ranks = table[[measure, f"test_{measure}"]].rank(ascending=False).to_numpy()
-            axis.plot(*ranks.T, ls="", color=colour, marker=marker, markersize=5, alpha=0.45, label=label)
-            for told, (constant, value, shape) in special.items():
-                chosen = ((table["constant"] == constant) & (table["value"].fillna("") == value)).to_numpy()
-                look = {"markerfacecolor": colour, "markeredgecolor": "black", "markersize": 10, "markeredgewidth": 1.5}
-                axis.plot(*ranks[chosen].T, ls="", marker=shape, label=told, **look)
+        ranks = {m: table[[m, f"test_{m}"]].rank(ascending=False).to_numpy() for m in found.index}
+        looks = dict(zip(tables.MEASURES, zip(PALETTE, MARKERS, strict=False), strict=False))
+        for measure, places in ranks.items():
+            (colour, marker), label = looks[measure], tables.MEASURES[measure]
+            axis.plot(*places.T, ls="", color=colour, marker=marker, markersize=5, alpha=0.45, label=label)
+        for told, (constant, value, shape) in special.items():
+            chosen = ((table["constant"] == constant) & (table["value"].fillna("") == value)).to_numpy()
+            for measure, places in ranks.items():
+                look = {"markerfacecolor": looks[measure][0], "markeredgecolor": "black", "markersize": 10}
+                axis.plot(*places[chosen].T, ls="", marker=shape, label=told, markeredgewidth=1.5, **look)
         ends = (len(table) + 1.5, -0.5)
         correlations = [f"{tables.MEASURES[measure]} {number(value, 2)}" for measure, value in found.items()]
         axis.set(xlim=ends, ylim=ends, aspect="equal", ylabel="rang au test")
