@@ -154,7 +154,7 @@ def normal_of(aligned: bool) -> type[NormalStatistics] | type[GoodBank]:
 
 
 def coreset(vectors: np.ndarray, count: int) -> np.ndarray:
-    """Returns the indices of at most `count` of the vectors (m, c), spread over all of them.
+    """Returns the indices of at most `count` of the vectors (m, c), spread among them.
 
     Each is the farthest from those already taken (Sener and Savarese, ICLR 2018).
     """
