@@ -280,7 +280,7 @@ class Repair(Pretext):
         return np.stack(shown), np.stack(hidden)
 
     def corrupt(self, images, mean_images, hidden):
-        """Returns a plane of zeros, where damage is to be said, and the image: 4 channels."""
+        """Returns zeros, where damage is to be said, and the image: 4 channels."""
         return ops.concatenate([ops.zeros_like(images[..., :1]), images], axis=-1)
 
     def network(self) -> keras.Model:

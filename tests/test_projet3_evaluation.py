@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from commun import UserError, training
-from projet3_ssl_anomalies import ablation, dataset, defects, evaluation, metrics, networks, pretexts, tables
+from projet3_ssl_anomalies import ablation, dataset, defects, evaluation, metrics, networks, pretexts
 from projet3_ssl_anomalies import detector as detection
 from projet3_ssl_anomalies import statistics as normal
 from projet3_ssl_anomalies import training as modelling
@@ -608,31 +608,10 @@ def _scores(good: list[float], bad: list[float], auroc: float | None = None) -> 
     return Scores(table, maps=None, metrics=found, tasks={}, left_out=(), images=None, truth=None)
 
 
-def _detector(data: Data, count: int) -> Detector:
-    return Detector(data.category, 0, {}, {}, {FUSED: np.arange(count, dtype=float)})
-
-
 def test_decisions_count_rejected_and_missed_parts() -> None:
     found = evaluation.decisions(_scores([1, 2, 3, 4], [2.5, 3, 5]), 3.0)  # a score at the threshold is accepted
     assert found == evaluation.Decisions(good=4, rejected=1, defective=3, missed=2)
     assert evaluation.decisions(_scores([1, 9], []), 3.0) == (2, 1, 0, 0)
-
-
-def test_decision_table_gives_counts_and_their_intervals(datas: tuple[Data, Data]) -> None:
-    scores = {"disque": _scores([1, 2, 3, 4], [2.5, 3, 5]), "palet": _scores([1, 2], [])}
-    table = tables.decision_table(datas, scores, {"disque": 3.0, "palet": 5.0})
-    assert table["catégorie"].tolist() == ["disque", "palet"] and set(table["source"]) == {"réel"}
-    low, high = tables.binomial_interval(2, 3)
-    assert table["défauts manqués"].tolist() == [f"2 sur 3 [{100 * low:.0f} ; {100 * high:.0f}\xa0%]", "–"]
-    assert table["bonnes pièces rejetées"][1].startswith("0 sur 2 [0 ;")
-
-
-def test_verdicts_use_the_least_rate_that_good_parts_allow(datas: tuple[Data, Data]) -> None:
-    detectors = {"disque": _detector(datas[0], 100), "palet": _detector(datas[1], 4)}
-    table = tables.verdict_table(datas, detectors, 0.05)
-    assert table["bonnes pièces mises de côté"].tolist() == [100, 4]
-    assert table["seuil"].tolist() == [detectors["disque"].threshold(0.05), detectors["palet"].threshold(0.25)]
-    assert table["taux employé"][0].startswith("5") and table["taux employé"][1].startswith("25")
 
 
 def test_summary_ranks_categories_and_adds_their_counts(datas: tuple[Data, Data]) -> None:

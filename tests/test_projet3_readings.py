@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import types
 
-import numpy as np
 import pandas as pd
 import pytest
 from judged import TASKS, made
@@ -134,4 +133,7 @@ def test_the_reference_is_not_compared_with_the_sample() -> None:
 
 def test_lists_are_french() -> None:
     assert [readings.listed(list("abc")[:n]) for n in (1, 2, 3)] == ["a", "a et b", "a, b et c"]
-    assert readings.counted({"oui": ["a"], "non": [], "peut-être": np.array(["b", "c"])}) == "Oui : a ; peut-être : b et c."
+    assert (
+        readings.counted({"oui": ["a"], "non": [], "peut-être": np.array(["b", "c"])})
+        == "Oui : a ; peut-être : b et c."
+    )
