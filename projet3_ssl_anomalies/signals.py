@@ -86,7 +86,7 @@ class Scorer(keras.Model):
         self.projection = random_projection(channels, min(DIMENSIONS, channels))
 
     def call(self, images):
-        """Returns the error, mean over partitions of masks, and the projected representation."""
+        """Returns the error, mean over partitions of masks, and the representation."""
         masks, pretext = self.model.pretext.scoring_masks, self.model.pretext
         outputs = self.model.reconstruct(images, masks)
         flat = ops.reshape(outputs, (-1, *outputs.shape[2:]))
