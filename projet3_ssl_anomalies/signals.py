@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 import commun.training  # noqa: F401, first: it chooses the default backend of Keras
+from commun.sources import code_hash
 from projet3_ssl_anomalies.colour import to_lab
 from projet3_ssl_anomalies.losses import gradient
 from projet3_ssl_anomalies.pretexts import PRETEXTS
@@ -104,7 +105,7 @@ def random_projection(channels: int, dimensions: int) -> np.ndarray:
 
 
 def _read(model: Reconstructor, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    scorer = _scorer(model.config)
+    scorer = _scorer(model.config, code_hash(PRETEXTS[model.config.task]))
     scorer.model.set_weights(model.get_weights())
     parts = []
     for start in range(0, len(images), BATCH):
@@ -117,8 +118,11 @@ def _read(model: Reconstructor, images: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 @functools.lru_cache(maxsize=8)
-def _scorer(config) -> Scorer:
-    """Returns the scorer of a configuration: compiling it takes longer than giving it other weights."""
+def _scorer(config, code: str) -> Scorer:
+    """Returns the scorer of a configuration: compiling it takes longer than giving it other weights.
+
+    `code` tells a task from the same one edited in a notebook.
+    """
     return Scorer(Reconstructor(config))
 
 
