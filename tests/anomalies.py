@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Generator
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import commun.training  # noqa: F401, first: it chooses the default backend of Keras
-from projet3_ssl_anomalies import pretexts, signals, training
+import commun.training  # first: it chooses the default backend of Keras
+from projet3_ssl_anomalies import dataset, pretexts, signals, training
+from projet3_ssl_anomalies.dataset import Data
 from projet3_ssl_anomalies.pretexts import PRETEXTS
 from projet3_ssl_anomalies.reconstructor import Reconstructor
 from projet3_ssl_anomalies.training import Config
@@ -55,6 +57,11 @@ def shaken(of: Config, *, seed: int = 0) -> Reconstructor:
     for rank, weight in enumerate(model.trainable_weights):
         weight.assign(np.asarray(weight) + 0.3 * noise(*weight.shape, seed=100 * seed + rank))
     return model
+
+
+def untrained(*tasks: str) -> dict[str, commun.training.Run]:
+    """Runs of small models, of which no training is needed: task -> run."""
+    return {task: commun.training.Run(shaken(config(task=task)), None, {"seconds": 2.0}, None, True) for task in tasks}
 
 
 def weights(model: Reconstructor) -> np.ndarray:
@@ -143,3 +150,12 @@ def write_category(folder: Path, *, seed: int = 0, train: int = 11, test: int = 
         save(folder / f"test/stain/{number:03d}.png", image)
         save(folder / f"ground_truth/stain/{number:03d}_mask.png", mask)
     return folder
+
+
+def load_category(root: Path, name: str, *, aligned: bool, **options) -> Data:
+    """Writes a category that this project does not know; its parts are aligned, or turn."""
+    write_category(root / "mvtec_ad" / name, **options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PROJETS_DATA", str(root))
+        data = dataset.load(name)
+    return dataclasses.replace(data, category=dataclasses.replace(data.category, aligned=aligned, varies=not aligned))
