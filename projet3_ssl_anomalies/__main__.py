@@ -33,9 +33,10 @@ LICENCE = """# Licence
 Les poids et les statistiques de ce dossier viennent d'un entraînement sur des images de MVTec AD (P. Bergmann,
 M. Fauser, D. Sattlegger, C. Steger, « MVTec AD », CVPR 2019), sous licence
 [CC BY-NC-SA 4.0](https://creativecommons.org/licenses/by-nc-sa/4.0/deed.fr). Ils sont distribués sous cette même
-licence : **usage non commercial**. Aucune image du jeu de données n'est ici : les fichiers `detecteur.npz` décrivent, sur
-une grille de 32 × 32 cellules, ce que valent d'ordinaire l'apparence moyenne d'une cellule, les erreurs de
-reconstruction et les représentations (moyennes et covariances, ou vecteurs pris çà et là). Rien n'y rend une image.
+licence : **usage non commercial**. Aucune image du jeu de données n'est ici : outre les poids des réseaux, les fichiers
+`detecteur.npz` décrivent, sur une grille de 32 × 32 cellules, ce que valent d'ordinaire l'apparence moyenne d'une
+cellule, les erreurs de reconstruction et les représentations (moyennes et covariances, ou vecteurs pris çà et là). Rien
+n'y rend une image.
 """
 
 
