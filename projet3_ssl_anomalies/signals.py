@@ -67,7 +67,7 @@ def appearance(images: np.ndarray) -> np.ndarray:
     parts = []
     for start in range(0, len(images), BATCH):
         lab = ops.convert_to_tensor(to_lab(images[start : start + BATCH]))
-        parts.append(np.asarray(_gridded(ops.concatenate([lab, gradient(lab[..., :1])], axis=-1))))
+        parts.append(np.asarray(gridded(ops.concatenate([lab, gradient(lab[..., :1])], axis=-1))))
     return np.concatenate(parts)
 
 
@@ -87,11 +87,11 @@ class Scorer(keras.Model):
         masks, pretext = self.model.pretext.scoring_masks, self.model.pretext
         outputs = self.model.reconstruct(images, masks)
         flat = ops.reshape(outputs, (-1, *outputs.shape[2:]))
-        errors = _gridded(pretext.error_map(ops.tile(images, (len(masks), 1, 1, 1)), flat))
+        errors = gridded(pretext.error_map(ops.tile(images, (len(masks), 1, 1, 1)), flat))
         error = ops.mean(ops.reshape(errors, (len(masks), -1, *errors.shape[1:])), axis=0)
         levels = self.encoder(pretext.whole(images, self.model.mean_images(images)), training=False)
         levels = levels if isinstance(levels, list) else [levels]
-        representation = ops.concatenate([_gridded(_as_picture(level)) for level in levels], axis=-1)
+        representation = ops.concatenate([gridded(as_picture(level)) for level in levels], axis=-1)
         return error, ops.matmul(representation, ops.convert_to_tensor(self.projection))
 
 
@@ -105,7 +105,7 @@ def random_projection(channels: int, dimensions: int) -> np.ndarray:
 
 
 def _read(model: Reconstructor, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    scorer = _scorer(model.config, code_hash(PRETEXTS[model.config.task]))
+    scorer = scorer_of(model.config)
     scorer.model.set_weights(model.get_weights())
     parts = []
     for start in range(0, len(images), BATCH):
@@ -117,16 +117,18 @@ def _read(model: Reconstructor, images: np.ndarray) -> tuple[np.ndarray, np.ndar
     return error, representation
 
 
+def scorer_of(config) -> Scorer:
+    """Returns the scorer of a configuration: compiling it takes longer than giving it other weights."""
+    return _scorer(config, code_hash(PRETEXTS[config.task]))
+
+
 @functools.lru_cache(maxsize=8)
 def _scorer(config, code: str) -> Scorer:
-    """Returns the scorer of a configuration: compiling it takes longer than giving it other weights.
-
-    `code` tells a task from the same one edited in a notebook.
-    """
+    """Returns it again; `code` tells a task from the same one edited in a notebook."""
     return Scorer(Reconstructor(config))
 
 
-def _gridded(maps):
+def gridded(maps):
     """Returns maps (n, h, h, c) brought to the grid: means over its cells, or values between those of coarser ones."""
     side = maps.shape[1]
     if side > GRID:
@@ -134,7 +136,7 @@ def _gridded(maps):
     return ops.image.resize(maps, (GRID, GRID), interpolation="bilinear") if side < GRID else maps
 
 
-def _as_picture(level):
+def as_picture(level):
     """Returns tokens (n, g * g, c) as a picture (n, g, g, c); pictures as they are."""
     if len(level.shape) == 4:
         return level

@@ -20,6 +20,7 @@ MIN_DISTANCE = 1e-3  # distance under which all are alike in a geometric mean
 MIN_VARIANCE = 1e-8  # that signals have at least
 DRAWN, BANK = 20_000, 4000  # vectors drawn from the good parts, and kept of them in a bank, at most
 CHUNK = 4096  # cells compared at once
+WEIGHTS = {"baseline": 3.0, "repair/representation": 3.0, "masked_autoencoder/representation": 0.0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,9 +37,9 @@ class ScoringConfig:
     """
 
     map_sigma: float = 4.0
-    top_fraction: float = 0.001
+    top_fraction: float = 0.003
     shrinkage: float = 0.25
-    weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    weights: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict(WEIGHTS))
     fusion: str = "geometric"
 
     def weight(self, name: str) -> float:

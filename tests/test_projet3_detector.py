@@ -57,7 +57,7 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
 
 @pytest.fixture(scope="module")
 def learnt(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Learnt]:
-    """Detectors of two categories, whose parts are aligned or turn; the second makes do with the models of the first."""
+    """Detectors of two categories, aligned or not; the second makes do with the models of the first."""
     root, found, runs = tmp_path_factory.mktemp("données réelles"), {}, {}
     for aligned, name in ((True, "disque"), (False, "palet")):
         data = load_category(root, name, aligned=aligned, seed=1000 * (not aligned))

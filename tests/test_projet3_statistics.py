@@ -11,7 +11,7 @@ from projet3_ssl_anomalies import statistics as stats
 from projet3_ssl_anomalies.dataset import SIDE
 from projet3_ssl_anomalies.statistics import GoodBank, NormalStatistics, ScoringConfig
 
-PLAIN = ScoringConfig(map_sigma=0.0, top_fraction=0.01, shrinkage=1.0, fusion="arithmetic")
+PLAIN = ScoringConfig(map_sigma=0.0, top_fraction=0.01, shrinkage=1.0, weights={}, fusion="arithmetic")
 GEOMETRIC = dataclasses.replace(PLAIN, fusion="geometric")
 
 
