@@ -19,7 +19,7 @@ from projet3_ssl_anomalies.dataset import SIDE, Data
 from projet3_ssl_anomalies.detector import HeldOut, Maps
 from projet3_ssl_anomalies.pretexts import PRETEXTS
 from projet3_ssl_anomalies.signals import BASELINE, ERROR, REPRESENTATION, signals
-from projet3_ssl_anomalies.statistics import SCORING, ScoringConfig, enlarge, fuse, image_scores
+from projet3_ssl_anomalies.statistics import SCORING, ScoringConfig, enlarge, fuse, image_scores, smooth
 from projet3_ssl_anomalies.training import Config, Profile
 
 RETAINED = "retained"  # the constant of the rows where nothing changes
@@ -76,14 +76,13 @@ def scoring_ablation(data: Data, unseen: HeldOut, retained: ScoringConfig = SCOR
         One row a variant: category, source ("real" or "sample"), constant, value, is_retained (whether the variant
         comes to the retained configuration), and the measures of `on_synthetic`.
     """
-    aligned, painted = data.category.aligned, unseen.painted
+    painted = unseen.painted
     rows = []
-    for constant, value, scoring, normals in _with_normals(unseen, aligned, retained):
-        good = fuse(detector.left_out_maps(unseen.good, normals, scoring), scoring)
-        bad = fuse(detector.anomaly_maps(unseen.defective, normals, scoring), scoring)
+    for constant, value, scoring, good, bad in _with_maps(unseen, unseen.defective, data.category.aligned, retained):
         row = {"category": data.category.name, "source": "real" if data.location.is_real else "sample"}
         row |= {"constant": constant, "value": value, "is_retained": scoring == retained}
-        rows.append(row | on_synthetic(good, bad, painted.masks, painted.defect_types, scoring=scoring))
+        maps = (fuse(good, scoring), fuse(bad, scoring))
+        rows.append(row | on_synthetic(*maps, painted.masks, painted.defect_types, scoring=scoring))
     return pd.DataFrame(rows)
 
 
@@ -102,8 +101,8 @@ def ablation_on_test(data: Data, unseen: HeldOut, found: Maps, retained: Scoring
     table = data.test
     is_defect, masks = table["is_defect"].to_numpy(bool), dataset.masks(table, SIDE)
     rows = []
-    for constant, value, scoring, normals in _with_normals(unseen, data.category.aligned, retained):
-        maps = fuse(detector.anomaly_maps(found, normals, scoring), scoring)
+    for constant, value, scoring, _, maps in _with_maps(unseen, found, data.category.aligned, retained):
+        maps = fuse(maps, scoring)
         scores = image_scores(maps, scoring)
         row = {"constant": constant, "value": value, "test_image": metrics.image_auroc(scores, is_defect)}
         if masks.any():
@@ -115,13 +114,24 @@ def ablation_on_test(data: Data, unseen: HeldOut, found: Maps, retained: Scoring
     return pd.DataFrame(rows)
 
 
-def _with_normals(unseen: HeldOut, aligned: bool, retained: ScoringConfig) -> Iterator[tuple]:
-    """Yields the variants with what is normal, which depends on the shrinkage alone."""
-    known = {}
+def _with_maps(unseen: HeldOut, found: Maps, aligned: bool, retained: ScoringConfig) -> Iterator[tuple]:
+    """Yields the variants, then the maps of the good parts, each judged by the others, and those of `found`.
+
+    Few constants change them. They are made once for each value of these: the shrinkage, for aligned parts, and the
+    smoothing.
+    """
+    distances, smoothed = {}, {}
     for constant, value, scoring in scoring_variants(list(unseen.good), retained):
-        if scoring.shrinkage not in known:
-            known[scoring.shrinkage] = detector.normals_of(unseen.good, aligned=aligned, scoring=scoring)
-        yield constant, value, scoring, known[scoring.shrinkage]
+        shrinkage = scoring.shrinkage if aligned else None
+        if shrinkage not in distances:
+            sharp = dataclasses.replace(scoring, map_sigma=0)
+            normals = detector.normals_of(unseen.good, aligned=aligned, scoring=scoring)
+            good = detector.left_out_maps(unseen.good, normals, sharp)
+            distances[shrinkage] = good, detector.anomaly_maps(found, normals, sharp)
+        key = (shrinkage, scoring.map_sigma)
+        if key not in smoothed:
+            smoothed[key] = [{n: smooth(m, key[1]) for n, m in maps.items()} for maps in distances[shrinkage]]
+        yield constant, value, scoring, *smoothed[key]
 
 
 def transfer(table: pd.DataFrame) -> pd.DataFrame:

@@ -132,6 +132,8 @@ def detector_of(
 ) -> Detector:
     """Returns the detector of a category: its models, and what is normal for the half that they have not seen.
 
+    Without any model, it is the rival that learns nothing.
+
     The same models judge these parts and new ones, and each of these parts is judged by the others: the scores that
     set the threshold are therefore drawn as those of new good parts.
 
@@ -145,6 +147,6 @@ def detector_of(
     normals = normals_of(unseen.good, aligned=data.category.aligned, scoring=scoring)
     maps = fused_maps(left_out_maps(unseen.good, normals, scoring), scoring)
     good_scores = {name: image_scores(m, scoring) for name, m in maps.items()}
-    side = next(iter(models.values())).config.side
+    side = unseen.painted.images.shape[1]
     seconds = sum(run.metrics["seconds"] for run in runs.values())
     return Detector(data.category, models, normals, good_scores, side, scoring, seconds)

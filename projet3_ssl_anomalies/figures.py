@@ -1,4 +1,4 @@
-"""The drawings of notebooks 01 to 03, each with its alternative text.
+"""The drawings of notebooks 01 and 02, each with its alternative text; those of 03 are in `score_figures`.
 
 Nothing is computed here but what a drawing needs. A colour never says alone what it says: a marker, a line style or a
 place says it too.
@@ -7,33 +7,30 @@ place says it too.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from PIL import ImageColor
 from scipy import ndimage
 
 from commun import figures
-from commun.figures import MARKERS, PALETTE, Drawing, number
-from projet3_ssl_anomalies import dataset, metrics, tables
+from commun.figures import PALETTE, Drawing, number
+from projet3_ssl_anomalies import dataset, detector, metrics
 from projet3_ssl_anomalies.colour import mean_difference, to_lab, to_rgb
 from projet3_ssl_anomalies.dataset import SIDE, Data, defect_title
 from projet3_ssl_anomalies.defects import TYPES, Defective
-from projet3_ssl_anomalies.detector import Detector
-from projet3_ssl_anomalies.evaluation import Scores
-from projet3_ssl_anomalies.pretexts import FUSED, title
+from projet3_ssl_anomalies.detector import HeldOut
+from projet3_ssl_anomalies.pretexts import PRETEXTS
 from projet3_ssl_anomalies.reconstructor import Reconstructor, hidden_view, reconstruction_picture
+from projet3_ssl_anomalies.signals import BASELINE, ERROR, REPRESENTATION, named, title
+from projet3_ssl_anomalies.statistics import enlarge
 
 OUTLINE = "#00c8ff"  # of the true defects; seen on dark, brown and white parts alike
-CONTOUR = "#ff2fd6"  # of the map at the threshold
-COLOURS = (PALETTE[2], *PALETTE[:2], *PALETTE[3:])  # of the fusion, then of each task
-LINES = ("-", "--", ":", "-.", (0, (6, 1, 1, 1)), (0, (1, 1)))
 COLUMNS, DEFECT_ROWS = 8, 8  # of a contact sheet, at most
-FREQUENT = 6  # types of defect that have a marker of their own, at most
 
 
 # --- Notebook 01: the parts ------------------------------------------------------------------------------------------
@@ -91,8 +88,8 @@ def plot_mask_areas(table: pd.DataFrame) -> Drawing:
     axes.legend()
     if table.empty:
         axes.set_xlim(0.01, 100)  # without a point, a logarithmic axis can't be drawn
-    _use_logarithms(axes, lambda value, _: f"{value:g}".replace(".", ","))
-    _grid(axes)
+    use_logarithms(axes, lambda value, _: f"{value:g}".replace(".", ","))
+    grid(axes)
     medians = table.groupby(["category", "source", "defect"], sort=False)["share"].median()
     listed = [
         f"{defect} de {category} ({source}) {figures.percent(share, 2)}"
@@ -139,43 +136,42 @@ def outlined(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
 # --- Notebook 02: the tasks ------------------------------------------------------------------------------------------
 
 
-def plot_tasks(models: Mapping[str, Reconstructor], images: np.ndarray, category_ids: np.ndarray) -> Drawing:
+def plot_tasks(models: Mapping[str, Reconstructor], images: np.ndarray, names: Sequence[str]) -> Drawing:
     """Draws, a block a task, images, what the network receives, what it gives back, and the image predicted unseen.
 
     Args:
         models: task -> trained model.
         images: a few, uint8 of shape (n, side, side, 3); two a row.
-        category_ids: index of the category of each in the models, shape (n,).
+        names: French name of each.
     """
-    rows, errors = [], {}
+    rows, listed = [], []
     for task, model in models.items():
-        output, unseen = (reconstruction_picture(model, images, category_ids, unseen=u) for u in (False, True))
-        differences = mean_difference(images, unseen)
-        errors[task] = differences.mean()
-        captions = [("image", "reçue", "rendue", f"devinée\nΔE {number(e, 1)}") for e in differences]
+        output, unseen = (reconstruction_picture(model, images, unseen=u) for u in (False, True))
+        differences = [number(error, 1) for error in mean_difference(images, unseen)]
+        captions = [(n, "reçue", "rendue", f"devinée\nΔE {e}") for n, e in zip(names, differences, strict=True)]
         pictures = zip(images, hidden_view(model, images), output, unseen, strict=True)
         cells = [list(zip(*image, strict=True)) for image in zip(pictures, captions, strict=True)]
         pairs = [sum(cells[i : i + 2], []) for i in range(0, len(cells), 2)]
         rows += zip([title(task), *[""] * len(pairs)], pairs, strict=False)
+        errors = ", ".join(f"{name} {error}" for name, error in zip(names, differences, strict=True))
+        listed.append(f"{title(task)} : {errors}")
     alt = (
         f"Pour chaque tâche, {len(images)} images : l'image, ce que le réseau en reçoit, ce qu'il rend, et l'image "
-        "dont chaque pixel est deviné sans être vu. Différence de couleur moyenne de cette dernière (ΔE) : "
-        f"{_listed(errors, 1)}."
+        f"devinée. Différence de couleur moyenne de cette dernière (ΔE) : {' ; '.join(listed)}."
     )
     return Drawing(_draw_rows(rows), alt, "jpeg")
 
 
-def plot_snapshots(snapshots: Mapping[str, Mapping[int, np.ndarray]], images: np.ndarray, *, which: int) -> Drawing:
-    """Draws how the reconstruction of one watched image improves with training, a row a task.
+def plot_snapshots(snapshots: Mapping[str, Mapping[int, np.ndarray]], image: np.ndarray) -> Drawing:
+    """Draws how the reconstruction of an image improves with training, a row a task.
 
     Args:
         snapshots: task -> what `training.snapshots` returns; a task without any has no row.
-        images: the watched images, uint8 of shape (k, side, side, 3).
-        which: index of the one that is drawn.
+        image: the image, uint8 of shape (side, side, 3).
     """
-    rows, listed, original = [], [], (images[which], "image")
+    rows, listed, original = [], [], (image, "image")
     for task, pictures in snapshots.items():
-        steps = _spread_snapshots(pictures, images, which)
+        steps = _spread_snapshots(pictures, image)
         if steps:
             cells = [(picture, f"époque {epoch}\nΔE {number(error, 1)}") for epoch, picture, error in steps]
             rows.append((title(task), [original, *cells]))
@@ -187,14 +183,11 @@ def plot_snapshots(snapshots: Mapping[str, Mapping[int, np.ndarray]], images: np
     return Drawing(_draw_rows(rows or [("", [original])]), alt, "jpeg")
 
 
-def _spread_snapshots(
-    pictures: Mapping[int, np.ndarray], images: np.ndarray, which: int
-) -> list[tuple[int, np.ndarray, float]]:
+def _spread_snapshots(pictures: Mapping[int, np.ndarray], image: np.ndarray) -> list[tuple[int, np.ndarray, float]]:
     """Returns up to five snapshots, the later the further apart: epoch, picture, its mean colour error."""
     ranks = np.unique(np.geomspace(1, len(pictures), 5).round().astype(int)) - 1 if pictures else []
-    original = images[which][None]
     epochs = [sorted(pictures)[rank] for rank in ranks]
-    return [(e, pictures[e][which], mean_difference(original, pictures[e][which][None])[0]) for e in epochs]
+    return [(e, pictures[e], mean_difference(image[None], pictures[e][None])[0]) for e in epochs]
 
 
 def _draw_rows(rows: list[tuple[str, list[tuple[np.ndarray, str]]]]) -> Figure:
@@ -202,225 +195,69 @@ def _draw_rows(rows: list[tuple[str, list[tuple[np.ndarray, str]]]]) -> Figure:
     columns = max(len(cells) for _, cells in rows)
     white = (np.full_like(rows[0][1][0][0], 255), "")
     pictures, captions = zip(*(c for _, cells in rows for c in cells + [white] * (columns - len(cells))), strict=True)
-    return figures.image_grid(pictures, captions, columns=columns, row_labels=[_folded(name) for name, _ in rows])
+    return figures.image_grid(pictures, captions, columns=columns, row_labels=[folded(name) for name, _ in rows])
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
+    """Returns a text on short lines, to stand beside pictures."""
     return textwrap.fill(text, 12, break_long_words=False)
 
 
-def _listed(values: Mapping[str, float], decimals: int) -> str:
-    """Lists values by task, in French."""
-    return " ; ".join(f"{title(task)} {number(value, decimals)}" for task, value in values.items())
-
-
-def plot_codes(planes: Mapping[str, tuple], defect: np.ndarray, separations: Mapping[str, float]) -> Drawing:
-    """Draws codes on a plane, a panel a task: good training parts, good test parts, and each type of defect.
+def plot_signal_maps(unseen: HeldOut, normals: Mapping, row: int) -> Drawing:
+    """Draws how far from good parts each signal is, on a part with a synthetic defect, all on one scale.
 
     Args:
-        planes: task -> projected codes of training (m, 2) and of test (n, 2).
-        defect: folders of the test images, "good" for parts without defect, shape (n,).
-        separations: task -> `reconstructor.code_separation`.
+        unseen: its `painted` has the part.
+        normals: of `detector.normals_of`.
+        row: which part of `painted`.
     """
-    figure, axes = figures.new_figure(4.1, columns=len(planes), squeeze=False)
-    types = _frequent(defect)
-    for axis, (task, (train, test)) in zip(axes[0], planes.items(), strict=True):
-        axis.scatter(*train.T, s=14, color="#cdd3d8", label="apprentissage")
-        axis.scatter(*test[defect == "good"].T, s=30, facecolors="none", edgecolors="black", label="test, sans défaut")
-        for (name, rows), colour, marker in zip(types.items(), PALETTE, f"{MARKERS[1:]}X", strict=False):
-            axis.scatter(*test[rows].T, s=30, color=colour, marker=marker, linewidths=0, label=name)
-        axis.set(xticks=[], yticks=[], xlabel=f"AUROC des codes : {number(separations[task], 3)}")
-        axis.set_title(title(task).capitalize())
-    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=11)
-    counts = ", ".join(f"{name} ({rows.sum()})" for name, rows in types.items()) or "aucun défaut"
+    image, mask = unseen.painted.images[row], unseen.painted.masks[row]
+    maps = detector.anomaly_maps({name: values[row : row + 1] for name, values in unseen.defective.items()}, normals)
+    tasks = [task for task in PRETEXTS if named(task, ERROR) in maps]
+    columns = [("la pièce", (None, BASELINE))]
+    columns += [(title(task), (named(task, ERROR), named(task, REPRESENTATION))) for task in tasks]
+    figure, axes = figures.new_figure(4.7, rows=2, columns=len(columns))
+    scale, listed = distance_scale(max(m.max() for m in maps.values())), []
+    for column, (heading, names) in zip(axes.T, columns, strict=True):
+        for axis, name in zip(column, names, strict=True):
+            axis.set(xticks=[], yticks=[])
+            axis.spines[:].set_visible(False)
+            if name is None:
+                axis.imshow(image)
+                axis.contour(mask, levels=[0.5], colors=OUTLINE, linewidths=1.5)
+                continue
+            shown = axis.imshow(maps[name][0], cmap="inferno", norm=scale, interpolation="nearest")
+            area = number(metrics.pixel_auroc(enlarge(maps[name], len(image)), mask[None]), 3)
+            axis.set_xlabel(f"{title(name).rpartition(', ')[2]}\nAUROC {area}", fontsize=11)
+            listed.append(f"{title(name)} {area}")
+        column[0].set_title(textwrap.fill(heading, 14), fontsize=11)
+    distance_bar(figure, shown, axes).set_label("distance aux bonnes pièces")
     alt = (
-        f"Nuages de points, un par tâche : les codes de {len(train)} images d'apprentissage et, du test, de "
-        f"{(defect == 'good').sum()} pièces sans défaut, puis : {counts}. AUROC de la distance aux codes "
-        f"d'apprentissage : {_listed(separations, 3)}."
-    )
-    return Drawing(figure, alt, "svg")
-
-
-def _frequent(defect: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns where each type of defect is: French name -> bool (n,), the most frequent first.
-
-    There are at most `FREQUENT`: beyond, the others are together under one name.
-    """
-    names, counts = np.unique(defect[defect != "good"], return_counts=True)
-    names = names[np.argsort(-counts, kind="stable")]
-    single = names if len(names) <= FREQUENT else names[: FREQUENT - 1]
-    rows = {defect_title(name): defect == name for name in single}
-    return rows if len(single) == len(names) else {**rows, "autres": np.isin(defect, names[len(single) :])}
-
-
-# --- Notebook 03: from errors to maps, and the choice of the constants -----------------------------------------------
-
-
-def plot_pipeline(pictures: Mapping[str, np.ndarray]) -> Drawing:
-    """Draws `detector.pipeline_example`: the image, then each map; the last two, in deviations, share one scale."""
-    titles = {"image": "image", "error": "erreur", "mean": "moyenne", "deviation": "écart-type"}
-    titles |= {"distance": "erreur normalisée", "fused": "fusion"}
-    figure, axes = figures.new_figure(3.9, rows=2, columns=3)
-    top = max(pictures["distance"].max(), pictures["fused"].max(), 1e-6)
-    for axis, (name, picture) in zip(axes.flat, pictures.items(), strict=True):
-        shown = axis.imshow(picture, cmap="inferno", vmin=0, interpolation="nearest")
-        if name in {"distance", "fused"}:
-            shown.set_clim(0, top)
-        axis.set(title=titles[name], xticks=[], yticks=[])
-        axis.spines[:].set_visible(False)
-        if picture.ndim == 2:
-            figure.colorbar(shown, ax=axis, shrink=0.9)
-    alt = (
-        "Une bonne pièce portant un faux défaut, puis les cartes de son erreur, de la moyenne et de l'écart-type "
-        "de l'erreur des bonnes pièces, de l'erreur normalisée et de la fusion. Au plus fort, l'erreur vaut "
-        f"{number(pictures['error'].max())} ; normalisée, {number(pictures['distance'].max(), 1)} écarts-types ; "
-        f"fusionnée, {number(pictures['fused'].max(), 1)}."
+        f"Une pièce portant un faux défaut ({TYPES[str(unseen.painted.defect_types[row])]}) et, pour chaque signal, la "
+        f"carte de la distance aux bonnes pièces. AUROC par pixel : {' ; '.join(listed)}."
     )
     return Drawing(figure, alt, "jpeg")
 
 
-def plot_ablation(table: pd.DataFrame, *, source: str) -> Drawing:
-    """Draws what each constant of scoring changes on synthetic defects, a panel a constant, its retained value marked.
-
-    Args:
-        table: of `ablation.scoring_ablation`; the categories of a source are averaged.
-        source: "real" or "sample", never both.
-    """
-    means = tables.mean_ablation(table[table["source"] == source])
-    curves = {constant: part for constant, part in means.groupby("constant", sort=False) if len(part) > 1}
-    figure, panels = _panels(len(curves), height=3.0, sharey=True)
-    listed = []
-    for axis, (constant, part) in zip(panels, curves.items(), strict=True):
-        values = np.array([tables.shown_value(constant, value) for value in part["value"]])
-        for (name, label), colour, marker in zip(tables.MEASURES.items(), PALETTE, MARKERS, strict=False):
-            axis.plot(range(len(part)), part[name], color=colour, marker=marker, label=label)
-        axis.set_xticks(range(len(part)), values, rotation=60 if max(map(len, values)) > 5 else 0, fontsize=10)
-        name = tables.CONSTANTS[constant]
-        axis.set_title(textwrap.fill(name[:1].upper() + name[1:], 28), fontsize=11)
-        for place in np.flatnonzero(part["is_retained"]):
-            axis.axvspan(place - 0.4, place + 0.4, color="#e3e7ea", zorder=0, label="valeur retenue")
-        areas, retained = part["image"].to_numpy(), ", ".join(values[part["is_retained"]]) or "aucune"
-        low, high = areas.argmin(), areas.argmax()
-        change = f"de {number(areas[low], 3)} ({values[low]}) à {number(areas[high], 3)} ({values[high]})"
-        listed.append(f"{name}, {change}, valeur retenue : {retained}")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
-    alt = f"Courbes par constante, {tables.SOURCES[source]}. AUROC image sur des défauts de synthèse : "
-    return Drawing(figure, f"{alt}{' ; '.join(listed)}.")
+def distance_scale(top: float) -> LogNorm:
+    """Returns the colours of distances, from what is usual to `top`; logarithmic, for some are a hundred times that."""
+    return LogNorm(1, max(2.0, top), clip=True)
 
 
-def _panels(count: int, *, height: float, **options: Any) -> tuple[Figure, list]:
-    """Returns a figure and its axes, three a row at most."""
-    columns = min(3, count)
-    rows = -(-count // columns)
-    figure, axes = figures.new_figure(0.6 + height * rows, rows=rows, columns=columns, squeeze=False, **options)
-    for axis in axes.flat[count:]:
-        axis.remove()
-    return figure, list(axes.flat[:count])
+def distance_bar(figure: Figure, shown, axes):
+    """Adds the bar of colours of `distance_scale`, and returns it."""
+    return figure.colorbar(shown, ax=axes, shrink=0.85, format=FuncFormatter(lambda value, _: number(value)))
 
 
-# --- Notebook 03: what the scores are worth --------------------------------------------------------------------------
-
-
-def plot_roc(scores: Mapping[str, Scores]) -> Drawing:
-    """Draws ROC curves, a panel a category (by its French title), a line a task, and a thicker one for the fusion."""
-    figure, panels = _panels(len(scores), height=3.3)
-    listed = []
-    for axis, (category, of_category) in zip(panels, scores.items(), strict=True):
-        is_defect, areas = of_category.table["is_defect"].to_numpy(bool), tables.image_aurocs(of_category)
-        by_task = tables.scores_by_task(of_category).items()
-        for (name, values), colour, line in zip(by_task, COLOURS, LINES, strict=False):
-            points = metrics.curves(values, is_defect)[:2] if np.isfinite(areas[name]) else ([], [])
-            axis.plot(*points, color=colour, ls=line, lw=3 if name == FUSED else 1.8, label=title(name))
-        axis.set(title=category[:1].upper() + category[1:], xlabel="bonnes pièces rejetées", ylabel="défauts trouvés")
-        axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.03), aspect="equal")
-        axis.legend(axis.lines, [number(area, 3) for area in areas.values()], loc="lower right", fontsize=11)
-        listed.append(f"{category} : {_listed(areas, 3)}")
-    figure.legend(
-        *axis.get_legend_handles_labels(), loc="outside lower center", ncols=5, title="courbe ROC et son aire"
-    )
-    return Drawing(figure, f"Courbes ROC, un cadre par catégorie. Aires sous la courbe. {'. '.join(listed)}.")
-
-
-def plot_scores(scores: Scores, threshold: float, *, heading: str) -> Drawing:
-    """Draws the score of each part, a row a type of defect, with how many parts the threshold rejects."""
-    types, values, rng = tables.rows_by_type(scores), scores.table["score"].to_numpy(), np.random.default_rng(0)
-    figure, axes = figures.new_figure(1.4 + 0.55 * len(types))
-    labels, listed = [], []
-    for place, (name, rows) in enumerate(types.items()):
-        colour, marker = (PALETTE[0], "o") if name == defect_title("good") else (PALETTE[2], "D")
-        height = place + rng.uniform(-0.25, 0.25, rows.sum())
-        axes.scatter(values[rows], height, s=26, alpha=0.7, linewidths=0, color=colour, marker=marker)
-        rejected = f"rejetées : {(values[rows] > threshold).sum()} sur {rows.sum()}"
-        labels.append(f"{name}\n{rejected}")
-        listed.append(f"{name}, médiane {number(np.median(values[rows]), 1)}, {rejected}")
-    axes.set_yticks(range(len(types)), labels, fontsize=11)
-    axes.set(title=heading, xlabel="score d'anomalie", ylim=(len(types) - 0.1, -0.5))
-    if values.min() > 0 and values.max() > 10 * threshold:
-        axes.set(xlabel="score d'anomalie (échelle logarithmique)")
-        _use_logarithms(axes, lambda value, _: number(value))
-    _grid(axes)
-    axes.axvline(threshold, color="black", ls="--")
-    axes.text(threshold, 0.02, f" seuil {number(threshold, 2)}", transform=axes.get_xaxis_transform())
-    alt = f"{heading} : nuage des scores par type, seuil {number(threshold, 2)}. {' ; '.join(listed)}."
-    return Drawing(figure, alt)
-
-
-def _use_logarithms(axes, formatter) -> None:
+def use_logarithms(axes, formatter) -> None:
+    """Gives an abscissa a logarithmic scale, its ticks written by `formatter`."""
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(formatter))
 
 
-def _grid(axes) -> None:
+def grid(axes) -> None:
+    """Draws vertical lines behind."""
     axes.grid(axis="x", color="#dddddd")
     axes.set_axisbelow(True)
-
-
-def plot_gallery(scores: Scores, detector: Detector, rows: np.ndarray, *, threshold: float, heading: str) -> Drawing:
-    """Draws parts: image, reconstruction, map, and on the image the true outline and the map's one at the threshold.
-
-    Args:
-        scores: what `detector` says of the images.
-        detector: its inpainting model, or else its first, gives the reconstruction.
-        rows: those of `scores.table` that are drawn; there may be none.
-        threshold: score above which a part is rejected.
-        heading: of the figure.
-    """
-    parts = scores.table.iloc[rows]
-    types = [defect_title(name) for name in parts["defect"]]
-    decisions = [(f"score {number(s, 1)}", "rejetée" if s > threshold else "acceptée") for s in parts["score"]]
-    listed = [f"{name}, {score}, {decision}" for name, (score, decision) in zip(types, decisions, strict=True)]
-    what = "image, reconstruction, carte d'anomalie, contours du défaut et de la carte au seuil"
-    alt = f"{heading} : {what} ({number(threshold, 2)}). {' ; '.join(listed) or 'Aucune pièce'}."
-    if not len(rows):
-        figure, axes = figures.new_figure(0.5)
-        axes.set_title(f"{heading} : aucune pièce")
-        axes.axis("off")
-        return Drawing(figure, alt, "jpeg")
-    images, maps, truth = scores.images[rows], scores.maps[rows], scores.truth[rows]
-    model = detector.models.get("inpainting") or next(iter(detector.models.values()))
-    unseen = reconstruction_picture(model, images, np.full(len(rows), detector.category_id))
-    captions = ["image", f"reconstruction\n({model.pretext.title})", "carte", "défaut (trait plein),\nseuil (tirets)"]
-    figure = figures.image_grid(
-        [picture for pictures in zip(images, unseen, maps, images, strict=True) for picture in pictures],
-        [""] * (4 * len(rows) - 4) + captions,
-        columns=4,
-        title=heading,
-        row_labels=["\n".join([_folded(name), *of_part]) for name, of_part in zip(types, decisions, strict=True)],
-        limits=(0, max(2 * threshold, 1e-6)),
-    )
-    figure.set_figheight(1.76 * len(rows) + 0.8)  # the colour bar makes the images smaller
-    axes = np.array(figure.axes).reshape(-1, 4)
-    place = (np.arange(SIDE) + 0.5) * images.shape[2] / SIDE - 0.5  # of the pixels of a map, in those of the image
-    for (_, _, heat, contours), mask, anomaly_map in zip(axes, truth, maps, strict=True):
-        heat.images[0].set_cmap("inferno")
-        if mask.any():
-            contours.contour(place, place, mask, levels=[0.5], colors=OUTLINE, linewidths=1.5)
-        if anomaly_map.max() > threshold:
-            dashes = {"colors": CONTOUR, "linewidths": 1.5, "linestyles": "--"}
-            contours.contour(place, place, anomaly_map, levels=[threshold], **dashes)
-    bar = figure.colorbar(axes[0, 2].images[0], ax=axes, extend="max", shrink=min(1, 3 / len(rows)), aspect=25)
-    bar.set_label("écart aux bonnes pièces,\nen écarts-types")
-    bar.ax.axhline(threshold, color=CONTOUR, ls="--", lw=2)
-    return Drawing(figure, alt, "jpeg")

@@ -264,10 +264,10 @@ class MaskedAutoencoder(Pretext):
 
 
 class Repair(Pretext):
-    """Gives back the good image from one that was damaged on purpose, and says where it was.
+    """Gives back the good image from one damaged on purpose, and says where it was.
 
-    Zavrtanik, Kristan and Skočaj (DRAEM), ICCV 2021; Schlüter et al. (NSA), ECCV 2022. The
-    network sees everything: in scoring, what it changes is what it holds for damage.
+    Zavrtanik, Kristan and Skočaj (DRAEM), ICCV 2021; Schlüter et al. (NSA), ECCV 2022.
+    The network sees everything: in scoring, what it changes is what it holds for damage.
     """
 
     name, title = "repair", "réparation"
@@ -275,11 +275,12 @@ class Repair(Pretext):
 
     def examples(self, images, donors, rng):
         """Returns the images damaged, and where."""
-        shown, hidden = zip(*(corrupted(image, donors, rng) for image in images), strict=True)
+        pairs = [corrupted(image, donors, rng) for image in images]
+        shown, hidden = zip(*pairs, strict=True)
         return np.stack(shown), np.stack(hidden)
 
     def corrupt(self, images, mean_images, hidden):
-        """Returns a plane of zeros, where the damage is to be said, and the image: 4 channels."""
+        """Returns a plane of zeros, where damage is to be said, and the image: 4 channels."""
         return ops.concatenate([ops.zeros_like(images[..., :1]), images], axis=-1)
 
     def network(self) -> keras.Model:
@@ -287,19 +288,23 @@ class Repair(Pretext):
         return unet(self.config, inputs=4, outputs=4)
 
     def loss(self, images, output, hidden):
-        """Returns the loss of the image, the whole and the damage counting alike, and that of its place.
+        """Returns the loss of the image, and that of the place of the damage.
 
-        The latter is a cross-entropy, plus the same where pixels that are nearly right hardly
-        count (Lin et al., ICCV 2017): most of them show no damage.
+        In the former, the whole and the damage count alike. The latter is a
+        cross-entropy, plus the same where pixels that are nearly right hardly count (Lin
+        et al., ICCV 2017): most of them show no damage.
         """
-        logit, repaired, damage = output[..., 0], output[..., 1:], ops.cast(hidden, "float32")
-        image = super().loss(images, repaired, hidden) + ops.mean(ops.square(images - repaired))
+        logit, repaired = output[..., 0], output[..., 1:]
+        damage = ops.cast(hidden, "float32")
+        image = super().loss(images, repaired, hidden)
+        image += ops.mean(ops.square(images - repaired))
         entropy = ops.softplus(logit) - logit * damage
         return image + ops.mean(entropy * (1 + ops.square(1 - ops.exp(-entropy))))
 
     def error_map(self, images, output):
         """Returns how each pixel differs, then the logit, (n, side, side, 5)."""
-        return ops.concatenate([super().error_map(images, output[..., 1:]), output[..., :1]], axis=-1)
+        differences = super().error_map(images, output[..., 1:])
+        return ops.concatenate([differences, output[..., :1]], axis=-1)
 
     def picture(self, images, output):
         """Returns the repaired image."""

@@ -59,7 +59,10 @@ def signals(models: Mapping[str, Reconstructor], images: np.ndarray) -> dict[str
 
 
 def appearance(images: np.ndarray) -> np.ndarray:
-    """Returns L*, a*, b* and the gradient magnitude of uint8 images (n, side, side, 3): no network.
+    """Returns L*, a*, b* and the gradient magnitude of images: no network.
+
+    Args:
+        images: uint8 of shape (n, side, side, 3).
 
     Returns:
         Means over each cell, in CIELAB / 50: float32 of shape (n, GRID, GRID, 4).
@@ -67,7 +70,8 @@ def appearance(images: np.ndarray) -> np.ndarray:
     parts = []
     for start in range(0, len(images), BATCH):
         lab = ops.convert_to_tensor(to_lab(images[start : start + BATCH]))
-        parts.append(np.asarray(gridded(ops.concatenate([lab, gradient(lab[..., :1])], axis=-1))))
+        channels = ops.concatenate([lab, gradient(lab[..., :1])], axis=-1)
+        parts.append(np.asarray(gridded(channels)))
     return np.concatenate(parts)
 
 
@@ -83,24 +87,31 @@ class Scorer(keras.Model):
         self.projection = random_projection(channels, min(DIMENSIONS, channels))
 
     def call(self, images):
-        """Returns the error, mean over the partitions of masks, and the representation, projected."""
+        """Returns the error, mean over partitions of masks, and the projected representation."""
         masks, pretext = self.model.pretext.scoring_masks, self.model.pretext
         outputs = self.model.reconstruct(images, masks)
         flat = ops.reshape(outputs, (-1, *outputs.shape[2:]))
         errors = gridded(pretext.error_map(ops.tile(images, (len(masks), 1, 1, 1)), flat))
         error = ops.mean(ops.reshape(errors, (len(masks), -1, *errors.shape[1:])), axis=0)
-        levels = self.encoder(pretext.whole(images, self.model.mean_images(images)), training=False)
+        whole = pretext.whole(images, self.model.mean_images(images))
+        levels = self.encoder(whole, training=False)
         levels = levels if isinstance(levels, list) else [levels]
-        representation = ops.concatenate([gridded(as_picture(level)) for level in levels], axis=-1)
+        pictures = [gridded(as_picture(level)) for level in levels]
+        representation = ops.concatenate(pictures, axis=-1)
         return error, ops.matmul(representation, ops.convert_to_tensor(self.projection))
 
 
 def random_projection(channels: int, dimensions: int) -> np.ndarray:
-    """Returns orthonormal directions drawn at random, always the same: float32 (channels, dimensions).
+    """Returns orthonormal directions drawn at random, always the same.
 
-    PaDiM's shortcut (Defard et al., 2021): at random, a few directions lose little, for levels are redundant.
+    PaDiM's shortcut (Defard et al., 2021): at random, a few directions lose little, for
+    levels are redundant.
+
+    Returns:
+        float32 of shape (channels, dimensions).
     """
-    draw = np.random.default_rng([channels, dimensions]).normal(size=(channels, dimensions))
+    size = (channels, dimensions)
+    draw = np.random.default_rng(size).normal(size=size)
     return np.linalg.qr(draw)[0].astype("float32")
 
 

@@ -124,7 +124,8 @@ class GoodBank:
     @classmethod
     def fit(cls, signal: np.ndarray, scoring: ScoringConfig = SCORING) -> GoodBank:
         """Returns the bank of the signal of good parts, (n, grid, grid, channels)."""
-        scale = np.sqrt(np.var(signal, axis=(0, 1, 2), dtype="float64") + MIN_VARIANCE).astype("float32")
+        variance = np.var(signal, axis=(0, 1, 2), dtype="float64") + MIN_VARIANCE
+        scale = np.sqrt(variance).astype("float32")
         vectors = (signal / scale).reshape(-1, signal.shape[-1])
         rows = np.random.default_rng(len(vectors)).permutation(len(vectors))[:DRAWN]
         rows = rows[coreset(vectors[rows], BANK)]
@@ -154,7 +155,7 @@ def normal_of(aligned: bool) -> type[NormalStatistics] | type[GoodBank]:
 
 
 def coreset(vectors: np.ndarray, count: int) -> np.ndarray:
-    """Returns the indices of at most `count` of the vectors (m, c), spread over all of them.
+    """Returns the indices of at most `count` of the vectors (m, c), spread among them.
 
     Each is the farthest from those already taken (Sener and Savarese, ICLR 2018).
     """
@@ -164,7 +165,8 @@ def coreset(vectors: np.ndarray, count: int) -> np.ndarray:
     nearest = np.full(len(vectors), np.inf)
     while len(taken) < count:
         last = taken[-1]
-        np.minimum(nearest, lengths + lengths[last] - 2 * vectors @ vectors[last], out=nearest)
+        squares = lengths + lengths[last] - 2 * vectors @ vectors[last]
+        np.minimum(nearest, squares, out=nearest)
         taken.append(int(nearest.argmax()))
     return np.array(taken)
 

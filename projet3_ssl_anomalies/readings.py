@@ -1,0 +1,228 @@
+"""What the figures and tables say, in French sentences: each is chosen and filled by the values, in both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from commun.figures import number
+from projet3_ssl_anomalies import evaluation, tables
+from projet3_ssl_anomalies.ablation import ALONE, MEASURES, RETAINED, transfer
+from projet3_ssl_anomalies.dataset import Data
+from projet3_ssl_anomalies.detector import Detector
+from projet3_ssl_anomalies.evaluation import Scores
+from projet3_ssl_anomalies.pretexts import PRETEXTS
+from projet3_ssl_anomalies.signals import BASELINE, ERROR, REPRESENTATION, named, title
+
+SOLVED = 0.95  # image AUROC from which little is left to gain
+STRONG, WEAK = 0.6, 0.2  # rank correlations
+
+
+def listed(names: Sequence[str]) -> str:
+    """Returns names as a French list: "a, b et c"."""
+    *first, last = names
+    return f"{', '.join(first)} et {last}" if first else last
+
+
+def counted(verbs: Mapping[str, Sequence[str]]) -> str:
+    """Returns "verb: names" for each verb that has names, as one French sentence."""
+    told = " ; ".join(f"{verb} : {listed(names)}" for verb, names in verbs.items() if len(names))
+    return f"{told[:1].upper()}{told[1:]}."
+
+
+def rival(areas: Mapping[str, float]) -> str:
+    """Says how far the rival without a network already goes: French title of the category -> its image AUROC."""
+    told = [f"{name} ({number(area, 3)})" for name, area in sorted(areas.items(), key=lambda pair: -pair[1])]
+    solved = sum(area >= SOLVED for area in areas.values())
+    found = "Sans rien apprendre, on trouve déjà l'essentiel des défauts"
+    if solved == len(told):
+        return f"{found} partout : {listed(told)}. Un réseau n'a presque rien à y gagner."
+    left = listed(told[solved:])
+    if not solved:
+        return f"Sans réseau, aucune catégorie n'est résolue (AUROC image) : {left}. Il reste partout à gagner."
+    return f"{found} ici : {listed(told[:solved])}. Il reste à gagner là : {left}."
+
+
+def signals(areas: Mapping[str, float]) -> str:
+    """Says which signals tell best where synthetic defects are: name -> pixel AUROC."""
+    learnt = {name: area for name, area in areas.items() if name != BASELINE}
+    best = max(learnt, key=learnt.get)
+    sees = "il voit mieux" if areas[best] > areas[BASELINE] else "il ne voit pas mieux"
+    first = (
+        f"Sans réseau, l'AUROC par pixel vaut {number(areas[BASELINE], 3)} ; le meilleur signal appris, « "
+        f"{title(best)} », vaut {number(areas[best], 3)} : {sees} les défauts."
+    )
+    return f"{first} {_error_or_representation(learnt)}"
+
+
+def representations(scores: Mapping[str, Scores]) -> str:
+    """Says which of the two signals of each task finds defective parts best, on the mean of categories."""
+    names = next(iter(scores.values())).signals
+    means = {name: float(np.mean([of.signals[name] for of in scores.values()])) for name in names}
+    learnt = {name: area for name, area in means.items() if "/" in name}
+    best = max(learnt, key=learnt.get)
+    above = means[best] > means[BASELINE]
+    return (
+        f"{_error_or_representation(learnt)} En moyenne sur les catégories, le meilleur signal appris est « "
+        f"{title(best)} » ({number(means[best], 3)}), {'au-dessus du' if above else 'et non au-dessus du'} concurrent "
+        f"sans réseau ({number(means[BASELINE], 3)})."
+    )
+
+
+def _error_or_representation(areas: Mapping[str, float]) -> str:
+    better = {ERROR: [], REPRESENTATION: []}
+    for task in PRETEXTS:
+        pair = {kind: areas[named(task, kind)] for kind in better if named(task, kind) in areas}
+        if pair:
+            better[max(pair, key=pair.get)].append(title(task))
+    return counted({
+        "la représentation fait mieux que l'erreur": better[REPRESENTATION],
+        "l'erreur fait mieux que la représentation": better[ERROR],
+    })
+
+
+# --- Is a network worth its cost? ------------------------------------------------------------------------------------
+
+
+def _sides(scores: Mapping[str, Scores], metric: str) -> tuple[list[str], list[str], list[str]]:
+    """Returns the categories where the fusion is above the rival, below, and not told apart from it."""
+    above, below, neither = [], [], []
+    for name, of_category in scores.items():
+        if metric in of_category.gains:
+            low, high = of_category.gains[metric]["ci95"]
+            (above if low > 0 else below if high < 0 else neither).append(name)
+    return above, below, neither
+
+
+def gains(scores: Mapping[str, Scores], metric: str) -> str:
+    """Says where the fusion is above the rival without a network, below it, or not told apart: French title -> scores.
+
+    The intervals of the paired differences decide.
+    """
+    above, below, neither = _sides(scores, metric)
+    if not above + below + neither:
+        return f"{tables.LABELS[metric]} : rien à mesurer."
+    verbs = {"la fusion fait mieux que « sans réseau »": above, "moins bien": below, "rien ne les distingue": neither}
+    return f"**{tables.LABELS[metric]}.** {counted(verbs)}"
+
+
+def worth(datas: Sequence[Data], scores: Mapping[str, Scores], metric: str = "image_auroc") -> str:
+    """Says on which parts a network is worth its cost: those that turn, the others, neither.
+
+    Args:
+        datas: the categories.
+        scores: name of the category -> scores.
+        metric: what the gains are measured by.
+    """
+    told, above = [], []
+    for kind, aligned in {"qui se présentent dans tous les sens": False, "toujours placées de même": True}.items():
+        of_kind = {
+            data.category.title: scores[data.category.name]
+            for data in datas
+            if data.category.aligned == aligned and metric in scores[data.category.name].gains
+        }
+        if of_kind:
+            mean = float(np.mean([of.gains[metric]["value"] for of in of_kind.values()]))
+            told.append(f"{number(mean, 3)} en moyenne pour les pièces {kind} ({listed(list(of_kind))})")
+            above += _sides(of_kind, metric)[0]
+    if not told:
+        return "Aucun gain ne peut être mesuré ici."
+    end = f"il le vaut, par cette mesure, pour {listed(above)}, et là seulement" if above else "ici, il ne le vaut pas"
+    return f"La fusion ajoute au concurrent sans réseau, en {tables.LABELS[metric]}, {' ; '.join(told)} : {end}."
+
+
+# --- Does the choice transfer? ---------------------------------------------------------------------------------------
+
+
+def transfers(variants: Mapping[str, pd.DataFrame]) -> str:
+    """Says in three sentences whether what wins on synthetic defects wins on real ones.
+
+    Args:
+        variants: French title of the category -> its table (see `tables.reference_ablations`).
+    """
+    if not variants:
+        return (
+            "Les ablations de `reference/` ne portent pas encore de mesures du test : `python -m "
+            "projet3_ssl_anomalies` les y ajoute, une fois tout choisi."
+        )
+    means = {name: float(transfer(table)["spearman"].mean()) for name, table in variants.items()}
+    strong = [name for name, mean in means.items() if mean >= STRONG]
+    weak = [name for name, mean in means.items() if WEAK <= mean < STRONG]
+    none = [name for name, mean in means.items() if not mean >= WEAK]
+    ranked = {"le classement se transporte bien": strong, "un peu": weak, "pas du tout": none}
+    lost, agreed, denied = {}, [], []
+    for name, table in variants.items():
+        retained = table[table["constant"] == RETAINED].iloc[0]
+        lost[name] = float(table["test_image"].max() - retained["test_image"])
+        alone = table[(table["constant"] == ALONE) & (table["value"] == BASELINE)].iloc[0]
+        measures = [m for m in MEASURES if f"test_{m}" in table and table[f"test_{m}"].notna().all()]
+        same = [(retained[m] >= alone[m]) == (retained[f"test_{m}"] >= alone[f"test_{m}"]) for m in measures]
+        (agreed if np.mean(same) > 0.5 else denied).append(name)
+    worst = max(lost, key=lost.get)
+    compared = {
+        "sur « la fusion ou sans réseau ? », défauts de synthèse et test s'accordent": agreed,
+        "ils se contredisent": denied,
+    }
+    return (
+        f"{counted(ranked)} Les réglages retenus perdent au plus {number(lost[worst], 3)} d'AUROC image ({worst}) sur "
+        f"les meilleurs qu'on aurait pu choisir d'après le test. {counted(compared)}"
+    )
+
+
+# --- Decisions and reference -----------------------------------------------------------------------------------------
+
+
+def false_alarms(
+    datas: Sequence[Data], detectors: Mapping[str, Detector], scores: Mapping[str, Scores], rate: float
+) -> str:
+    """Says for which categories the rate of false alarms that was announced agrees with the test."""
+    kept, above, below = [], [], []
+    for data in datas:
+        name = data.category.name
+        judge = detectors[name]
+        stated = max(rate, evaluation.least_rate(judge))
+        counts = evaluation.decisions(scores[name], evaluation.threshold(judge, rate))
+        if counts.good:
+            low, high = tables.binomial_interval(counts.rejected, counts.good)
+            side = kept if low <= stated <= high else above if stated < low else below
+            side.append(f"{data.category.title} ({counts.rejected} sur {counts.good})")
+    if not kept + above + below:
+        return "Sans bonne pièce dans le test, le taux annoncé ne se vérifie pas."
+    verbs = {
+        "le taux annoncé est dans l'intervalle de ce qu'on observe": kept,
+        "**plus de fausses alarmes qu'annoncé**": above,
+        "moins de fausses alarmes qu'annoncé": below,
+    }
+    return counted(verbs)
+
+
+def types(areas: pd.Series) -> str:
+    """Says which synthetic defects are hard to find, and which easy: French name -> image AUROC, the hardest first."""
+    told = [f"« {name} » ({number(area, 2)})" for name, area in areas.items()]
+    return f"Le faux défaut le plus difficile est {told[0]}, le plus facile {told[-1]}."
+
+
+def reference(datas: Sequence[Data], content: Mapping | None) -> str:
+    """Says how to read the table of reference: what it is, and that the sample does not compare with it."""
+    if content is None:
+        return "La référence sur données réelles n'est pas encore faite : `python -m projet3_ssl_anomalies` la produit."
+    made = " ; ".join(f"{tables.reference_title(name)} : {split}" for name, split in content["split"].items())
+    told = f"{made} ({content['hardware']})."
+    if drawn := [data.category.title for data in datas if not data.location.is_real]:
+        told += f" Plus haut, {listed(drawn)} : **échantillon synthétique**, qui ne se compare pas à ce tableau."
+    return told
+
+
+def last(datas: Sequence[Data], scores: Mapping[str, Scores]) -> str:
+    """Says what the fusion adds to the rival, all categories together: counts of each side, by image AUROC."""
+    titled = {data.category.title: scores[data.category.name] for data in datas}
+    above, below, neither = (len(side) for side in _sides(titled, "image_auroc"))
+    total = above + below + neither
+    if not total:
+        return "Rien ne permet de comparer la fusion au concurrent sans réseau."
+    return (
+        f"Par image, la fusion dépasse le concurrent sans réseau dans {above} catégorie(s) sur {total}, lui cède dans "
+        f"{below}, et ne s'en distingue pas dans {neither}."
+    )
