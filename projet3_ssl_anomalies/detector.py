@@ -128,7 +128,7 @@ class Detector:
 
 
 def detector_of(
-    data: Data, runs: Mapping[str, commun.training.Run], unseen: HeldOut, scoring: ScoringConfig = SCORING
+    data: Data, runs: Mapping[str, commun.training.Run], unseen: HeldOut, scoring: ScoringConfig | None = None
 ) -> Detector:
     """Returns the detector of a category: its models, and what is normal for the half that they have not seen.
 
@@ -141,8 +141,9 @@ def detector_of(
         data: the category.
         runs: what `train` returned.
         unseen: what `held_out` returned for these models.
-        scoring: constants.
+        scoring: constants; by default, those of its kind of parts.
     """
+    scoring = scoring or stats.scoring_of(data.category.aligned)
     models = {task: run.model for task, run in runs.items()}
     normals = normals_of(unseen.good, aligned=data.category.aligned, scoring=scoring)
     maps = fused_maps(left_out_maps(unseen.good, normals, scoring), scoring)

@@ -20,7 +20,6 @@ MIN_DISTANCE = 1e-3  # distance under which all are alike in a geometric mean
 MIN_VARIANCE = 1e-8  # that signals have at least
 DRAWN, BANK = 20_000, 4000  # vectors drawn from the good parts, and kept of them in a bank, at most
 CHUNK = 4096  # cells compared at once
-WEIGHTS = {"baseline": 3.0, "repair/representation": 3.0, "masked_autoencoder/representation": 0.0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +38,7 @@ class ScoringConfig:
     map_sigma: float = 4.0
     top_fraction: float = 0.003
     shrinkage: float = 0.25
-    weights: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict(WEIGHTS))
+    weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
     fusion: str = "geometric"
 
     def weight(self, name: str) -> float:
@@ -48,7 +47,9 @@ class ScoringConfig:
         return self.weights.get(name, 1.0) * (self.weights.get(kind, 1.0) if kind != name else 1.0)
 
 
-SCORING = ScoringConfig()
+# For parts that are aligned, then for those that turn: each chosen on synthetic defects painted on such parts.
+SCORING = ScoringConfig(weights={"baseline": 3, "repair/representation": 3, "masked_autoencoder/representation": 0})
+TURNING = ScoringConfig(weights={"masked_autoencoder/representation": 0}, fusion="arithmetic")
 
 
 # --- What is normal --------------------------------------------------------------------------------------------------
@@ -152,6 +153,11 @@ class GoodBank:
 def normal_of(aligned: bool) -> type[NormalStatistics] | type[GoodBank]:
     """Returns what says what is normal, for parts that are aligned or that turn."""
     return NormalStatistics if aligned else GoodBank
+
+
+def scoring_of(aligned: bool) -> ScoringConfig:
+    """Returns the constants of scoring for parts that are aligned or that turn."""
+    return SCORING if aligned else TURNING
 
 
 def coreset(vectors: np.ndarray, count: int) -> np.ndarray:
