@@ -195,6 +195,8 @@ def smooth(maps: np.ndarray, sigma: float) -> np.ndarray:
 def fuse(maps: Mapping[str, np.ndarray], scoring: ScoringConfig = SCORING) -> np.ndarray:
     """Returns the weighted mean of the maps of signals, positive, (n, grid, grid)."""
     weights = {name: scoring.weight(name) for name in maps}
+    if not any(weights.values()):
+        weights = dict.fromkeys(maps, 1.0)  # what others would outweigh is all there is
     geometric = scoring.fusion == "geometric"
     if geometric:
         maps = {name: np.log(np.maximum(m, MIN_DISTANCE)) for name, m in maps.items()}
