@@ -17,7 +17,7 @@ import pandas as pd
 import commun.training  # first: it chooses the default backend of Keras
 import projet3_ssl_anomalies as project
 from commun import cli, exit_code, results
-from projet3_ssl_anomalies import ablation, dataset, detector, evaluation, training
+from projet3_ssl_anomalies import ablation, dataset, detector, evaluation, storage, training
 from projet3_ssl_anomalies.signals import FUSED
 from projet3_ssl_anomalies.training import Profile
 
@@ -33,9 +33,10 @@ LICENCE = """# Licence
 Les poids et les statistiques de ce dossier viennent d'un entraînement sur des images de MVTec AD (P. Bergmann,
 M. Fauser, D. Sattlegger, C. Steger, « MVTec AD », CVPR 2019), sous licence
 [CC BY-NC-SA 4.0](https://creativecommons.org/licenses/by-nc-sa/4.0/deed.fr). Ils sont distribués sous cette même
-licence : **usage non commercial**. Aucune image du jeu de données n'est ici : les fichiers `normal.npz` décrivent, sur
-une grille de 32 × 32 cellules, ce que valent d'ordinaire l'apparence moyenne d'une cellule, les erreurs de
-reconstruction et les représentations (moyennes et covariances, ou vecteurs pris çà et là). Rien n'y rend une image.
+licence : **usage non commercial**. Aucune image du jeu de données n'est ici : outre les poids des réseaux, les fichiers
+`detecteur.npz` décrivent, sur une grille de 32 × 32 cellules, ce que valent d'ordinaire l'apparence moyenne d'une
+cellule, les erreurs de reconstruction et les représentations (moyennes et covariances, ou vecteurs pris çà et là). Rien
+n'y rend une image.
 """
 
 
@@ -88,9 +89,12 @@ def _name(data: dataset.Data, budget: Profile) -> str:
 def _train(data: dataset.Data, budget: Profile, seed: int) -> None:
     """Trains what judges a category, and writes it with the ablation on synthetic defects."""
     title, start, folder = data.category.title, time.time(), project.REFERENCE / _name(data, budget)
-    runs = detector.train(data, budget, seed=seed, title=title)
+    runs = {
+        task: dataclasses.replace(run, model=storage.quantised(run.model))
+        for task, run in detector.train(data, budget, seed=seed, title=title).items()
+    }
     unseen = detector.held_out({task: run.model for task, run in runs.items()}, data, budget, seed=seed)
-    detector.save_detector(detector.detector_of(data, runs, unseen), folder)
+    storage.save_detector(detector.detector_of(data, runs, unseen), folder)
     (folder.parent / "LICENCE.md").write_text(LICENCE, encoding="utf-8")
     ablation.scoring_ablation(data, unseen).round(4).to_csv(folder / "ablation.csv", index=False)
     print(f"{title} : détecteur écrit ({time.time() - start:.0f} s)", flush=True)
@@ -113,7 +117,7 @@ def _measure(data: dataset.Data, budget: Profile, seed: int) -> None:
     The figures go to `metrics.json` and to the journal, and what each variant of scoring is worth to the ablation.
     """
     name = _name(data, budget)
-    judge = detector.load_detector(name)
+    judge = storage.load_detector(name)
     scores = evaluation.score_data(data, judge)
     measures = {**scores.others, FUSED: scores.metrics}
     path = project.REFERENCE / "metrics.json"

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
 import commun.training  # first: it chooses the default backend of Keras
-from commun import UserError, results
-from commun.datasets import atomic_file
-from projet3_ssl_anomalies import PROJECT, REFERENCE, dataset, defects, metrics, training
+from projet3_ssl_anomalies import dataset, defects, metrics, training
 from projet3_ssl_anomalies import statistics as stats
 from projet3_ssl_anomalies.dataset import Category, Data
 from projet3_ssl_anomalies.defects import Defective
@@ -23,8 +19,6 @@ from projet3_ssl_anomalies.statistics import SCORING, ScoringConfig, fuse, image
 from projet3_ssl_anomalies.training import Profile
 
 FALSE_ALARMS = 0.05  # rate at which F1 and decisions are given, unless asked otherwise
-FILE, NORMALS = "detecteur.json", "normal.npz"
-BITS = 5  # of mantissa kept on disk: values within 2 %
 
 Maps = dict[str, np.ndarray]
 
@@ -77,7 +71,8 @@ def left_out_maps(good: Maps, normals: Mapping, scoring: ScoringConfig = SCORING
 
 def anomaly_maps(found: Maps, normals: Mapping, scoring: ScoringConfig = SCORING) -> Maps:
     """Returns the anomaly maps of other parts from their signals: signal -> (n, grid, grid)."""
-    return {name: smooth(normals[name].distances(values), scoring.map_sigma) for name, values in found.items()}
+    maps = {name: normals[name].distances(values) for name, values in found.items() if name in normals}
+    return {name: smooth(distances, scoring.map_sigma) for name, distances in maps.items()}
 
 
 def fused_maps(maps: Maps, scoring: ScoringConfig = SCORING) -> Maps:
@@ -103,7 +98,7 @@ class Detector:
     Attributes:
         category: what it judges.
         models: task -> trained model.
-        normals: signal -> what is normal.
+        normals: signal -> what is normal; those that the fusion ignores may be missing.
         good_scores: names of `fused_maps` -> scores of good parts that the models did not see, each judged by the
             others, shape (n,).
         side: of the images that it takes, in pixels.
@@ -133,7 +128,7 @@ class Detector:
 
 
 def detector_of(
-    data: Data, runs: Mapping[str, commun.training.Run], unseen: HeldOut, scoring: ScoringConfig = SCORING
+    data: Data, runs: Mapping[str, commun.training.Run], unseen: HeldOut, scoring: ScoringConfig | None = None
 ) -> Detector:
     """Returns the detector of a category: its models, and what is normal for the half that they have not seen.
 
@@ -146,8 +141,9 @@ def detector_of(
         data: the category.
         runs: what `train` returned.
         unseen: what `held_out` returned for these models.
-        scoring: constants.
+        scoring: constants; by default, those of its kind of parts.
     """
+    scoring = scoring or stats.scoring_of(data.category.aligned)
     models = {task: run.model for task, run in runs.items()}
     normals = normals_of(unseen.good, aligned=data.category.aligned, scoring=scoring)
     maps = fused_maps(left_out_maps(unseen.good, normals, scoring), scoring)
@@ -155,65 +151,3 @@ def detector_of(
     side = unseen.painted.images.shape[1]
     seconds = sum(run.metrics["seconds"] for run in runs.values())
     return Detector(data.category, models, normals, good_scores, side, scoring, seconds)
-
-
-# --- On disk ---------------------------------------------------------------------------------------------------------
-
-
-def save_detector(detector: Detector, folder: Path) -> None:
-    """Writes a detector: weights and what is normal as 16-bit floats, the rest in `detecteur.json`."""
-    for task, model in detector.models.items():
-        commun.training.save_weights(folder / task, model, model.config, bits=BITS)
-    arrays = {f"{name}/{f}": a for name, normal in detector.normals.items() for f, a in vars(normal).items()}
-    rounded = {name: commun.training.to_float16(array, bits=BITS) for name, array in arrays.items()}
-    with atomic_file(folder / NORMALS) as temporary:
-        np.savez_compressed(temporary, **rounded)
-    content = {
-        "category": dataclasses.asdict(detector.category),
-        "tasks": list(detector.models),
-        "side": detector.side,
-        "scoring": dataclasses.asdict(detector.scoring),
-        "seconds": round(detector.seconds),
-        "good_scores": {name: [round(float(s), 4) for s in scores] for name, scores in detector.good_scores.items()},
-    }
-    results.write_json(folder / FILE, content)
-
-
-def load_detector(category: str, folder: Path | None = None) -> Detector:
-    """Loads a detector that `save_detector` wrote in `folder/<category>`, by default that of `reference/`.
-
-    Raises:
-        UserError: there is none for this category, or it is damaged.
-    """
-    folder = folder or REFERENCE
-    path = folder / category / FILE
-    if not path.is_file():
-        known = ", ".join(sorted(p.parent.name for p in folder.glob(f"*/{FILE}"))) or "aucune"
-        raise UserError(
-            f"Aucun détecteur de référence pour « {category} » (catégories qui en ont un : {known}). Entraînez le "
-            "vôtre avec le carnet 03, en donnant cette catégorie au paramètre CATEGORIES."
-        )
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        judged = Category(**{**content["category"], "official": None})
-        scores = {name: np.array(values) for name, values in content["good_scores"].items()}
-        scoring, seconds = ScoringConfig(**content["scoring"]), float(content["seconds"])
-        tasks, side = content["tasks"], int(content["side"])
-        normals = _load_normals(path.with_name(NORMALS), judged.aligned)
-    except (*commun.training.UNREADABLE, TypeError) as error:
-        raise UserError(f"{path.parent} est illisible ({type(error).__name__}). Reprenez-le du dépôt.") from error
-    models = {task: commun.training.load_weights(path.parent / task, _rebuild, project=PROJECT)[0] for task in tasks}
-    return Detector(judged, models, normals, scores, side, scoring, seconds)
-
-
-def _load_normals(path: Path, aligned: bool) -> dict:
-    arrays: dict[str, dict] = {}
-    with np.load(path) as stored:
-        for key in stored.files:
-            name, _, field = key.rpartition("/")
-            arrays.setdefault(name, {})[field] = stored[key].astype("float32")
-    return {name: stats.normal_of(aligned)(**fields) for name, fields in arrays.items()}
-
-
-def _rebuild(config: dict) -> Reconstructor:
-    return Reconstructor(training.Config(**config))

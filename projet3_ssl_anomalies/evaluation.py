@@ -15,10 +15,11 @@ from commun import UserError, results
 from commun.datasets import Location
 from projet3_ssl_anomalies import dataset, files, metrics
 from projet3_ssl_anomalies.dataset import SIDE, Data
-from projet3_ssl_anomalies.detector import FALSE_ALARMS, Detector, fused_maps, load_detector
+from projet3_ssl_anomalies.detector import FALSE_ALARMS, Detector, fused_maps
 from projet3_ssl_anomalies.intervals import differences, measure
 from projet3_ssl_anomalies.signals import BASELINE, FUSED
 from projet3_ssl_anomalies.statistics import enlarge, fuse, image_scores
+from projet3_ssl_anomalies.storage import load_detector
 
 
 @dataclasses.dataclass(frozen=True)

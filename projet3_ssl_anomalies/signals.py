@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 import commun.training  # noqa: F401, first: it chooses the default backend of Keras
+from commun.sources import code_hash
 from projet3_ssl_anomalies.colour import to_lab
 from projet3_ssl_anomalies.losses import gradient
 from projet3_ssl_anomalies.pretexts import PRETEXTS
@@ -127,9 +128,14 @@ def _read(model: Reconstructor, images: np.ndarray) -> tuple[np.ndarray, np.ndar
     return error, representation
 
 
-@functools.lru_cache(maxsize=8)
 def scorer_of(config) -> Scorer:
     """Returns the scorer of a configuration: compiling it takes longer than giving it other weights."""
+    return _scorer(config, code_hash(PRETEXTS[config.task]))
+
+
+@functools.lru_cache(maxsize=8)
+def _scorer(config, code: str) -> Scorer:
+    """Returns it again; `code` tells a task from the same one edited in a notebook."""
     return Scorer(Reconstructor(config))
 
 

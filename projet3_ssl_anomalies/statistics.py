@@ -36,7 +36,7 @@ class ScoringConfig:
     """
 
     map_sigma: float = 4.0
-    top_fraction: float = 0.001
+    top_fraction: float = 0.003
     shrinkage: float = 0.25
     weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
     fusion: str = "geometric"
@@ -47,7 +47,9 @@ class ScoringConfig:
         return self.weights.get(name, 1.0) * (self.weights.get(kind, 1.0) if kind != name else 1.0)
 
 
-SCORING = ScoringConfig()
+# For parts that are aligned, then for those that turn: each chosen on synthetic defects painted on such parts.
+SCORING = ScoringConfig(weights={"baseline": 3, "repair/representation": 3, "masked_autoencoder/representation": 0})
+TURNING = ScoringConfig(weights={"masked_autoencoder/representation": 0}, fusion="arithmetic")
 
 
 # --- What is normal --------------------------------------------------------------------------------------------------
@@ -153,6 +155,11 @@ def normal_of(aligned: bool) -> type[NormalStatistics] | type[GoodBank]:
     return NormalStatistics if aligned else GoodBank
 
 
+def scoring_of(aligned: bool) -> ScoringConfig:
+    """Returns the constants of scoring for parts that are aligned or that turn."""
+    return SCORING if aligned else TURNING
+
+
 def coreset(vectors: np.ndarray, count: int) -> np.ndarray:
     """Returns the indices of at most `count` of the vectors (m, c), spread among them.
 
@@ -188,6 +195,8 @@ def smooth(maps: np.ndarray, sigma: float) -> np.ndarray:
 def fuse(maps: Mapping[str, np.ndarray], scoring: ScoringConfig = SCORING) -> np.ndarray:
     """Returns the weighted mean of the maps of signals, positive, (n, grid, grid)."""
     weights = {name: scoring.weight(name) for name in maps}
+    if not any(weights.values()):
+        weights = dict.fromkeys(maps, 1.0)  # what others would outweigh is all there is
     geometric = scoring.fusion == "geometric"
     if geometric:
         maps = {name: np.log(np.maximum(m, MIN_DISTANCE)) for name, m in maps.items()}

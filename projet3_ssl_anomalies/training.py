@@ -249,7 +249,7 @@ def build(config: Config, good: Good | None = None) -> Reconstructor:
     With `good` parts, it starts from their mean image where the configuration says so. It is one and the same model
     for all the categories, started anew each time: compiling it takes longer than a short training.
     """
-    model, initial = _compiled(config)
+    model, initial = _compiled(config, code_hash(PRETEXTS[config.task]))
     for variable, value in zip([*model.variables, *model.optimizer.variables], initial, strict=True):
         variable.assign(value)
     if good and config.start_from_mean:
@@ -258,13 +258,16 @@ def build(config: Config, good: Good | None = None) -> Reconstructor:
 
 
 @functools.lru_cache(maxsize=8)
-def _compiled(config: Config) -> tuple[Reconstructor, list[np.ndarray]]:
-    """Returns a compiled model and the initial values of its variables, then of those of its optimiser."""
+def _compiled(config: Config, code: str) -> tuple[Reconstructor, list[np.ndarray]]:
+    """Returns a compiled model and the initial values of its variables, then of those of its optimiser.
+
+    `code` tells a task from the same one edited in a notebook.
+    """
     keras.utils.set_random_seed(config.seed)
     model = Reconstructor(config)
     model.compile(commun.training.adam(config))
     model.optimizer.build(model.trainable_variables)
-    return model, [np.array(variable) for variable in [*model.variables, *model.optimizer.variables]]
+    return model, [np.asarray(v).copy() for v in [*model.variables, *model.optimizer.variables]]
 
 
 class Batches(keras.utils.PyDataset):

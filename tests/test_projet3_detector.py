@@ -1,0 +1,169 @@
+"""What judges the parts of a category, with the task of the documentation as one of two: maps, scores, files."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import itertools
+import textwrap
+from collections.abc import Generator
+
+import numpy as np
+import pytest
+from anomalies import eager, load_category, only
+
+from commun import UserError, training
+from projet3_ssl_anomalies import dataset, defects, networks, pretexts
+from projet3_ssl_anomalies import detector as detection
+from projet3_ssl_anomalies import statistics as stats
+from projet3_ssl_anomalies import training as modelling
+from projet3_ssl_anomalies.dataset import Data
+from projet3_ssl_anomalies.detector import Detector, HeldOut
+from projet3_ssl_anomalies.pretexts import PRETEXTS
+from projet3_ssl_anomalies.reconstructor import Reconstructor
+from projet3_ssl_anomalies.signals import BASELINE, FUSED, GRID, REPRESENTATION, signals
+from projet3_ssl_anomalies.statistics import GoodBank, NormalStatistics
+
+from keras import ops  # isort: skip
+
+BUDGET = dataclasses.replace(modelling.profile("essai"), images=4, epochs=1, painted=2)
+TASKS = ["colorization", "sharpening"]
+NAMES = [BASELINE, *TASKS, REPRESENTATION, FUSED]
+
+
+@dataclasses.dataclass(frozen=True)
+class Learnt:
+    data: Data
+    runs: dict[str, training.Run]
+    unseen: HeldOut
+    detector: Detector
+
+    @property
+    def models(self) -> dict[str, Reconstructor]:
+        return {task: run.model for task, run in self.runs.items()}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
+    """The tasks are colorization and the example of the documentation, as it is written there."""
+    text = inspect.cleandoc(pretexts.Pretext.__doc__)
+    lines = text[text.index("    class ") :].splitlines()
+    code = textwrap.dedent("\n".join(itertools.takewhile(lambda line: line.startswith("    ") or not line, lines)))
+    with only("colorization"), eager(), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PROJETS_TRAVAIL", str(tmp_path_factory.mktemp("travail")))
+        exec(code, {"Pretext": pretexts.Pretext, "unet": networks.unet, "ops": ops})
+        yield
+
+
+@pytest.fixture(scope="module")
+def learnt(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Learnt]:
+    """Detectors of two categories, aligned or not; the second makes do with the models of the first."""
+    root, found, runs = tmp_path_factory.mktemp("données réelles"), {}, {}
+    for aligned, name in ((True, "disque"), (False, "palet")):
+        data = load_category(root, name, aligned=aligned, seed=1000 * (not aligned))
+        runs = runs or detection.train(data, BUDGET)
+        unseen = detection.held_out({task: run.model for task, run in runs.items()}, data, BUDGET)
+        found[aligned] = Learnt(data, runs, unseen, detection.detector_of(data, runs, unseen))
+    return found
+
+
+@pytest.fixture(scope="module")
+def images(learnt: dict[bool, Learnt]) -> np.ndarray:
+    return dataset.read(learnt[True].data.test, 32)[1]
+
+
+# --- Held out --------------------------------------------------------------------------------------------------------
+
+
+def test_the_example_of_the_documentation_is_a_task_like_another(learnt: dict[bool, Learnt]) -> None:
+    assert list(PRETEXTS) == TASKS and PRETEXTS["sharpening"].__name__ == "Sharpening"
+    for one in learnt.values():
+        assert list(one.runs) == list(one.detector.models) == TASKS
+        assert list(one.unseen.good) == list(one.unseen.defective) == list(one.detector.normals)
+        assert list(one.unseen.good)[0] == BASELINE and len(one.unseen.good) == 1 + 2 * len(TASKS)
+        assert list(one.detector.good_scores) == NAMES
+
+
+@pytest.mark.parametrize("aligned", [True, False])
+def test_signals_held_out_are_those_of_the_other_half(aligned: bool, learnt: dict[bool, Learnt]) -> None:
+    one = learnt[aligned]
+    _, other = modelling.halves(one.data, BUDGET)
+    for name, expected in signals(one.models, other.images).items():
+        np.testing.assert_allclose(one.unseen.good[name], expected, atol=1e-4)
+    painted = one.unseen.painted
+    assert set(painted.sources) <= set(range(len(other))) and len(set(painted.sources)) == BUDGET.painted
+    for image, mask, source in zip(painted.images, painted.masks, painted.sources, strict=True):
+        np.testing.assert_array_equal(image[~mask], other.images[source][~mask])
+    for name, signal in one.unseen.defective.items():
+        assert len(signal) == len(painted.images) > len(defects.TYPES)
+        assert np.isfinite(signal).all() and signal.shape[1:] == one.unseen.good[name].shape[1:]
+
+
+def test_the_seed_shares_out_the_parts_of_the_detector(learnt: dict[bool, Learnt]) -> None:
+    one = learnt[True]
+    again, other = (detection.held_out({}, one.data, BUDGET, seed=seed) for seed in (0, 1))
+    np.testing.assert_array_equal(again.good[BASELINE], one.unseen.good[BASELINE])
+    np.testing.assert_array_equal(again.painted.images, one.unseen.painted.images)
+    assert again.good[BASELINE].shape == other.good[BASELINE].shape
+    assert (again.good[BASELINE] != other.good[BASELINE]).any()
+
+
+def test_the_progress_of_a_task_has_its_title(learnt: dict[bool, Learnt], capsys: pytest.CaptureFixture[str]) -> None:
+    detection.train(learnt[True].data, BUDGET, title="disque")  # trained already: it is shown
+    shown = capsys.readouterr().out
+    assert "disque" in shown and all(PRETEXTS[task].title in shown for task in TASKS)
+
+
+# --- Detectors -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("aligned", [True, False])
+def test_a_detector_knows_its_category_and_what_is_normal_there(aligned: bool, learnt: dict[bool, Learnt]) -> None:
+    one = learnt[aligned]
+    judge = one.detector
+    assert judge.category == one.data.category and judge.side == 32
+    assert {type(normal) for normal in judge.normals.values()} == {NormalStatistics if aligned else GoodBank}
+    assert {len(scores) for scores in judge.good_scores.values()} == {5}  # of 11 good parts, the second half
+    assert all(np.isfinite(scores).all() for scores in judge.good_scores.values())
+    assert judge.seconds == pytest.approx(sum(run.metrics["seconds"] for run in one.runs.values()))
+
+
+@pytest.mark.parametrize("aligned", [True, False])
+def test_maps_of_a_detector(aligned: bool, learnt: dict[bool, Learnt], images: np.ndarray) -> None:
+    judge = learnt[aligned].detector
+    count = len(judge.models["colorization"].weights)
+    maps = judge.signal_maps(images)
+    assert list(maps) == list(judge.normals)
+    for m in maps.values():
+        assert m.shape == (10, GRID, GRID) and m.min() >= 0 and np.isfinite(m).all()
+    fused = detection.fused_maps(maps, judge.scoring)
+    assert list(fused) == NAMES
+    np.testing.assert_array_equal(fused[BASELINE], maps[BASELINE])
+    for task in TASKS:
+        np.testing.assert_array_equal(fused[task], maps[f"{task}/error"])
+    learned = {name: m for name, m in maps.items() if name.endswith("/representation")}
+    np.testing.assert_allclose(fused[REPRESENTATION], stats.fuse(learned, judge.scoring), rtol=1e-5)
+    np.testing.assert_allclose(fused[FUSED], stats.fuse(maps, judge.scoring), rtol=1e-5)
+    assert len(judge.models["colorization"].weights) == count  # scoring adds nothing to what is saved
+
+
+@pytest.mark.parametrize("kept", [[], ["colorization"]])
+def test_a_detector_may_do_without_some_tasks_or_all(kept: list[str], learnt: dict[bool, Learnt]) -> None:
+    one = learnt[True]
+    unseen = detection.held_out({task: one.models[task] for task in kept}, one.data, BUDGET)
+    normals = detection.normals_of(unseen.good, aligned=True)
+    maps = detection.fused_maps(detection.left_out_maps(unseen.good, normals))
+    assert list(maps) == [BASELINE, *kept, *([REPRESENTATION] if kept else []), FUSED]
+    np.testing.assert_allclose(stats.image_scores(maps[BASELINE]), one.detector.good_scores[BASELINE], rtol=1e-3)
+    if kept:
+        judge = detection.detector_of(one.data, {task: one.runs[task] for task in kept}, unseen)
+        assert list(judge.models) == kept and list(judge.good_scores) == list(maps)
+
+
+def test_thresholds_come_from_good_parts_and_refuse_what_they_cannot_say(learnt: dict[bool, Learnt]) -> None:
+    judge = learnt[True].detector
+    for name, scores in judge.good_scores.items():
+        assert judge.threshold(0.2, name=name) == np.sort(scores)[-2]
+    assert judge.threshold(0.2) == judge.threshold(0.2, name=FUSED)
+    with pytest.raises(UserError, match="1/5"):
+        judge.threshold(0.1)
