@@ -129,8 +129,9 @@ def worth(datas: Sequence[Data], scores: Mapping[str, Scores], metric: str = "im
             above += _sides(of_kind, metric)[0]
     if not told:
         return "Aucun gain ne peut être mesuré ici."
-    end = f"il le vaut, par cette mesure, pour {listed(above)}, et là seulement" if above else "ici, il ne le vaut pas"
-    return f"La fusion ajoute au concurrent sans réseau, en {tables.LABELS[metric]}, {' ; '.join(told)} : {end}."
+    end = f"pour {listed(above)}, et là seulement" if above else "ici, nulle part"
+    label = tables.LABELS[metric]
+    return f"La fusion ajoute au concurrent sans réseau, en {label}, {' ; '.join(told)}. Un réseau vaut son coût {end}."
 
 
 # --- Does the choice transfer? ---------------------------------------------------------------------------------------
