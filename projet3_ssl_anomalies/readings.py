@@ -210,7 +210,7 @@ def reference(datas: Sequence[Data], content: Mapping | None) -> str:
     if content is None:
         return "La référence sur données réelles n'est pas encore faite : `python -m projet3_ssl_anomalies` la produit."
     made = " ; ".join(f"{tables.reference_title(name)} : {split}" for name, split in content["split"].items())
-    told = f"{made} ({content['hardware']})."
+    told = f"La référence : {made} ({content['hardware']})."
     if drawn := [data.category.title for data in datas if not data.location.is_real]:
         told += f" Plus haut, {listed(drawn)} : **échantillon synthétique**, qui ne se compare pas à ce tableau."
     return told
