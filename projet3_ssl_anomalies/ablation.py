@@ -19,7 +19,7 @@ from projet3_ssl_anomalies.dataset import SIDE, Data
 from projet3_ssl_anomalies.detector import HeldOut, Maps
 from projet3_ssl_anomalies.pretexts import PRETEXTS
 from projet3_ssl_anomalies.signals import BASELINE, ERROR, REPRESENTATION, signals
-from projet3_ssl_anomalies.statistics import SCORING, ScoringConfig, enlarge, fuse, image_scores, smooth
+from projet3_ssl_anomalies.statistics import SCORING, ScoringConfig, enlarge, fit_normal, fuse, image_scores, smooth
 from projet3_ssl_anomalies.training import Config, Profile
 
 RETAINED = "retained"  # the constant of the rows where nothing changes
@@ -29,9 +29,9 @@ MEASURES = ("image", "pixel", "pro")  # image AUROC, pixel AUROC, AU-PRO
 # --- Constants of scoring --------------------------------------------------------------------------------------------
 
 _VALUES = {
-    "map_sigma": (0, 2, 4, 6, 8),
-    "top_fraction": (0.001, 0.003, 0.01, 0.05, 1),
-    "shrinkage": (0.1, 0.25, 1, 4, 1e9),
+    "map_sigma": (0, 4, 6, 8),
+    "top_fraction": (0.001, 0.003, 0.01, 0.05),
+    "shrinkage": (0.1, 0.25, 1, 4),
 }
 _BANKED = ((), (REPRESENTATION,), (ERROR, REPRESENTATION), (BASELINE, ERROR, REPRESENTATION))
 _KINDS = {  # weights of the kinds of signals
@@ -121,21 +121,21 @@ def ablation_on_test(data: Data, unseen: HeldOut, found: Maps, retained: Scoring
 def _with_maps(unseen: HeldOut, found: Maps, retained: ScoringConfig) -> Iterator[tuple]:
     """Yields the variants, then the maps of the good parts, each judged by the others, and those of `found`.
 
-    Few constants change them: they are made once for each value of these.
+    Few constants change the distances of a signal: they are computed once for each value of these.
     """
-    distances, smoothed = {}, {}
+    known: dict[tuple, tuple[np.ndarray, np.ndarray]] = {}
+
+    def distances(name: str, scoring: ScoringConfig) -> tuple[np.ndarray, np.ndarray]:
+        key = (name, "banked" if scoring.is_banked(name) else scoring.shrinkage)
+        if key not in known:
+            normal = fit_normal(name, unseen.good[name], scoring)
+            known[key] = normal.left_out(unseen.good[name], scoring), normal.distances(found[name])
+        return known[key]
+
     for constant, value, scoring in scoring_variants(list(unseen.good), retained):
-        of_kind = (scoring.shrinkage, scoring.banked)
-        if of_kind not in distances:
-            sharp = dataclasses.replace(scoring, map_sigma=0)
-            normals = detector.normals_of(unseen.good, scoring)
-            good = detector.left_out_maps(unseen.good, normals, sharp)
-            distances[of_kind] = good, detector.anomaly_maps(found, normals, sharp)
-        key = (*of_kind, scoring.map_sigma)
-        if key not in smoothed:
-            maps_of_kind = distances[of_kind]
-            smoothed[key] = [{n: smooth(m, scoring.map_sigma) for n, m in maps.items()} for maps in maps_of_kind]
-        yield constant, value, scoring, *smoothed[key]
+        pairs = {name: distances(name, scoring) for name in unseen.good}
+        good, others = ({name: smooth(pair[i], scoring.map_sigma) for name, pair in pairs.items()} for i in (0, 1))
+        yield constant, value, scoring, good, others
 
 
 def transfer(table: pd.DataFrame) -> pd.DataFrame:

@@ -50,6 +50,10 @@ class ScoringConfig:
         """Makes a tuple of the kinds, a list once read from JSON."""
         object.__setattr__(self, "banked", tuple(self.banked))
 
+    def is_banked(self, name: str) -> bool:
+        """Tells whether a signal is compared with a bank."""
+        return name.rpartition("/")[2] in self.banked
+
     def weight(self, name: str) -> float:
         """Returns the weight of a signal: its own, times that of its kind."""
         kind = name.rpartition("/")[2]
@@ -159,8 +163,7 @@ class GoodBank:
 
 def fit_normal(name: str, signal: np.ndarray, scoring: ScoringConfig = SCORING) -> NormalStatistics | GoodBank:
     """Returns what is normal for a signal of good parts, (n, grid, grid, channels), from its name."""
-    kind = GoodBank if name.rpartition("/")[2] in scoring.banked else NormalStatistics
-    return kind.fit(signal, scoring)
+    return (GoodBank if scoring.is_banked(name) else NormalStatistics).fit(signal, scoring)
 
 
 def coreset(vectors: np.ndarray, count: int) -> np.ndarray:
