@@ -19,7 +19,7 @@ from projet3_ssl_anomalies.dataset import SIDE, Data
 from projet3_ssl_anomalies.detector import HeldOut, Maps
 from projet3_ssl_anomalies.pretexts import PRETEXTS
 from projet3_ssl_anomalies.signals import BASELINE, ERROR, REPRESENTATION, signals
-from projet3_ssl_anomalies.statistics import SCORING, ScoringConfig, enlarge, fuse, image_scores, scoring_of, smooth
+from projet3_ssl_anomalies.statistics import SCORING, ScoringConfig, enlarge, fit_normal, fuse, image_scores, smooth
 from projet3_ssl_anomalies.training import Config, Profile
 
 RETAINED = "retained"  # the constant of the rows where nothing changes
@@ -29,17 +29,19 @@ MEASURES = ("image", "pixel", "pro")  # image AUROC, pixel AUROC, AU-PRO
 # --- Constants of scoring --------------------------------------------------------------------------------------------
 
 _VALUES = {
-    "map_sigma": (0, 2, 4, 6, 8),
-    "top_fraction": (0.001, 0.003, 0.01, 0.05, 1),
-    "shrinkage": (0.1, 0.25, 1, 4, 1e9),
+    "map_sigma": (0, 4, 6, 8),
+    "top_fraction": (0.001, 0.003, 0.01, 0.05),
+    "shrinkage": (0.1, 0.25, 1, 4),
 }
+_BANKED = ((), (REPRESENTATION,), (ERROR, REPRESENTATION), (BASELINE, ERROR, REPRESENTATION))
 _KINDS = {  # weights of the kinds of signals
     "baseline, error": {REPRESENTATION: 0},
     "baseline, representation": {ERROR: 0},
     "error, representation": {BASELINE: 0},
     "2 × representation": {REPRESENTATION: 2},
     "2 × error": {ERROR: 2},
-    "4 × baseline": {BASELINE: 4},
+    "1 × baseline": {BASELINE: 1},
+    "6 × baseline": {BASELINE: 6},
 }
 
 
@@ -62,6 +64,8 @@ def scoring_variants(
             yield "without", task, replace(retained, weights={**retained.weights, **without})
     for value, weights in _KINDS.items():
         yield WEIGHTS, value, replace(retained, weights={**retained.weights, **weights})
+    for banked in _BANKED:
+        yield "banked", ", ".join(banked) or "–", replace(retained, banked=banked)
     for fusion in ("arithmetic", "geometric"):
         yield "fusion", fusion, replace(retained, fusion=fusion)
     for constant, values in _VALUES.items():
@@ -69,16 +73,16 @@ def scoring_variants(
             yield constant, f"{value:g}", replace(retained, **{constant: value})
 
 
-def scoring_ablation(data: Data, unseen: HeldOut, retained: ScoringConfig | None = None) -> pd.DataFrame:
+def scoring_ablation(data: Data, unseen: HeldOut, retained: ScoringConfig = SCORING) -> pd.DataFrame:
     """Measures variants of scoring on synthetic defects painted on good images that the models did not see.
 
     Returns:
         One row a variant: category, source ("real" or "sample"), constant, value, is_retained (whether the variant
         comes to the retained configuration), and the measures of `on_synthetic`.
     """
-    painted, retained = unseen.painted, retained or scoring_of(data.category.aligned)
+    painted = unseen.painted
     rows = []
-    for constant, value, scoring, good, bad in _with_maps(unseen, unseen.defective, data.category.aligned, retained):
+    for constant, value, scoring, good, bad in _with_maps(unseen, unseen.defective, retained):
         row = {"category": data.category.name, "source": "real" if data.location.is_real else "sample"}
         row |= {"constant": constant, "value": value, "is_retained": scoring == retained}
         maps = (fuse(good, scoring), fuse(bad, scoring))
@@ -86,7 +90,7 @@ def scoring_ablation(data: Data, unseen: HeldOut, retained: ScoringConfig | None
     return pd.DataFrame(rows)
 
 
-def ablation_on_test(data: Data, unseen: HeldOut, found: Maps, retained: ScoringConfig) -> pd.DataFrame:
+def ablation_on_test(data: Data, unseen: HeldOut, found: Maps, retained: ScoringConfig = SCORING) -> pd.DataFrame:
     """Measures the same variants on the test part, which chooses none of them.
 
     Args:
@@ -101,7 +105,7 @@ def ablation_on_test(data: Data, unseen: HeldOut, found: Maps, retained: Scoring
     table = data.test
     is_defect, masks = table["is_defect"].to_numpy(bool), dataset.masks(table, SIDE)
     rows = []
-    for constant, value, scoring, _, maps in _with_maps(unseen, found, data.category.aligned, retained):
+    for constant, value, scoring, _, maps in _with_maps(unseen, found, retained):
         maps = fuse(maps, scoring)
         scores = image_scores(maps, scoring)
         row = {"constant": constant, "value": value, "test_image": metrics.image_auroc(scores, is_defect)}
@@ -114,24 +118,24 @@ def ablation_on_test(data: Data, unseen: HeldOut, found: Maps, retained: Scoring
     return pd.DataFrame(rows)
 
 
-def _with_maps(unseen: HeldOut, found: Maps, aligned: bool, retained: ScoringConfig) -> Iterator[tuple]:
+def _with_maps(unseen: HeldOut, found: Maps, retained: ScoringConfig) -> Iterator[tuple]:
     """Yields the variants, then the maps of the good parts, each judged by the others, and those of `found`.
 
-    Few constants change them. They are made once for each value of these: the shrinkage, for aligned parts, and the
-    smoothing.
+    Few constants change the distances of a signal: they are computed once for each value of these.
     """
-    distances, smoothed = {}, {}
+    known: dict[tuple, tuple[np.ndarray, np.ndarray]] = {}
+
+    def distances(name: str, scoring: ScoringConfig) -> tuple[np.ndarray, np.ndarray]:
+        key = (name, "banked" if scoring.is_banked(name) else scoring.shrinkage)
+        if key not in known:
+            normal = fit_normal(name, unseen.good[name], scoring)
+            known[key] = normal.left_out(unseen.good[name], scoring), normal.distances(found[name])
+        return known[key]
+
     for constant, value, scoring in scoring_variants(list(unseen.good), retained):
-        shrinkage = scoring.shrinkage if aligned else None
-        if shrinkage not in distances:
-            sharp = dataclasses.replace(scoring, map_sigma=0)
-            normals = detector.normals_of(unseen.good, aligned=aligned, scoring=scoring)
-            good = detector.left_out_maps(unseen.good, normals, sharp)
-            distances[shrinkage] = good, detector.anomaly_maps(found, normals, sharp)
-        key = (shrinkage, scoring.map_sigma)
-        if key not in smoothed:
-            smoothed[key] = [{n: smooth(m, key[1]) for n, m in maps.items()} for maps in distances[shrinkage]]
-        yield constant, value, scoring, *smoothed[key]
+        pairs = {name: distances(name, scoring) for name in unseen.good}
+        good, others = ({name: smooth(pair[i], scoring.map_sigma) for name, pair in pairs.items()} for i in (0, 1))
+        yield constant, value, scoring, good, others
 
 
 def transfer(table: pd.DataFrame) -> pd.DataFrame:
@@ -213,7 +217,7 @@ def training_ablation(data: Data, budget: Profile, *, title: str = "") -> pd.Dat
         config = dataclasses.replace(config, side=learnt.images.shape[1])
         run = training.train(config, learnt, title=f"{title}, {constant} {value}" if title else "")
         unseen = detector.held_out({config.task: run.model}, data, budget)
-        normals = detector.normals_of(unseen.good, aligned=data.category.aligned)
+        normals = detector.normals_of(unseen.good)
         good = detector.left_out_maps(unseen.good, normals)
         bad = detector.anomaly_maps(unseen.defective, normals)
         for name in good:

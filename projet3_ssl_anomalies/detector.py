@@ -9,13 +9,12 @@ import numpy as np
 
 import commun.training  # first: it chooses the default backend of Keras
 from projet3_ssl_anomalies import dataset, defects, metrics, training
-from projet3_ssl_anomalies import statistics as stats
 from projet3_ssl_anomalies.dataset import Category, Data
 from projet3_ssl_anomalies.defects import Defective
 from projet3_ssl_anomalies.pretexts import PRETEXTS
 from projet3_ssl_anomalies.reconstructor import Reconstructor
 from projet3_ssl_anomalies.signals import BASELINE, ERROR, FUSED, REPRESENTATION, named, signals
-from projet3_ssl_anomalies.statistics import SCORING, ScoringConfig, fuse, image_scores, smooth
+from projet3_ssl_anomalies.statistics import SCORING, ScoringConfig, fit_normal, fuse, image_scores, smooth
 from projet3_ssl_anomalies.training import Profile
 
 FALSE_ALARMS = 0.05  # rate at which F1 and decisions are given, unless asked otherwise
@@ -59,9 +58,9 @@ def held_out(models: Mapping[str, Reconstructor], data: Data, budget: Profile, *
 # --- Maps ------------------------------------------------------------------------------------------------------------
 
 
-def normals_of(good: Maps, *, aligned: bool, scoring: ScoringConfig = SCORING) -> dict:
+def normals_of(good: Maps, scoring: ScoringConfig = SCORING) -> dict:
     """Returns what is normal for each signal of good parts that the models have not seen."""
-    return {name: stats.normal_of(aligned).fit(values, scoring) for name, values in good.items()}
+    return {name: fit_normal(name, values, scoring) for name, values in good.items()}
 
 
 def left_out_maps(good: Maps, normals: Mapping, scoring: ScoringConfig = SCORING) -> Maps:
@@ -128,7 +127,7 @@ class Detector:
 
 
 def detector_of(
-    data: Data, runs: Mapping[str, commun.training.Run], unseen: HeldOut, scoring: ScoringConfig | None = None
+    data: Data, runs: Mapping[str, commun.training.Run], unseen: HeldOut, scoring: ScoringConfig = SCORING
 ) -> Detector:
     """Returns the detector of a category: its models, and what is normal for the half that they have not seen.
 
@@ -141,11 +140,10 @@ def detector_of(
         data: the category.
         runs: what `train` returned.
         unseen: what `held_out` returned for these models.
-        scoring: constants; by default, those of its kind of parts.
+        scoring: constants.
     """
-    scoring = scoring or stats.scoring_of(data.category.aligned)
     models = {task: run.model for task, run in runs.items()}
-    normals = normals_of(unseen.good, aligned=data.category.aligned, scoring=scoring)
+    normals = normals_of(unseen.good, scoring)
     maps = fused_maps(left_out_maps(unseen.good, normals, scoring), scoring)
     good_scores = {name: image_scores(m, scoring) for name, m in maps.items()}
     side = unseen.painted.images.shape[1]

@@ -1,8 +1,9 @@
 """From signals to scores: what is normal, distances to it, smoothing, fusion, score of an image.
 
-Some cells are hard to predict on every part (an edge, a reflection), and some kinds of part lie in any direction. A
-signal is therefore compared with that of good parts that the models have never seen. The constants were chosen on
-synthetic defects: see `ablation`.
+Some cells are hard to predict on every part (an edge, a reflection): an error is compared with those that good parts
+have in the same cell. What an encoder has learnt to see may be elsewhere on the next part: a representation is compared
+with the nearest of all those of good parts. None of these parts has been seen by the models. The constants were chosen
+on synthetic defects: see `ablation`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ MIN_DISTANCE = 1e-3  # distance under which all are alike in a geometric mean
 MIN_VARIANCE = 1e-8  # that signals have at least
 DRAWN, BANK = 20_000, 4000  # vectors drawn from the good parts, and kept of them in a bank, at most
 CHUNK = 4096  # cells compared at once
+WEIGHTS = {"baseline": 3.0, "repair/representation": 3.0, "masked_autoencoder/representation": 0.0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,14 +34,25 @@ class ScoringConfig:
         top_fraction: share of the cells, the most abnormal, whose mean is the score of the image.
         shrinkage: how many images' worth of the global variances is added to the covariance of each cell.
         weights: weight in the fusion of each signal, or of each kind of signals; 1 for what is not named.
+        banked: kinds of signals that are compared with a bank of good cells, wherever they were seen; the others are
+            compared with what is usual in the same cell.
         fusion: "arithmetic", or "geometric": a mean that is high only where signals agree.
     """
 
     map_sigma: float = 4.0
     top_fraction: float = 0.003
     shrinkage: float = 0.25
-    weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    weights: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict(WEIGHTS))
+    banked: tuple[str, ...] = ("representation",)
     fusion: str = "geometric"
+
+    def __post_init__(self) -> None:
+        """Makes a tuple of the kinds, a list once read from JSON."""
+        object.__setattr__(self, "banked", tuple(self.banked))
+
+    def is_banked(self, name: str) -> bool:
+        """Tells whether a signal is compared with a bank."""
+        return name.rpartition("/")[2] in self.banked
 
     def weight(self, name: str) -> float:
         """Returns the weight of a signal: its own, times that of its kind."""
@@ -47,9 +60,7 @@ class ScoringConfig:
         return self.weights.get(name, 1.0) * (self.weights.get(kind, 1.0) if kind != name else 1.0)
 
 
-# For parts that are aligned, then for those that turn: each chosen on synthetic defects painted on such parts.
-SCORING = ScoringConfig(weights={"baseline": 3, "repair/representation": 3, "masked_autoencoder/representation": 0})
-TURNING = ScoringConfig(weights={"masked_autoencoder/representation": 0}, fusion="arithmetic")
+SCORING = ScoringConfig()
 
 
 # --- What is normal --------------------------------------------------------------------------------------------------
@@ -57,7 +68,7 @@ TURNING = ScoringConfig(weights={"masked_autoencoder/representation": 0}, fusion
 
 @dataclasses.dataclass(frozen=True)
 class NormalStatistics:
-    """What a signal is on good parts that are aligned: a Gaussian in each cell (PaDiM, Defard et al., 2021).
+    """What a signal is on good parts, cell by cell: a Gaussian in each (PaDiM, Defard et al., 2021).
 
     Attributes:
         mean: of each cell, float32 of shape (grid, grid, channels).
@@ -108,7 +119,7 @@ class NormalStatistics:
 
 @dataclasses.dataclass(frozen=True)
 class GoodBank:
-    """What a signal is on good parts that turn: a bank of its values, wherever they were seen.
+    """What a signal is on good parts, wherever it is seen: a bank of its values.
 
     After PatchCore (Roth et al., CVPR 2022). Channels are brought to the same scale first.
 
@@ -150,14 +161,9 @@ class GoodBank:
         return np.sqrt(nearest / signal.shape[-1]).reshape(signal.shape[:-1])
 
 
-def normal_of(aligned: bool) -> type[NormalStatistics] | type[GoodBank]:
-    """Returns what says what is normal, for parts that are aligned or that turn."""
-    return NormalStatistics if aligned else GoodBank
-
-
-def scoring_of(aligned: bool) -> ScoringConfig:
-    """Returns the constants of scoring for parts that are aligned or that turn."""
-    return SCORING if aligned else TURNING
+def fit_normal(name: str, signal: np.ndarray, scoring: ScoringConfig = SCORING) -> NormalStatistics | GoodBank:
+    """Returns what is normal for a signal of good parts, (n, grid, grid, channels), from its name."""
+    return (GoodBank if scoring.is_banked(name) else NormalStatistics).fit(signal, scoring)
 
 
 def coreset(vectors: np.ndarray, count: int) -> np.ndarray:

@@ -21,7 +21,7 @@ from projet3_ssl_anomalies import REFERENCE
 from projet3_ssl_anomalies.dataset import Category
 from projet3_ssl_anomalies.detector import Detector
 from projet3_ssl_anomalies.reconstructor import Reconstructor
-from projet3_ssl_anomalies.statistics import ScoringConfig, normal_of
+from projet3_ssl_anomalies.statistics import GoodBank, NormalStatistics, ScoringConfig
 from projet3_ssl_anomalies.training import Config
 
 NAME = "detecteur"
@@ -78,7 +78,7 @@ def load_detector(category: str, folder: Path | None = None) -> Detector:
         models = {
             task: _model(config, _under(arrays, f"weights/{task}/")) for task, config in content["models"].items()
         }
-        normals = _normals(_under(arrays, "normals/"), judged.aligned)
+        normals = _normals(_under(arrays, "normals/"))
         scores = {name: np.array(values) for name, values in content["good_scores"].items()}
         scoring, seconds, side = ScoringConfig(**content["scoring"]), float(content["seconds"]), int(content["side"])
     except (*commun.training.UNREADABLE, TypeError) as error:
@@ -123,7 +123,7 @@ def _model(config: dict, arrays: Mapping[str, np.ndarray]) -> Reconstructor:
     return model
 
 
-def _normals(arrays: Mapping[str, np.ndarray], aligned: bool) -> dict:
+def _normals(arrays: Mapping[str, np.ndarray]) -> dict:
     fields: dict[str, dict] = {}
     for key, planes in arrays.items():
         if key.endswith("/planes"):
@@ -134,4 +134,4 @@ def _normals(arrays: Mapping[str, np.ndarray], aligned: bool) -> dict:
             lower, channels = values["whitening"], values["mean"].shape[-1]
             values["whitening"] = np.zeros((*lower.shape[:-1], channels, channels), "float32")
             values["whitening"][..., *np.tril_indices(channels)] = lower
-    return {name: normal_of(aligned)(**values) for name, values in fields.items()}
+    return {name: (GoodBank if "vectors" in values else NormalStatistics)(**values) for name, values in fields.items()}

@@ -77,6 +77,7 @@ CONSTANTS = {
     ALONE: "un seul signal",
     "without": "sans la tâche",
     WEIGHTS: "signaux, et poids doublés ou quadruplés",
+    "banked": "signaux comparés à une banque",
     "fusion": "moyenne des signaux",
     "map_sigma": "lissage des distances (pixels)",
     "top_fraction": "part des cellules du score (%)",
@@ -192,6 +193,9 @@ def shown_value(constant: str, value: str) -> str:
     """Returns how a value of an ablation is written in French."""
     if constant in (ALONE, "without"):
         return title(value)
+    if constant == "banked":
+        kinds = {BASELINE: "sans réseau", ERROR: "erreur", REPRESENTATION: "représ."}
+        return ", ".join(kinds.get(kind, kind) for kind in value.split(", "))
     if constant == WEIGHTS:
         for name in (BASELINE, REPRESENTATION, ERROR):
             value = value.replace(name, title(name) if name == BASELINE else {ERROR: "erreur"}.get(name, "représ."))
