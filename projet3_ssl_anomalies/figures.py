@@ -240,8 +240,8 @@ def plot_signal_maps(unseen: HeldOut, normals: Mapping, row: int) -> Drawing:
 
 
 def distance_scale(top: float) -> LogNorm:
-    """Returns the colours of distances, from what is usual to `top`; logarithmic, for some are a hundred times that."""
-    return LogNorm(1, max(2.0, top), clip=True)
+    """Returns the colours of distances up to `top`; logarithmic, for some signals see much further than others."""
+    return LogNorm(top / 50, top, clip=True)
 
 
 def distance_bar(figure: Figure, shown, axes):

@@ -129,8 +129,9 @@ def worth(datas: Sequence[Data], scores: Mapping[str, Scores], metric: str = "im
             above += _sides(of_kind, metric)[0]
     if not told:
         return "Aucun gain ne peut être mesuré ici."
-    end = f"il le vaut, par cette mesure, pour {listed(above)}, et là seulement" if above else "ici, il ne le vaut pas"
-    return f"La fusion ajoute au concurrent sans réseau, en {tables.LABELS[metric]}, {' ; '.join(told)} : {end}."
+    end = f"pour {listed(above)}, et là seulement" if above else "ici, nulle part"
+    label = tables.LABELS[metric]
+    return f"La fusion ajoute au concurrent sans réseau, en {label}, {' ; '.join(told)}. Un réseau vaut son coût {end}."
 
 
 # --- Does the choice transfer? ---------------------------------------------------------------------------------------
@@ -209,7 +210,7 @@ def reference(datas: Sequence[Data], content: Mapping | None) -> str:
     if content is None:
         return "La référence sur données réelles n'est pas encore faite : `python -m projet3_ssl_anomalies` la produit."
     made = " ; ".join(f"{tables.reference_title(name)} : {split}" for name, split in content["split"].items())
-    told = f"{made} ({content['hardware']})."
+    told = f"La référence : {made} ({content['hardware']})."
     if drawn := [data.category.title for data in datas if not data.location.is_real]:
         told += f" Plus haut, {listed(drawn)} : **échantillon synthétique**, qui ne se compare pas à ce tableau."
     return told

@@ -50,7 +50,7 @@ def plot_pipeline(unseen: HeldOut, judge: Detector, row: int, *, threshold: floa
         f"{title(name)}\n(moyenne des canaux)": np.abs(found[name][0]).mean(axis=-1),
         "sa distance\naux bonnes pièces": distance,
         "la même, lissée": smoothed[name][0],
-        f"fusion des {len(smoothed)} signaux": fused,
+        f"fusion de {sum(judge.scoring.weight(name) > 0 for name in smoothed)} signaux": fused,
         "verdict": image,
     }
     figure, axes = figures.new_figure(5.8, rows=2, columns=3)

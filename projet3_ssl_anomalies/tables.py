@@ -24,11 +24,11 @@ from projet3_ssl_anomalies.signals import BASELINE, ERROR, FUSED, REPRESENTATION
 
 LABELS = {
     "image_auroc": "AUROC image",
-    "image_ap": "AP image",
-    "image_f1": "F1 image",
     "pixel_auroc": "AUROC pixel",
     "au_pro": "AU-PRO",
     "au_spro": "AU-sPRO",
+    "image_f1": "F1 image",
+    "image_ap": "AP image",
 }
 COMPARED = ("image_auroc", "pixel_auroc", "au_pro", "au_spro")  # metrics by which methods are compared
 OTHERS = {  # method of others -> category -> metric -> value
