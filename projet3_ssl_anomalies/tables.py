@@ -76,13 +76,14 @@ CONSTANTS = {
     RETAINED: "réglages retenus",
     ALONE: "un seul signal",
     "without": "sans la tâche",
-    WEIGHTS: "signaux, et poids doublés ou quadruplés",
+    WEIGHTS: "familles de signaux, et leurs poids",
     "banked": "signaux comparés à une banque",
     "fusion": "moyenne des signaux",
     "map_sigma": "lissage des distances (pixels)",
     "top_fraction": "part des cellules du score (%)",
     "shrinkage": "variance globale ajoutée (images)",
 }
+KINDS = {BASELINE: "sans réseau", ERROR: "erreur", REPRESENTATION: "représ."}
 FUSIONS = {"arithmetic": "arithmétique", "geometric": "géométrique"}
 
 
@@ -193,17 +194,12 @@ def shown_value(constant: str, value: str) -> str:
     """Returns how a value of an ablation is written in French."""
     if constant in (ALONE, "without"):
         return title(value)
-    if constant == "banked":
-        kinds = {BASELINE: "sans réseau", ERROR: "erreur", REPRESENTATION: "représ."}
-        return ", ".join(kinds.get(kind, kind) for kind in value.split(", "))
-    if constant == WEIGHTS:
-        for name in (BASELINE, REPRESENTATION, ERROR):
-            value = value.replace(name, title(name) if name == BASELINE else {ERROR: "erreur"}.get(name, "représ."))
+    if constant in ("banked", WEIGHTS):
+        for name, short in KINDS.items():
+            value = value.replace(name, short)
         return value
     if constant == "fusion":
         return FUSIONS[value]
-    if constant == "shrinkage" and float(value) >= 1e9:
-        return "∞"
     shown = f"{100 * float(value):g}" if constant == "top_fraction" else value
     return shown.replace(".", ",")
 

@@ -62,7 +62,7 @@ def judge(unseen: HeldOut) -> Detector:
         config = Config(task=task, side=SIDE, width=2)
         models[task] = reconstructor.Reconstructor(config)
         models[task].mean_image.assign(np.random.default_rng(0).normal(0, 0.3, models[task].mean_image.shape))
-    normals = detector.normals_of(unseen.good, aligned=True)
+    normals = detector.normals_of(unseen.good)
     return Detector(CATEGORIES["bottle"], models, normals, {}, SIDE)
 
 
