@@ -257,7 +257,7 @@ def masks(table: pd.DataFrame, side: int = SIDE) -> np.ndarray:
 
     A pixel is inside if half of what it covers is; a defect too small for that keeps the pixels that it fills the most.
     A defective image whose masks are missing, empty or unreadable has an empty row: where its defect is isn't known,
-    and what is measured by pixel must leave it out (`metrics.without_mask`).
+    and what is measured by pixel must leave it out (`intervals.without_mask`).
     """
     truth = np.zeros((len(table), side, side), bool)
     for row, paths in enumerate(table["masks"]):

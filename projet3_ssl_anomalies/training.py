@@ -228,7 +228,7 @@ def train(config: Config, good: Good, *, title: str = "") -> commun.training.Run
 
     run = commun.training.train(
         config,
-        build=functools.partial(build, good=good),
+        build=functools.partial(build, good=good, code=code_hash(PRETEXTS[config.task])),
         batches=functools.partial(Batches, config, good),
         after_epoch=keep_snapshot,
         project=PROJECT,
@@ -243,13 +243,14 @@ def train(config: Config, good: Good, *, title: str = "") -> commun.training.Run
     return dataclasses.replace(run, model=model)
 
 
-def build(config: Config, good: Good | None = None) -> Reconstructor:
+def build(config: Config, good: Good | None = None, *, code: str = "") -> Reconstructor:
     """Returns the compiled and built model of a configuration, its weights drawn from its seed.
 
     With `good` parts, it starts from their mean image where the configuration says so. It is one and the same model
-    for all the categories, started anew each time: compiling it takes longer than a short training.
+    for all the categories, started anew each time: compiling it takes longer than a short training. `code` tells a
+    task from the same one edited in a notebook.
     """
-    model, initial = _compiled(config, code_hash(PRETEXTS[config.task]))
+    model, initial = _compiled(config, code)
     for variable, value in zip([*model.variables, *model.optimizer.variables], initial, strict=True):
         variable.assign(value)
     if good and config.start_from_mean:
@@ -259,10 +260,7 @@ def build(config: Config, good: Good | None = None) -> Reconstructor:
 
 @functools.lru_cache(maxsize=8)
 def _compiled(config: Config, code: str) -> tuple[Reconstructor, list[np.ndarray]]:
-    """Returns a compiled model and the initial values of its variables, then of those of its optimiser.
-
-    `code` tells a task from the same one edited in a notebook.
-    """
+    """Returns a compiled model and the initial values of its variables, then of those of its optimiser."""
     keras.utils.set_random_seed(config.seed)
     model = Reconstructor(config)
     model.compile(commun.training.adam(config))

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import commun.training  # first: it chooses the default backend of Keras
-from projet3_ssl_anomalies import dataset, pretexts, signals, training
+from projet3_ssl_anomalies import dataset, pretexts, signals, statistics, training
 from projet3_ssl_anomalies.dataset import Data
 from projet3_ssl_anomalies.pretexts import PRETEXTS
 from projet3_ssl_anomalies.reconstructor import Reconstructor
@@ -88,7 +88,7 @@ def shallow() -> Generator[None]:
 
 @contextlib.contextmanager
 def eager() -> Generator[None]:
-    """Models trained and asked for signals step by step, for few steps: compiling them would take longer."""
+    """Models trained and read step by step, for few steps, and small banks: compiling them would take longer."""
     compiled = keras.Model.compile
 
     def compile_eagerly(model: keras.Model, *args, **options) -> None:
@@ -97,6 +97,7 @@ def eager() -> Generator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(keras.Model, "compile", compile_eagerly)
+        patch.setattr(statistics, "BANK", 300)
         patch.setattr(signals.Scorer, "predict_on_batch", lambda scorer, images: scorer(images))
         forget()
         yield

@@ -15,7 +15,7 @@ from PIL import Image, ImageEnhance
 
 from commun import UserError, images
 from commun.datasets import find
-from projet3_ssl_anomalies import checks, dataset, figures, metrics, sample
+from projet3_ssl_anomalies import checks, dataset, figures, intervals, sample
 from projet3_ssl_anomalies.files import Saturation
 
 SMALL = 40  # side of the images of these tests
@@ -392,7 +392,7 @@ def test_where_the_truth_is_partial_there_is_none(wiring: Path) -> None:
     data = dataset.load("engine_wiring")
     truth = dataset.masks(data.test, SMALL)
     assert not truth.any()
-    np.testing.assert_array_equal(metrics.without_mask(data.test["is_defect"], truth), data.test["is_defect"])
+    np.testing.assert_array_equal(intervals.without_mask(data.test["is_defect"], truth), data.test["is_defect"])
     assert dataset.defect_regions(data.test, SMALL, dataset.saturations(wiring)) == []
     problems = checks.check(data)
     assert "tronquée" in said(problems, "ground_truth/multiple/0003/0001.png")

@@ -9,13 +9,11 @@ import numpy as np
 import pytest
 from scipy import stats
 from scipy.ndimage import gaussian_filter
-from sklearn.metrics import auc, average_precision_score, f1_score, roc_auc_score
+from sklearn.metrics import auc, roc_auc_score
 
 from commun import UserError
 from projet3_ssl_anomalies import metrics, tables
 from projet3_ssl_anomalies.metrics import Region
-
-IMAGE_METRICS, PIXEL_METRICS = {"image_auroc", "image_ap"}, {"pixel_auroc", "au_pro"}
 
 
 def _scores(seed: int, *, levels: int = 6, count: int = 30) -> tuple[np.ndarray, np.ndarray]:
@@ -179,15 +177,6 @@ def test_saturation_asks_for_less() -> None:
     assert areas[0] > areas[1] + 0.01
 
 
-def test_monotone_transforms_change_nothing() -> None:
-    maps, masks, defects = _small(4, levels=9)
-    scores, is_defect = maps.max(axis=(1, 2)) + np.arange(5), masks.any(axis=(1, 2))
-    options = {"masks": masks, "defects": defects, "draws": 50}
-    first = metrics.measure(scores, is_defect, maps=maps, threshold=9.5, **options)
-    second = metrics.measure(np.exp(scores), is_defect, maps=maps**3 - 100, threshold=np.exp(9.5), **options)
-    assert first == second and len(first) == 6
-
-
 @pytest.mark.parametrize(("sign", "expected"), [(1, 1.0), (-1, 0.0)])
 def test_perfect_and_worst_maps(sign: int, expected: float) -> None:
     maps, masks, defects = _small(0, levels=9)
@@ -206,146 +195,8 @@ def test_constant_maps_know_nothing() -> None:
     assert metrics.au_spro(flat, whole, ~masks) == pytest.approx(metrics.SPRO_LIMIT / 2)
 
 
-# --- All at once -----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def measured() -> dict:
-    """What `measure` is given, and what it returns, with every metric."""
-    maps, masks, is_defect = _realistic(12, 18)
-    defects = [Region(r.image, r.pixels, 1 + r.saturation // 3) for r in metrics.regions(masks)]
-    given = {"maps": maps, "masks": masks, "defects": defects, "threshold": 0.5}
-    scores = maps.max(axis=(1, 2))
-    return {"scores": scores, "is_defect": is_defect, **given, "found": metrics.measure(scores, is_defect, **given)}
-
-
-def test_measure_reports_exact_values(measured: dict) -> None:
-    scores, is_defect, maps, masks = (measured[name] for name in ("scores", "is_defect", "maps", "masks"))
-    expected = {
-        "image_auroc": metrics.image_auroc(scores, is_defect),
-        "image_ap": metrics.image_ap(scores, is_defect),
-        "image_f1": metrics.f1(scores, is_defect, 0.5),
-        "pixel_auroc": metrics.pixel_auroc(maps, masks),
-        "au_pro": metrics.au_pro(maps, masks, limit=0.3),
-        "au_spro": metrics.au_spro(maps, measured["defects"], ~masks, limit=0.05),
-    }
-    assert {name: entry["value"] for name, entry in measured["found"].items()} == expected
-    assert {entry["n"] for entry in measured["found"].values()} == {30}
-
-
-def test_intervals_hold_their_values_and_narrow_with_more_images(measured: dict) -> None:
-    for entry in measured["found"].values():
-        low, high = entry["ci95"]
-        assert 0 <= low < entry["value"] < high <= 1
-    maps, masks, is_defect = _realistic(120, 180, size=16)
-    scores = maps.max(axis=(1, 2))
-    few = metrics.measure(scores[::10], is_defect[::10], maps=maps[::10], masks=masks[::10])
-    many = metrics.measure(scores, is_defect, maps=maps, masks=masks)
-    widths = {name: [np.diff(found[name]["ci95"])[0] for found in (few, many)] for name in many}
-    assert set(widths) == IMAGE_METRICS | PIXEL_METRICS
-    assert all(wide > 1.8 * narrow for wide, narrow in widths.values())
-
-
-def test_intervals_are_the_same_at_each_measure(measured: dict) -> None:
-    first, second = (metrics.measure(measured["scores"], measured["is_defect"], draws=500) for _ in range(2))
-    assert first == second
-
-
 def test_the_examples_of_the_documentation_are_right() -> None:
     assert doctest.testmod(metrics) == (0, 2)
-
-
-def test_draws_of_images_are_those_of_scikit_learn() -> None:
-    scores, is_defect = _scores(2)
-    _, resample = metrics._image_metrics(scores, is_defect, 1.0)
-    weights = np.random.default_rng(0).integers(0, 4, (20, len(scores)))
-    drawn = resample(weights)
-    for row, weight in enumerate(weights):
-        expected = {
-            "image_auroc": roc_auc_score(is_defect, scores, sample_weight=weight),
-            "image_ap": average_precision_score(is_defect, scores, sample_weight=weight),
-            "image_f1": f1_score(is_defect, scores > 1, sample_weight=weight),
-        }
-        assert {name: values[row] for name, values in drawn.items()} == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("decimals", [1, 7])
-def test_draws_of_pixels_agree_with_exact_areas(decimals: int, measured: dict) -> None:
-    maps, masks, defects = (measured[name] for name in ("maps", "masks", "defects"))
-    maps = np.round(maps, decimals)
-    _, resample = metrics._pixel_metrics(maps, masks, ~masks, defects)
-    weights = np.random.default_rng(0).integers(0, 4, (6, len(maps)))
-    weights[0] = 1
-    drawn = resample(weights)
-    for row, weight in enumerate(weights):
-        chosen = np.repeat(np.arange(len(maps)), weight)
-        twice = [
-            Region(i, d.pixels, d.saturation) for i, image in enumerate(chosen) for d in defects if d.image == image
-        ]
-        exact = {
-            "pixel_auroc": metrics.pixel_auroc(maps[chosen], masks[chosen]),
-            "au_pro": metrics.au_pro(maps[chosen], masks[chosen]),
-            "au_spro": metrics.au_spro(maps[chosen], twice, ~masks[chosen]),
-        }
-        assert {name: values[row] for name, values in drawn.items()} == pytest.approx(exact, rel=0, abs=1e-3)
-
-
-def test_good_and_bad_images_are_drawn_apart(measured: dict) -> None:
-    scores, is_defect = measured["scores"], measured["is_defect"]
-    entry = metrics.measure(scores, is_defect, threshold=-10.0)["image_f1"]  # all rejected: 2 bad / (all + bad)
-    assert entry["ci95"] == pytest.approx([36 / 48] * 2)
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_nothing_varies_with_one_image_of_each_kind(seed: int) -> None:
-    maps, masks, is_defect = _realistic(1, 1, seed=seed)
-    found = metrics.measure(maps.max(axis=(1, 2)), is_defect, maps=maps, masks=masks, draws=300)
-    for name, entry in found.items():
-        assert np.ptp(entry["ci95"]) < (1e-12 if name in IMAGE_METRICS else 1e-3)
-        assert entry["ci95"][0] <= entry["value"] <= entry["ci95"][1]
-
-
-def test_defects_without_a_mask_are_left_out_of_pixel_metrics(measured: dict) -> None:
-    scores, is_defect, maps, masks = (measured[name] for name in ("scores", "is_defect", "maps", "masks"))
-    blind = np.zeros(30, bool)
-    blind[[13, 29]] = True
-    hidden = masks & ~blind[:, None, None]
-    np.testing.assert_array_equal(metrics.without_mask(is_defect, hidden), blind)
-    found = metrics.measure(
-        scores, is_defect, maps=maps, masks=hidden, defects=measured["defects"], threshold=0.5, draws=20
-    )
-    kept = [r for r in measured["defects"] if not blind[r.image]]
-    assert found["pixel_auroc"]["value"] == metrics.pixel_auroc(maps[~blind], masks[~blind])
-    assert found["au_pro"]["value"] == metrics.au_pro(maps[~blind], masks[~blind])
-    assert found["au_spro"]["value"] == metrics.au_spro(maps, kept, ~masks & ~blind[:, None, None])
-    assert {name: entry["n"] for name, entry in found.items()} == {
-        **dict.fromkeys(("image_auroc", "image_ap", "image_f1"), 30),
-        **dict.fromkeys(("pixel_auroc", "au_pro", "au_spro"), 28),
-    }
-
-
-def test_metrics_that_cannot_be_computed_are_absent(measured: dict) -> None:
-    scores, is_defect, maps, masks = (measured[name] for name in ("scores", "is_defect", "maps", "masks"))
-    options = {"threshold": 0.5, "draws": 20}
-
-    def names(chosen: np.ndarray, shown: np.ndarray = masks) -> set[str]:
-        return set(
-            metrics.measure(scores[chosen], is_defect[chosen], maps=maps[chosen], masks=shown[chosen], **options)
-        )
-
-    assert names(~is_defect) == set()
-    assert names(is_defect) == PIXEL_METRICS
-    assert names(np.ones(30, bool), np.zeros_like(masks)) == IMAGE_METRICS | {"image_f1"}
-    assert names(is_defect, np.ones_like(masks)) == set()
-    assert set(metrics.measure(scores, is_defect, draws=20)) == IMAGE_METRICS
-    assert set(metrics.measure(scores[:0], is_defect[:0])) == set()
-
-
-def test_a_draw_without_normal_pixels_is_left_out() -> None:
-    maps, masks, is_defect = _realistic(0, 2, size=16)
-    masks[0] = True
-    found = metrics.measure(maps.max(axis=(1, 2)), is_defect, maps=maps, masks=masks, draws=50)
-    assert np.isfinite([entry["ci95"] for entry in found.values()]).all() and len(found) == 2
 
 
 def test_any_object_with_the_attributes_of_a_region_will_do() -> None:
@@ -361,7 +212,7 @@ def test_any_object_with_the_attributes_of_a_region_will_do() -> None:
 def test_undefined_scores_are_refused(wrong: float) -> None:
     scores, is_defect = _scores(0)
     scores[7] = wrong
-    for function in (metrics.image_auroc, metrics.image_ap, metrics.curves, metrics.measure):
+    for function in (metrics.image_auroc, metrics.image_ap, metrics.curves):
         with pytest.raises(UserError, match="image 7"):
             function(scores, is_defect)
     maps, masks, _ = _small(0, levels=9)
@@ -381,8 +232,6 @@ def test_shapes_that_differ_are_refused() -> None:
             function(maps, masks[:, :5])
     with pytest.raises(UserError, match="formes différentes"):
         metrics.au_spro(maps, defects, ~masks[:4])
-    with pytest.raises(UserError, match="formes"):
-        metrics.measure(scores, is_defect, maps=maps[:4], masks=masks[:4], draws=20)
 
 
 def test_what_has_nothing_to_measure_is_refused() -> None:

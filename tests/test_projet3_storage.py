@@ -93,8 +93,8 @@ def test_quantising_leaves_the_model_as_it_is_and_hardly_changes_its_weights() -
     np.testing.assert_array_equal(weights(model), before)
     np.testing.assert_array_equal(weights(storage.quantised(copy)), weights(copy))
     for one, other in zip(model.get_weights(), copy.get_weights(), strict=True):
-        limit = np.abs(one).max(axis=tuple(range(one.ndim - 1)), initial=0) / 200
-        assert (np.abs(one - other) <= limit + 1e-7).all()
+        step = np.abs(one).max(axis=tuple(range(one.ndim - 1)), initial=0) / storage.LEVELS
+        assert (np.abs(one - other) <= 0.51 * step + 1e-7).all()
 
 
 def test_what_counts_for_nothing_is_not_written(saved: dict[bool, Saved], tmp_path: Path) -> None:
