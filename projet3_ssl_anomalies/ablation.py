@@ -49,8 +49,8 @@ _KINDS = {  # weights of the kinds of signals
     "error, representation": {BASELINE: 0},
     "2 × representation": {REPRESENTATION: 2},
     "2 × error": {ERROR: 2},
-    "1 × baseline": {BASELINE: 1},
-    "6 × baseline": {BASELINE: 6},
+    "3 × baseline": {BASELINE: 3},
+    "30 × baseline": {BASELINE: 30},
 }
 
 
