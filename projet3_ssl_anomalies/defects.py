@@ -1,8 +1,8 @@
 """Synthetic defects, painted on good images: what every scoring constant is chosen on, so that no test image is.
 
 Eight kinds, after those that inspectors know: a missing piece, a crack, a stain, a mark, a dent, something that lies on
-the part, a worn zone, a part of another batch. None needs another image. `corruptions` are of other kinds: what learns to undo those is judged
-on what it never saw.
+the part, a worn zone, a part of another batch. None needs another image. `corruptions` are of other kinds: what learns
+to undo those is judged on what it never saw.
 """
 
 from __future__ import annotations
