@@ -3,8 +3,8 @@
 The usual way: for each mask, hide, `model.predict`, keep the hidden pixels; then the representation, by another
 `predict`; then compare in NumPy, mask size after mask size, task after task. Timed twice: image by image, as images
 come on a line, and on all of them at once. Ours: all the masks of a task, the comparison and the representation in one
-graph (`signals.Scorer`). Same networks (weights drawn from a seed: they do not change the time), same masks, scores that
-agree to 1e-3. Rounds alternate, and each round gives one ratio.
+graph (`signals.Scorer`). Same networks (weights drawn from a seed: they do not change the time), same masks, same
+scores to 1e-3. Rounds alternate, and each round gives one ratio.
 
     python benchmarks/notation.py [--images 24] [--tours 5] [--cote 128]
 """

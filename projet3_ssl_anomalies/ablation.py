@@ -19,7 +19,16 @@ from projet3_ssl_anomalies.dataset import SIDE, Data
 from projet3_ssl_anomalies.detector import HeldOut, Maps
 from projet3_ssl_anomalies.pretexts import PRETEXTS
 from projet3_ssl_anomalies.signals import BASELINE, ERROR, REPRESENTATION, signals
-from projet3_ssl_anomalies.statistics import SCORING, ScoringConfig, enlarge, fit_normal, fuse, image_scores, smooth
+from projet3_ssl_anomalies.statistics import (
+    SCORING,
+    ScoringConfig,
+    enlarge,
+    fit_normal,
+    fuse,
+    image_scores,
+    scoring_of,
+    smooth,
+)
 from projet3_ssl_anomalies.training import Config, Profile
 
 RETAINED = "retained"  # the constant of the rows where nothing changes
@@ -73,14 +82,14 @@ def scoring_variants(
             yield constant, f"{value:g}", replace(retained, **{constant: value})
 
 
-def scoring_ablation(data: Data, unseen: HeldOut, retained: ScoringConfig = SCORING) -> pd.DataFrame:
+def scoring_ablation(data: Data, unseen: HeldOut, retained: ScoringConfig | None = None) -> pd.DataFrame:
     """Measures variants of scoring on synthetic defects painted on good images that the models did not see.
 
     Returns:
         One row a variant: category, source ("real" or "sample"), constant, value, is_retained (whether the variant
         comes to the retained configuration), and the measures of `on_synthetic`.
     """
-    painted = unseen.painted
+    painted, retained = unseen.painted, retained or scoring_of(data.category.varies)
     rows = []
     for constant, value, scoring, good, bad in _with_maps(unseen, unseen.defective, retained):
         row = {"category": data.category.name, "source": "real" if data.location.is_real else "sample"}
@@ -90,7 +99,7 @@ def scoring_ablation(data: Data, unseen: HeldOut, retained: ScoringConfig = SCOR
     return pd.DataFrame(rows)
 
 
-def ablation_on_test(data: Data, unseen: HeldOut, found: Maps, retained: ScoringConfig = SCORING) -> pd.DataFrame:
+def ablation_on_test(data: Data, unseen: HeldOut, found: Maps, retained: ScoringConfig) -> pd.DataFrame:
     """Measures the same variants on the test part, which chooses none of them.
 
     Args:

@@ -14,7 +14,7 @@ from projet3_ssl_anomalies.defects import Defective
 from projet3_ssl_anomalies.pretexts import PRETEXTS
 from projet3_ssl_anomalies.reconstructor import Reconstructor
 from projet3_ssl_anomalies.signals import BASELINE, ERROR, FUSED, REPRESENTATION, named, signals
-from projet3_ssl_anomalies.statistics import SCORING, ScoringConfig, fit_normal, fuse, image_scores, smooth
+from projet3_ssl_anomalies.statistics import SCORING, ScoringConfig, fit_normal, fuse, image_scores, scoring_of, smooth
 from projet3_ssl_anomalies.training import Profile
 
 FALSE_ALARMS = 0.05  # rate at which F1 and decisions are given, unless asked otherwise
@@ -127,7 +127,7 @@ class Detector:
 
 
 def detector_of(
-    data: Data, runs: Mapping[str, commun.training.Run], unseen: HeldOut, scoring: ScoringConfig = SCORING
+    data: Data, runs: Mapping[str, commun.training.Run], unseen: HeldOut, scoring: ScoringConfig | None = None
 ) -> Detector:
     """Returns the detector of a category: its models, and what is normal for the half that they have not seen.
 
@@ -140,8 +140,9 @@ def detector_of(
         data: the category.
         runs: what `train` returned.
         unseen: what `held_out` returned for these models.
-        scoring: constants.
+        scoring: constants; by default, those of its kind of parts.
     """
+    scoring = scoring or scoring_of(data.category.varies)
     models = {task: run.model for task, run in runs.items()}
     normals = normals_of(unseen.good, scoring)
     maps = fused_maps(left_out_maps(unseen.good, normals, scoring), scoring)

@@ -61,6 +61,7 @@ class ScoringConfig:
 
 
 SCORING = ScoringConfig()
+TURNING = ScoringConfig(banked=("error", "representation"))  # a cell of a part that turns has no meaning of its own
 
 
 # --- What is normal --------------------------------------------------------------------------------------------------
@@ -164,6 +165,11 @@ class GoodBank:
 def fit_normal(name: str, signal: np.ndarray, scoring: ScoringConfig = SCORING) -> NormalStatistics | GoodBank:
     """Returns what is normal for a signal of good parts, (n, grid, grid, channels), from its name."""
     return (GoodBank if scoring.is_banked(name) else NormalStatistics).fit(signal, scoring)
+
+
+def scoring_of(turns: bool) -> ScoringConfig:
+    """Returns the constants of scoring for parts that turn, or for others."""
+    return TURNING if turns else SCORING
 
 
 def coreset(vectors: np.ndarray, count: int) -> np.ndarray:
