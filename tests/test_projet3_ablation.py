@@ -116,13 +116,13 @@ def test_the_same_variants_are_measured_on_the_test_part(data: Data, monkeypatch
     found = {name: random.normal(size=(10, GRID, GRID, 2)).astype("float32") for name in NAMES}
     for signal in found.values():
         signal[is_defect, 5:16, 9:20] += 30
-    table = ablation.ablation_on_test(data, unseen, found)
+    table = ablation.ablation_on_test(data, unseen, found, SCORING)
     chosen = ablation.scoring_ablation(data, unseen)
     assert table[["constant", "value"]].equals(chosen[["constant", "value"]])
     assert list(table)[2:] == [f"test_{name}" for name in MEASURES]
     assert table["test_image"].iloc[0] == 1 and table["test_pixel"].iloc[0] > 0.8
     good_only = dataclasses.replace(data, test=data.test.assign(masks=[[] for _ in range(10)]))
-    assert list(ablation.ablation_on_test(good_only, unseen, found)) == ["constant", "value", "test_image"]
+    assert list(ablation.ablation_on_test(good_only, unseen, found, SCORING)) == ["constant", "value", "test_image"]
 
 
 def test_signals_of_the_test_part_leave_out_what_cannot_be_read(data: Data) -> None:

@@ -155,6 +155,15 @@ def test_a_detector_may_do_without_some_tasks_or_all(kept: list[str], learnt: Le
         np.testing.assert_allclose(maps[FUSED], maps[BASELINE], rtol=1e-5)
 
 
+@pytest.mark.parametrize("varies", [False, True])
+def test_parts_that_turn_have_constants_of_their_own(varies: bool, learnt: Learnt) -> None:
+    category = dataclasses.replace(learnt.data.category, varies=varies)
+    judge = detection.detector_of(dataclasses.replace(learnt.data, category=category), {}, learnt.unseen)
+    assert judge.scoring == stats.scoring_of(varies)
+    for name, normal in judge.normals.items():
+        assert type(normal) is (GoodBank if judge.scoring.is_banked(name) else NormalStatistics)
+
+
 def test_thresholds_come_from_good_parts_and_refuse_what_they_cannot_say(learnt: Learnt) -> None:
     judge = learnt.detector
     for name, scores in judge.good_scores.items():

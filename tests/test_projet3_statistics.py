@@ -186,6 +186,12 @@ def test_kinds_of_signals_that_are_banked_may_be_usual_elsewhere() -> None:
     assert kinds["a/error"].distances(moved).mean() > 3 > kinds["a/representation"].distances(moved).mean()
 
 
+def test_parts_that_turn_only_differ_by_what_has_no_place_of_its_own() -> None:
+    turning, others = stats.scoring_of(True), stats.scoring_of(False)
+    assert others == stats.SCORING and set(others.banked) < set(turning.banked)
+    assert dataclasses.replace(turning, banked=others.banked) == others
+
+
 # --- Smoothing, fusion, scores ---------------------------------------------------------------------------------------
 
 
