@@ -108,30 +108,34 @@ def gains(scores: Mapping[str, Scores], metric: str) -> str:
     return f"**{tables.LABELS[metric]}.** {counted(verbs)}"
 
 
-def worth(datas: Sequence[Data], scores: Mapping[str, Scores], metric: str = "image_auroc") -> str:
+def worth(datas: Sequence[Data], scores: Mapping[str, Scores]) -> str:
     """Says on which parts a network is worth its cost: those that turn, the others, neither.
+
+    It is where the fusion is surely above the rival by one metric at least, and surely below it by none.
 
     Args:
         datas: the categories.
         scores: name of the category -> scores.
-        metric: what the gains are measured by.
     """
-    told, above = [], []
-    for kind, aligned in {"qui se présentent dans tous les sens": False, "toujours placées de même": True}.items():
+    told, worthy = [], []
+    for kind, turns in {"qui se présentent dans tous les sens": True, "toujours placées de même": False}.items():
         of_kind = {
             data.category.title: scores[data.category.name]
             for data in datas
-            if data.category.aligned == aligned and metric in scores[data.category.name].gains
+            if data.category.varies == turns and "image_auroc" in scores[data.category.name].gains
         }
         if of_kind:
-            mean = float(np.mean([of.gains[metric]["value"] for of in of_kind.values()]))
+            mean = float(np.mean([of.gains["image_auroc"]["value"] for of in of_kind.values()]))
             told.append(f"{number(mean, 3)} en moyenne pour les pièces {kind} ({listed(list(of_kind))})")
-            above += _sides(of_kind, metric)[0]
+            above, below = ({name for m in tables.COMPARED for name in _sides(of_kind, m)[side]} for side in (0, 1))
+            worthy += [name for name in of_kind if name in above - below]
     if not told:
         return "Aucun gain ne peut être mesuré ici."
-    end = f"pour {listed(above)}, et là seulement" if above else "ici, nulle part"
-    label = tables.LABELS[metric]
-    return f"La fusion ajoute au concurrent sans réseau, en {label}, {' ; '.join(told)}. Un réseau vaut son coût {end}."
+    end = f"vaut son coût pour {listed(worthy)}, et là seulement" if worthy else "ne vaut ici son coût nulle part"
+    return (
+        f"En AUROC image, la fusion ajoute au concurrent sans réseau {' ; '.join(told)}. Un réseau {end} (gain établi "
+        "par une mesure au moins, perte par aucune)."
+    )
 
 
 # --- Does the choice transfer? ---------------------------------------------------------------------------------------

@@ -68,7 +68,13 @@ def test_a_network_is_worth_its_cost_where_the_gain_is_sure() -> None:
     told = readings.worth(datas, {"bottle": made(gain=NEITHER), "hazelnut": made(gain=ABOVE)})
     assert "pour noisette, et là seulement" in told and "0,050 en moyenne pour les pièces qui se présentent" in told
     told = readings.worth(datas, {"bottle": made(gain=BELOW), "hazelnut": made(gain=NEITHER)})
-    assert "ici, nulle part" in told and "−0,050 en moyenne pour les pièces toujours placées de même" in told
+    assert (
+        "ne vaut ici son coût nulle part" in told
+        and "−0,050 en moyenne pour les pièces toujours placées de même" in told
+    )
+    mixed = made(gain=ABOVE)
+    mixed.gains["au_pro"] = mixed.gains["image_auroc"] | {"ci95": BELOW[1:]}
+    assert "nulle part" in readings.worth(datas[:1], {"bottle": mixed})  # lost by another metric
     assert "dans tous les sens" not in readings.worth(datas[:1], {"bottle": made(gain=ABOVE)})
 
 
