@@ -108,8 +108,9 @@ def said(problems: pd.DataFrame, file: str) -> str:
 # --- Categories ------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_declared_is_what_the_sample_draws() -> None:
-    assert tuple(dataset.CATEGORIES) == sample.CATEGORIES
+def test_all_that_the_sample_draws_is_declared_in_the_same_order() -> None:
+    drawn = [name for name in dataset.CATEGORIES if name in sample.CATEGORIES]
+    assert drawn == list(sample.CATEGORIES)
     assert {c.name for c in dataset.CATEGORIES.values() if c.varies} == {"hazelnut"}
     assert not dataset.CATEGORIES["hazelnut"].aligned
     names = {name for kinds in sample.DEFECTS.values() for name in kinds}
