@@ -3,8 +3,8 @@
 Bottle, hazelnut, capsule and toothbrush follow MVTec AD (P. Bergmann et al., CVPR 2019), engine_wiring follows AutoVI
 (P. Carvalho et al., Zenodo 10459003, 2024). No pixel comes from either, and no part bears a real maker's name.
 
-Good parts vary as on a line. Bottles and capsules hardly do; the place, the light and the colours of the others vary so
-much that statistics of the pixels alone miss defects which the eye finds at once.
+Good parts vary as on a line. Bottles, capsules and toothbrushes hardly do; the place, the light and the colours of the
+others vary so much that statistics of the pixels alone miss defects which the eye finds at once.
 
 The part, its flaw and the noise each have their own random stream, so that a defective part differs from its good twin
 only where the flaw is, and its mask is what the flaw's own brush strokes cover, and those that it prevents. `canvas`,

@@ -59,15 +59,15 @@ def _shell(rng: np.random.Generator, along: np.ndarray, meridian: np.ndarray) ->
     end = 0.05 * broad + 0.035 * patches - rng.uniform(0.60, 0.74)
     base = smoothstep(along, end + 0.035, end - 0.035)
     share = 0.42 + 0.14 * fine + 0.12 * broad + 0.07 * patches + 0.03 * rough
-    share = share - 0.35 * gaussian(along, end + 0.05, 0.045)
+    share = share - 0.25 * gaussian(along, end + 0.05, 0.045)
     colour = palette[np.clip(256 * share, 0, 255).astype(np.uint8)]
     colour += (0.55 * smoothstep(along + 0.02 * fine, 0.86, 0.97))[..., None] * (rgb(0.60, 0.52, 0.43) - colour)
-    colour += base[..., None] * (rgb(0.63, 0.46, 0.29) * (1 + 0.15 * rough)[..., None] - colour)
-    return colour, 0.10 * fine * (1 - base) + (0.05 + 0.38 * base) * rough
+    colour += base[..., None] * (rgb(0.63, 0.46, 0.29) * (1 + 0.10 * rough)[..., None] - colour)
+    return colour, 0.10 * fine * (1 - base) + (0.05 + 0.22 * base) * rough
 
 
 def _crack(canvas: Canvas, rng: np.random.Generator, place: np.ndarray, light: float) -> None:
-    size, lip = (rng.uniform(54, 80), rng.uniform(1.8, 3.2)), light * rgb(0.90, 0.70, 0.47)
+    size, lip = (rng.uniform(60, 84), rng.uniform(3.0, 4.4)), light * rgb(0.66, 0.45, 0.27)
     paint_crack(canvas, rng, (place + MIDDLE) / 2, size, rng.uniform(0, 2 * math.pi), lip)
 
 
@@ -79,10 +79,10 @@ def _cut(canvas: Canvas, rng: np.random.Generator, place: np.ndarray, light: flo
     def flesh(run: np.ndarray, side: np.ndarray, facing: np.ndarray) -> np.ndarray:
         lower = side * np.sign(facing.mean())
         shade = smoothstep(lower, 1.0, 0.3) * (1 - 0.35 * smoothstep(lower, -0.6, -1.0))
-        return light * blend((0.10, 0.05, 0.03), (0.96, 0.84, 0.62), shade * np.interp(60 * run, np.arange(60), grain))
+        return light * blend((0.10, 0.05, 0.03), (0.92, 0.78, 0.56), shade * np.interp(60 * run, np.arange(60), grain))
 
     for k in range(rng.integers(1, 3)):
-        length, half = rng.uniform(30, 52), rng.uniform(2.8, 4.8)
+        length, half = rng.uniform(36, 56), rng.uniform(3.8, 5.6)
         ways = heading + rng.normal(0, 0.12) + np.linspace(0, rng.normal(0, 0.15), 24)
         line = np.cumsum(polar(length / 24, ways), 0)
         line += place + k * polar(rng.uniform(12, 17), heading + math.pi / 2) - line.mean(0)
@@ -92,19 +92,19 @@ def _cut(canvas: Canvas, rng: np.random.Generator, place: np.ndarray, light: flo
 
 def _pierce(canvas: Canvas, rng: np.random.Generator, place: np.ndarray, light: float) -> None:
     """Bores a worm's hole: dark, with a ragged pale rim and its lower wall in the light."""
-    size = rng.uniform(7, 11.5)
+    size = rng.uniform(9, 13)
     box, right, down = canvas.around(place, 2.2 * size)
     distance = np.hypot(right, down * rng.uniform(1.0, 1.25)) / size + 0.09 * noise(rng, right.shape, 6, 11)
     towards_light = (right * canvas.light[0] + down * canvas.light[1]) / size
     wall = 0.05 + 0.24 * smoothstep(towards_light, -0.1, -0.9) * smoothstep(distance, 0.4, 1.0)
-    canvas.paint(0.75 * smoothstep(distance, 1.38, 1.12), light * rgb(0.72, 0.54, 0.34), box)
+    canvas.paint(0.6 * smoothstep(distance, 1.38, 1.12), light * rgb(0.60, 0.41, 0.24), box)
     canvas.paint(smoothstep(distance, 1.08, 0.92), light * wall[..., None] * rgb(1.0, 0.66, 0.42), box)
 
 
 def _print(canvas: Canvas, rng: np.random.Generator, place: np.ndarray, light: float) -> None:
     """Stamps letters on the shell, in bold ink that misses the hollows."""
     sheet = lettering("".join(rng.choice(list("FHKLNRTVXZ"), rng.integers(2, 4))), stroke=13)
-    cell = rng.uniform(380, 500) / sheet.shape[1]
+    cell = rng.uniform(430, 540) / sheet.shape[1]
     box, right, down = canvas.around(place, cell * sheet.shape[1] / 10, rng.uniform(0, 2 * math.pi))
     wear = np.clip(0.90 + 0.12 * noise(rng, right.shape, 12, 40), 0.5, 1)
     ink = (rgb(0.96, 0.97, 0.98), rgb(0.30, 0.75, 0.95), rgb(0.98, 0.90, 0.25))[rng.integers(3)]

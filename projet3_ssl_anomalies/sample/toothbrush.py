@@ -9,14 +9,14 @@ import numpy as np
 
 from projet3_ssl_anomalies.sample.canvas import BLACK, CANVAS_SIDE, MIDDLE, SIDE, Canvas, Flaw
 from projet3_ssl_anomalies.sample.lines import lay_cable, smooth_curve
-from projet3_ssl_anomalies.sample.textures import batch, blend, gaussian, noise, polar, rgb, smoothstep, tabulate
+from projet3_ssl_anomalies.sample.textures import blend, gaussian, noise, polar, rgb, smoothstep, tabulate
 
 _ROWS = (2, 3, 4, 4, 4, 4, 4, 4, 3, 2)  # tufts of each row, from the top of the head
 _TOP, _PITCH, _GAP = 33.0, 12.2, 13.2  # height of the first row, distance of two rows, of two tufts of a row
 _BRISTLES = 56
+_GOLDEN = math.pi * (3 - math.sqrt(5))  # turned by it, each bristle of a bundle stands away from the others
 _DISC = np.array([(i, j) for i in (-0.75, -0.25, 0.25, 0.75) for j in (-0.75, -0.25, 0.25, 0.75) if abs(i * j) < 0.5])
-_DYES = rgb(0.11, 0.24, 0.60), rgb(0.06, 0.50, 0.40), rgb(0.62, 0.12, 0.40)
-_PLASTICS = rgb(0.98, 0.975, 0.94), rgb(0.80, 0.90, 0.98), rgb(0.96, 0.84, 0.80)
+_DYE, _OTHER = rgb(0.13, 0.24, 0.56), rgb(0.62, 0.14, 0.32)  # that of these brushes, that of another batch
 _HEAD = smooth_curve((0, 11), (15, 11), (27, 22), (33, 50), (35.5, 88), (33, 132), (22, 155), (12.5, 166), (11.8, 210))
 
 
@@ -44,8 +44,8 @@ class Tuft:
 def toothbrush(canvas: Canvas, rng: np.random.Generator, flaw: Flaw) -> None:
     """Paints the head of a toothbrush, maybe with damaged tufts or a stray fibre."""
     canvas.rgb[:] = (0.047 + 0.004 * noise(rng, (CANVAS_SIDE, CANVAS_SIDE), 6, 150))[..., None] * rgb(0.92, 0.96, 1.12)
-    canvas.scatter(*rng.uniform(0, SIDE, (2, 26)), (0.22, 0.23, 0.25), 0.5)  # dust
-    dye = batch(rng, *_DYES)
+    canvas.scatter(*rng.uniform(0, SIDE, (2, 26)), (0.22, 0.23, 0.25), 0.3)  # dust
+    dye = _DYE * rng.normal(1, 0.05, 3).astype(np.float32)
     _head(canvas, rng, dye)
     tufts = [_tuft(rng, row, column, dye) for row, count in enumerate(_ROWS) for column in range(count)]
     damage = _damage(flaw, tufts)
@@ -63,14 +63,15 @@ def toothbrush(canvas: Canvas, rng: np.random.Generator, flaw: Flaw) -> None:
 
 def _tuft(rng: np.random.Generator, row: int, column: int, dye: np.ndarray) -> Tuft:
     place = np.array([(column - (_ROWS[row] - 1) / 2) * _GAP, _TOP + row * _PITCH - MIDDLE])
-    away = np.sqrt(rng.uniform(0, 1, _BRISTLES))
+    rank = np.arange(_BRISTLES) + 0.5
+    away, angle = np.sqrt(rank / _BRISTLES), rng.uniform(0, 2 * math.pi) + _GOLDEN * rank
     return Tuft(
-        socket=MIDDLE + place + rng.normal(0, 0.25, 2),
-        lean=0.06 * place * (1.0, 0.5) + rng.normal(0, 0.5, 2),
-        spread=rng.normal(4.5, 0.16),
+        socket=MIDDLE + place + rng.normal(0, 0.15, 2),
+        lean=0.06 * place * (1.0, 0.5) + rng.normal(0, 0.25, 2),
+        spread=rng.normal(4.5, 0.10),
         dye=dye if row in (2, 4, 6, 8) else rgb(0.80, 0.81, 0.80),
-        ring=polar(away, rng.uniform(0, 2 * math.pi, _BRISTLES)) + rng.normal(0, 0.09, (_BRISTLES, 2)),
-        tone=rng.normal(1, 0.14, _BRISTLES) * (1 - 0.12 * away),
+        ring=polar(away, angle) + rng.normal(0, 0.05, (_BRISTLES, 2)),
+        tone=rng.normal(1, 0.07, _BRISTLES) * (1 - 0.12 * away),
     )
 
 
@@ -88,7 +89,7 @@ def _head(canvas: Canvas, rng: np.random.Generator, dye: np.ndarray) -> None:
     light += tabulate(down, lambda y: 0.10 * smoothstep(y, 22, 12) - 0.10 * smoothstep(y, 150, 172))
     light += 0.22 * gaussian(right, -4, 2.6) * smoothstep(down, 163, 176)
     tint = 0.55 * smoothstep(inside, 6, 17) * tabulate(down, lambda y: smoothstep(y, 34, 50) * smoothstep(y, 150, 138))
-    plastic = blend(batch(rng, *_PLASTICS), 0.55 + 0.35 * dye, tint)
+    plastic = blend((0.98, 0.975, 0.94), 0.55 + 0.35 * dye, tint)
     canvas.paint(smoothstep(inside, -1.6, 0.4), (0.10, 0.10, 0.105), box)
     canvas.paint(smoothstep(inside, -0.1, 0.8), plastic * light[..., None], box)
 
@@ -106,7 +107,7 @@ def _bristles(canvas: Canvas, tufts: list[Tuft]) -> None:
     ends = np.stack([tuft.socket + tuft.lean for tuft in tufts])[:, None]
     ends = ends + np.array([tuft.spread for tuft in tufts])[:, None, None] * ring
     rise = np.linspace(0, 1, 3 + int(2 * np.hypot(*(ends - feet).T).max()), dtype=np.float32)[:, None, None, None]
-    stems, colours = feet + rise * (ends - feet), (0.32 + 0.38 * rise) * tone
+    stems, colours = feet + rise * (ends - feet), (0.42 + 0.38 * rise) * tone
     canvas.scatter(stems[..., 0], stems[..., 1], colours)
     canvas.scatter(stems[..., 0] + 0.5, stems[..., 1], 0.85 * colours)
     heads = ends[:, :, None] + _DISC
@@ -117,14 +118,14 @@ def _socket(canvas: Canvas, tuft: Tuft) -> None:
     """Shows the empty hole of a tuft that fell out."""
     box, right, down = canvas.around(tuft.socket, 8)
     away = np.hypot(right, down)
-    depth = np.clip(0.16 + 0.05 * (right + down), 0.05, 0.4)
+    depth = np.clip(0.24 + 0.05 * (right + down), 0.1, 0.5)
     canvas.paint(0.5 * gaussian(away, 4.6, 0.8) * (right + down > 0), (0.95, 0.95, 0.93), box)
     canvas.paint(smoothstep(away, 4.5, 3.6), depth[..., None] * rgb(1.0, 0.98, 0.95), box)
 
 
 def _damage(flaw: Flaw, tufts: list[Tuft]) -> dict[int, Tuft | None]:
-    """Returns what becomes of some tufts: bent, or (None) gone; no change if a fibre lies across."""
-    rng, form = flaw.rng, flaw.form(3)
+    """Returns what becomes of some tufts: bent, of another colour, or (None) gone; no change if a fibre lies across."""
+    rng, form = flaw.rng, flaw.form(4)
     if flaw.name == "good" or form == 2:
         return {}
     first = tufts[rng.integers(2, len(tufts) - 2)]
@@ -132,6 +133,8 @@ def _damage(flaw: Flaw, tufts: list[Tuft]) -> dict[int, Tuft | None]:
     victims = sorted(near[: rng.integers(1, 4)])
     if form == 1:
         return dict.fromkeys(victims)
+    if form == 3:
+        return {k: dataclasses.replace(tufts[k], dye=_OTHER) for k in victims}
     push = polar(rng.uniform(7, 11), rng.uniform(0, 2 * math.pi))
     leans = {k: push + rng.normal(0, 1.5, 2) for k in victims}
     return {k: dataclasses.replace(tufts[k], lean=leans[k], spread=1.2 * tufts[k].spread) for k in victims}
@@ -144,5 +147,5 @@ def _fibre(canvas: Canvas, rng: np.random.Generator) -> None:
     line = np.cumsum(polar(length / 40, rng.uniform(0, 2 * math.pi) + bend * run + 0.5 * np.sin(waves * run)), 0)
     line += (MIDDLE + rng.uniform(-14, 14), rng.uniform(45, 135)) - line.mean(0)
     colour = (rgb(0.05, 0.04, 0.04), rgb(0.75, 0.16, 0.20), rgb(0.80, 0.60, 0.10))[rng.integers(3)]
-    canvas.band(line + (1.2, 1.7), 1.6, BLACK, 0.35)
-    lay_cable(canvas, line, rng.uniform(0.9, 1.6), colour)
+    canvas.band(line + (1.2, 1.7), 2.0, BLACK, 0.35)
+    lay_cable(canvas, line, rng.uniform(1.5, 2.2), colour)
