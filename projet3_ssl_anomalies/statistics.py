@@ -90,8 +90,9 @@ class NormalStatistics:
         n, mean = len(signal), signal.mean(axis=0, dtype="float64")
         centred = signal - mean
         scatter = np.einsum("nhwi,nhwj->hwij", centred, centred, optimize=True)
-        target = np.diag(np.var(signal, axis=(0, 1, 2), dtype="float64") + MIN_VARIANCE)
+        target = np.diag(np.var(signal, axis=(0, 1, 2), dtype="float64"))
         covariance = (scatter + scoring.shrinkage * target) / (n + scoring.shrinkage)
+        covariance += MIN_VARIANCE * np.eye(len(target))  # of a colour that never varies, in grey pictures
         whitening = np.linalg.inv(np.linalg.cholesky(covariance))
         return cls(mean.astype("float32"), whitening.astype("float32"))
 

@@ -15,6 +15,12 @@ PLAIN = ScoringConfig(map_sigma=0.0, top_fraction=0.01, shrinkage=1.0, weights={
 GEOMETRIC = dataclasses.replace(PLAIN, fusion="geometric")
 
 
+@pytest.fixture(autouse=True)
+def _a_bank_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Banks as large as usual: the detectors that other modules learn have smaller ones, to be quick."""
+    monkeypatch.setattr(stats, "BANK", 4000)
+
+
 def _signal(count: int, *, side: int = 8, channels: int = 3, seed: int = 0) -> np.ndarray:
     """A signal whose mean, spread and correlations depend on the cell."""
     random = np.random.default_rng(seed)
