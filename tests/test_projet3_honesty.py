@@ -111,6 +111,7 @@ def test_what_models_are_given_is_disjoint_from_what_judges_them(data: Data, mon
 def test_what_is_normal_and_the_threshold_come_from_the_other_half_alone(
     data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """But for the rival without a network, which has learnt nothing: both halves are new to it."""
     runs = untrained(TASK)
     models = {task: run.model for task, run in runs.items()}
 
@@ -122,12 +123,13 @@ def test_what_is_normal_and_the_threshold_come_from_the_other_half_alone(
         with monkeypatch.context() as patch:
             patch.setattr(training, "halves", _poisoned(half))
             after = judge()
-        learnt = [name for name in before.normals if name != BASELINE]  # the rival has learnt from none, and knows all
-        assert not _same(before.normals[BASELINE], after.normals[BASELINE])
-        for name in learnt:
-            assert _same(before.normals[name], after.normals[name]) == same
-        for name in {*before.good_scores} - {BASELINE, FUSED}:
+        for name, normal in before.normals.items():
+            assert _same(normal, after.normals[name]) == (same and name != BASELINE)
+        for name in (TASK, REPRESENTATION):
             assert np.allclose(before.good_scores[name], after.good_scores[name], rtol=1e-4) == same
+            thresholds = [judge.threshold(0.2, name=name) for judge in (before, after)]
+            assert np.isclose(*thresholds, rtol=1e-4) == same
+        assert {len(scores) for scores in after.good_scores.values()} == {5}  # of 11 good parts, the second half
 
 
 # --- Left out: a good part has no part in the statistics that judge it -----------------------------------------------
