@@ -49,8 +49,8 @@ _KINDS = {  # weights of the kinds of signals
     "error, representation": {BASELINE: 0},
     "2 × representation": {REPRESENTATION: 2},
     "2 × error": {ERROR: 2},
-    "1 × baseline": {BASELINE: 1},
-    "6 × baseline": {BASELINE: 6},
+    "3 × baseline": {BASELINE: 3},
+    "30 × baseline": {BASELINE: 30},
 }
 
 
@@ -133,12 +133,14 @@ def _with_maps(unseen: HeldOut, found: Maps, retained: ScoringConfig) -> Iterato
     Few constants change the distances of a signal: they are computed once for each value of these.
     """
     known: dict[tuple, tuple[np.ndarray, np.ndarray]] = {}
+    count = min(map(len, unseen.good.values()))
 
     def distances(name: str, scoring: ScoringConfig) -> tuple[np.ndarray, np.ndarray]:
         key = (name, "banked" if scoring.is_banked(name) else scoring.shrinkage)
         if key not in known:
             normal = fit_normal(name, unseen.good[name], scoring)
-            known[key] = normal.left_out(unseen.good[name], scoring), normal.distances(found[name])
+            left_out = normal.left_out(unseen.good[name], scoring)[:count]
+            known[key] = left_out, normal.distances(found[name])
         return known[key]
 
     for constant, value, scoring in scoring_variants(list(unseen.good), retained):

@@ -1,8 +1,8 @@
 """Synthetic defects, painted on good images: what every scoring constant is chosen on, so that no test image is.
 
-Seven kinds, after those that inspectors know: a missing piece, a crack, a stain, a mark, a dent, something that lies on
-the part, a worn zone. None needs another image. `corruptions` are of other kinds: what learns to undo those is judged
-on what it never saw.
+Eight kinds, after those that inspectors know: a missing piece, a crack, a stain, a mark, a dent, something that lies on
+the part, a worn zone, a part of another batch. None needs another image. `corruptions` are of other kinds: what learns
+to undo those is judged on what it never saw.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ TYPES = {
     "bend": "déformation",
     "foreign": "corps étranger",
     "scuff": "éraflure",
+    "substituted": "autre pièce",
 }
 VISIBLE = 5.0  # mean CIELAB difference, inside its mask, under which a defect is drawn again
 STRONG = 40.0  # the highest that is aimed at, where the contrast can be chosen
-AREAS = (0.001, 0.2)  # shares of the picture that a mask covers; any other is drawn again
+AREAS = (0.001, 0.2)  # shares of the picture that a mask covers, but that of a whole part; any other is drawn again
 ATTEMPTS = 30
 
 
@@ -62,7 +63,7 @@ def paint(good: np.ndarray, *, each: int = 1, seed: int = 0) -> Defective:
         seed: the same seed gives the same defects.
 
     Returns:
-        At most 7 * each * n images: a defect that can hardly be seen (a dent in a plain surface) is drawn again
+        At most 8 * each * n images: a defect that can hardly be seen (a dent in a plain surface) is drawn again
         elsewhere, `ATTEMPTS` times at most, then given up.
     """
     rows: list[tuple] = []
@@ -101,7 +102,7 @@ def foreground(image: np.ndarray) -> np.ndarray:
 def _visible(image: np.ndarray, part: np.ndarray, defect_type: str, rng: np.random.Generator):
     for _ in range(ATTEMPTS):
         painted, mask = _DRAWERS[defect_type](image.astype("float32"), part, rng)
-        if not AREAS[0] <= mask.mean() <= AREAS[1]:
+        if not AREAS[0] <= mask.mean() <= (1 if defect_type == "substituted" else AREAS[1]):
             continue
         contrast, wanted = _difference(image, painted, mask), log_uniform(rng, 1.1 * VISIBLE, STRONG)
         if defect_type in _FADED and contrast > wanted:
@@ -293,6 +294,17 @@ def _scuff(image, part, rng):
     return image + strokes[..., None] * (worn - image), zone > 0
 
 
+def _substituted(image, part, rng):
+    """A part of another batch: its shape is right, but not its shade or tint; or half of it, along a straight line."""
+    side, turn, where = len(image), rng.uniform(0, 2 * np.pi), part
+    if part.all() or rng.random() < 0.5:
+        rows, columns = np.indices(part.shape) - np.argwhere(part).mean(axis=0)[:, None, None]
+        where = part & (rows * np.sin(turn) + columns * np.cos(turn) > 0)
+    cover = ndimage.gaussian_filter(where.astype("float32"), side / 256)
+    tinted = image * np.exp(rng.normal(0, 0.25) + rng.normal(0, 0.2, 3))
+    return image + cover[..., None] * (tinted - image), where
+
+
 def _outlined(pixels: np.ndarray, side: int) -> np.ndarray:
     """Returns a thin mark as one who annotates outlines it: a little too wide."""
     return ndimage.binary_dilation(pixels, iterations=1 + side // 256)
@@ -306,5 +318,6 @@ _DRAWERS = {
     "bend": _bend,
     "foreign": _foreign,
     "scuff": _scuff,
+    "substituted": _substituted,
 }
-_FADED = ("crack", "stain", "print", "scuff")  # of a contrast that can be chosen
+_FADED = ("crack", "stain", "print", "scuff", "substituted")  # of a contrast that can be chosen

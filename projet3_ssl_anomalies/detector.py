@@ -13,7 +13,7 @@ from projet3_ssl_anomalies.dataset import Category, Data
 from projet3_ssl_anomalies.defects import Defective
 from projet3_ssl_anomalies.pretexts import PRETEXTS
 from projet3_ssl_anomalies.reconstructor import Reconstructor
-from projet3_ssl_anomalies.signals import BASELINE, ERROR, FUSED, REPRESENTATION, named, signals
+from projet3_ssl_anomalies.signals import BASELINE, ERROR, FUSED, REPRESENTATION, appearance, named, signals
 from projet3_ssl_anomalies.statistics import SCORING, ScoringConfig, fit_normal, fuse, image_scores, scoring_of, smooth
 from projet3_ssl_anomalies.training import Profile
 
@@ -30,7 +30,8 @@ class HeldOut:
     """Signals of the half of the good parts that the models have not seen.
 
     Attributes:
-        good: signal -> its values, float32 of shape (n, grid, grid, channels).
+        good: signal -> its values, float32 of shape (n, grid, grid, channels). The rival without a network has learnt
+            nothing: for it, the parts that the models have seen come next.
         defective: the same for some of these parts with synthetic defects.
         painted: these images; `painted.sources` are rows of `good`.
     """
@@ -48,11 +49,13 @@ def train(data: Data, budget: Profile, *, seed: int = 0, title: str = "") -> dic
 
 def held_out(models: Mapping[str, Reconstructor], data: Data, budget: Profile, *, seed: int = 0) -> HeldOut:
     """Returns the signals of the other half, of the same `seed`, as they are and with synthetic defects."""
-    _, good = training.halves(data, budget, seed=seed)
+    learnt, good = training.halves(data, budget, seed=seed)
     rows = dataset.evenly_spaced(np.arange(len(good)), budget.painted)
     painted = defects.paint(good.images[rows], seed=seed)
     painted = dataclasses.replace(painted, sources=rows[painted.sources])
-    return HeldOut(signals(models, good.images), signals(models, painted.images), painted)
+    known = signals(models, good.images)
+    known[BASELINE] = np.concatenate([known[BASELINE], appearance(learnt.images)])
+    return HeldOut(known, signals(models, painted.images), painted)
 
 
 # --- Maps ------------------------------------------------------------------------------------------------------------
@@ -64,8 +67,10 @@ def normals_of(good: Maps, scoring: ScoringConfig = SCORING) -> dict:
 
 
 def left_out_maps(good: Maps, normals: Mapping, scoring: ScoringConfig = SCORING) -> Maps:
-    """Returns the anomaly maps of the parts of `normals_of`, each judged by the others: signal -> (n, grid, grid)."""
-    return {name: smooth(normals[name].left_out(values, scoring), scoring.map_sigma) for name, values in good.items()}
+    """Returns the anomaly maps of the parts held out, each judged by the others: signal -> (n, grid, grid)."""
+    count = min(map(len, good.values()))
+    distances = {name: normals[name].left_out(values, scoring)[:count] for name, values in good.items()}
+    return {name: smooth(maps, scoring.map_sigma) for name, maps in distances.items()}
 
 
 def anomaly_maps(found: Maps, normals: Mapping, scoring: ScoringConfig = SCORING) -> Maps:

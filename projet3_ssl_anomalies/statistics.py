@@ -21,7 +21,7 @@ MIN_DISTANCE = 1e-3  # distance under which all are alike in a geometric mean
 MIN_VARIANCE = 1e-8  # that signals have at least
 DRAWN, BANK = 20_000, 4000  # vectors drawn from the good parts, and kept of them in a bank, at most
 CHUNK = 4096  # cells compared at once
-WEIGHTS = {"baseline": 3.0, "repair/representation": 3.0, "masked_autoencoder/representation": 0.0}
+WEIGHTS = {"baseline": 10.0, "repair/representation": 6.0, "masked_autoencoder/representation": 0.0}
 
 
 @dataclasses.dataclass(frozen=True)

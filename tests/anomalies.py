@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Generator
 from pathlib import Path
 
@@ -153,10 +152,9 @@ def write_category(folder: Path, *, seed: int = 0, train: int = 11, test: int = 
     return folder
 
 
-def load_category(root: Path, name: str, *, aligned: bool, **options) -> Data:
-    """Writes a category that this project does not know; its parts are aligned, or turn."""
+def load_category(root: Path, name: str, **options) -> Data:
+    """Writes a category that this project does not know, and loads it."""
     write_category(root / "mvtec_ad" / name, **options)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PROJETS_DATA", str(root))
-        data = dataset.load(name)
-    return dataclasses.replace(data, category=dataclasses.replace(data.category, aligned=aligned, varies=not aligned))
+        return dataset.load(name)

@@ -22,7 +22,7 @@ MEASURES = ["image", "pixel", "pro"]
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
-    return load_category(tmp_path_factory.mktemp("données"), "disque", aligned=True)
+    return load_category(tmp_path_factory.mktemp("données"), "disque")
 
 
 def _held_out(step: float) -> HeldOut:
@@ -56,19 +56,15 @@ def test_ablation_measures_each_variant(data: Data) -> None:
     np.testing.assert_allclose(table["image"], table[kinds].mean(axis=1))  # as many of each kind
 
 
-@pytest.mark.parametrize("aligned", [True, False])
-def test_each_variant_is_measured_with_its_own_choices(
-    aligned: bool, data: Data, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_variant_is_measured_with_its_own_choices(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     few = [("a", "", SCORING), ("b", "", dataclasses.replace(SCORING, map_sigma=0.0, fusion="arithmetic"))]
-    few += [("c", "", dataclasses.replace(SCORING, shrinkage=9.0, top_fraction=0.05, weights={BASELINE: 0}))]
+    few += [("c", "", dataclasses.replace(SCORING, shrinkage=9.0, top_fraction=0.05, banked=(ERROR,)))]
     monkeypatch.setattr(ablation, "scoring_variants", lambda names, retained: iter(few))
     monkeypatch.setattr(statistics, "BANK", 200)  # quicker
-    data = dataclasses.replace(data, category=dataclasses.replace(data.category, aligned=aligned))
     unseen = _held_out(0.4)
     table = ablation.scoring_ablation(data, unseen)
     for (_, _, choices), row in zip(few, table.itertuples(), strict=True):
-        normals = detector.normals_of(unseen.good, aligned=aligned, scoring=choices)
+        normals = detector.normals_of(unseen.good, choices)
         good = fuse(detector.left_out_maps(unseen.good, normals, choices), choices)
         bad = fuse(detector.anomaly_maps(unseen.defective, normals, choices), choices)
         painted = unseen.painted
@@ -120,13 +116,13 @@ def test_the_same_variants_are_measured_on_the_test_part(data: Data, monkeypatch
     found = {name: random.normal(size=(10, GRID, GRID, 2)).astype("float32") for name in NAMES}
     for signal in found.values():
         signal[is_defect, 5:16, 9:20] += 30
-    table = ablation.ablation_on_test(data, unseen, found)
+    table = ablation.ablation_on_test(data, unseen, found, SCORING)
     chosen = ablation.scoring_ablation(data, unseen)
     assert table[["constant", "value"]].equals(chosen[["constant", "value"]])
     assert list(table)[2:] == [f"test_{name}" for name in MEASURES]
     assert table["test_image"].iloc[0] == 1 and table["test_pixel"].iloc[0] > 0.8
     good_only = dataclasses.replace(data, test=data.test.assign(masks=[[] for _ in range(10)]))
-    assert list(ablation.ablation_on_test(good_only, unseen, found)) == ["constant", "value", "test_image"]
+    assert list(ablation.ablation_on_test(good_only, unseen, found, SCORING)) == ["constant", "value", "test_image"]
 
 
 def test_signals_of_the_test_part_leave_out_what_cannot_be_read(data: Data) -> None:

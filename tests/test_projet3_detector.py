@@ -56,37 +56,31 @@ def tasks(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
 
 
 @pytest.fixture(scope="module")
-def learnt(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Learnt]:
-    """Detectors of two categories, aligned or not; the second makes do with the models of the first."""
-    root, found, runs = tmp_path_factory.mktemp("données réelles"), {}, {}
-    for aligned, name in ((True, "disque"), (False, "palet")):
-        data = load_category(root, name, aligned=aligned, seed=1000 * (not aligned))
-        runs = runs or detection.train(data, BUDGET)
-        unseen = detection.held_out({task: run.model for task, run in runs.items()}, data, BUDGET)
-        found[aligned] = Learnt(data, runs, unseen, detection.detector_of(data, runs, unseen))
-    return found
+def learnt(tmp_path_factory: pytest.TempPathFactory) -> Learnt:
+    data = load_category(tmp_path_factory.mktemp("données réelles"), "disque")
+    runs = detection.train(data, BUDGET)
+    unseen = detection.held_out({task: run.model for task, run in runs.items()}, data, BUDGET)
+    return Learnt(data, runs, unseen, detection.detector_of(data, runs, unseen))
 
 
 @pytest.fixture(scope="module")
-def images(learnt: dict[bool, Learnt]) -> np.ndarray:
-    return dataset.read(learnt[True].data.test, 32)[1]
+def images(learnt: Learnt) -> np.ndarray:
+    return dataset.read(learnt.data.test, 32)[1]
 
 
 # --- Held out --------------------------------------------------------------------------------------------------------
 
 
-def test_the_example_of_the_documentation_is_a_task_like_another(learnt: dict[bool, Learnt]) -> None:
+def test_the_example_of_the_documentation_is_a_task_like_another(learnt: Learnt) -> None:
     assert list(PRETEXTS) == TASKS and PRETEXTS["sharpening"].__name__ == "Sharpening"
-    for one in learnt.values():
-        assert list(one.runs) == list(one.detector.models) == TASKS
-        assert list(one.unseen.good) == list(one.unseen.defective) == list(one.detector.normals)
-        assert list(one.unseen.good)[0] == BASELINE and len(one.unseen.good) == 1 + 2 * len(TASKS)
-        assert list(one.detector.good_scores) == NAMES
+    assert list(learnt.runs) == list(learnt.detector.models) == TASKS
+    assert list(learnt.unseen.good) == list(learnt.unseen.defective) == list(learnt.detector.normals)
+    assert list(learnt.unseen.good)[0] == BASELINE and len(learnt.unseen.good) == 1 + 2 * len(TASKS)
+    assert list(learnt.detector.good_scores) == NAMES
 
 
-@pytest.mark.parametrize("aligned", [True, False])
-def test_signals_held_out_are_those_of_the_other_half(aligned: bool, learnt: dict[bool, Learnt]) -> None:
-    one = learnt[aligned]
+def test_signals_held_out_are_those_of_the_other_half(learnt: Learnt) -> None:
+    one = learnt
     _, other = modelling.halves(one.data, BUDGET)
     for name, expected in signals(one.models, other.images).items():
         np.testing.assert_allclose(one.unseen.good[name], expected, atol=1e-4)
@@ -99,8 +93,8 @@ def test_signals_held_out_are_those_of_the_other_half(aligned: bool, learnt: dic
         assert np.isfinite(signal).all() and signal.shape[1:] == one.unseen.good[name].shape[1:]
 
 
-def test_the_seed_shares_out_the_parts_of_the_detector(learnt: dict[bool, Learnt]) -> None:
-    one = learnt[True]
+def test_the_seed_shares_out_the_parts_of_the_detector(learnt: Learnt) -> None:
+    one = learnt
     again, other = (detection.held_out({}, one.data, BUDGET, seed=seed) for seed in (0, 1))
     np.testing.assert_array_equal(again.good[BASELINE], one.unseen.good[BASELINE])
     np.testing.assert_array_equal(again.painted.images, one.unseen.painted.images)
@@ -108,8 +102,8 @@ def test_the_seed_shares_out_the_parts_of_the_detector(learnt: dict[bool, Learnt
     assert (again.good[BASELINE] != other.good[BASELINE]).any()
 
 
-def test_the_progress_of_a_task_has_its_title(learnt: dict[bool, Learnt], capsys: pytest.CaptureFixture[str]) -> None:
-    detection.train(learnt[True].data, BUDGET, title="disque")  # trained already: it is shown
+def test_the_progress_of_a_task_has_its_title(learnt: Learnt, capsys: pytest.CaptureFixture[str]) -> None:
+    detection.train(learnt.data, BUDGET, title="disque")  # trained already: it is shown
     shown = capsys.readouterr().out
     assert "disque" in shown and all(PRETEXTS[task].title in shown for task in TASKS)
 
@@ -117,20 +111,19 @@ def test_the_progress_of_a_task_has_its_title(learnt: dict[bool, Learnt], capsys
 # --- Detectors -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("aligned", [True, False])
-def test_a_detector_knows_its_category_and_what_is_normal_there(aligned: bool, learnt: dict[bool, Learnt]) -> None:
-    one = learnt[aligned]
+def test_a_detector_knows_its_category_and_what_is_normal_there(learnt: Learnt) -> None:
+    one = learnt
     judge = one.detector
     assert judge.category == one.data.category and judge.side == 32
-    assert {type(normal) for normal in judge.normals.values()} == {NormalStatistics if aligned else GoodBank}
+    for name, normal in judge.normals.items():
+        assert type(normal) is (GoodBank if judge.scoring.is_banked(name) else NormalStatistics)
     assert {len(scores) for scores in judge.good_scores.values()} == {5}  # of 11 good parts, the second half
     assert all(np.isfinite(scores).all() for scores in judge.good_scores.values())
     assert judge.seconds == pytest.approx(sum(run.metrics["seconds"] for run in one.runs.values()))
 
 
-@pytest.mark.parametrize("aligned", [True, False])
-def test_maps_of_a_detector(aligned: bool, learnt: dict[bool, Learnt], images: np.ndarray) -> None:
-    judge = learnt[aligned].detector
+def test_maps_of_a_detector(learnt: Learnt, images: np.ndarray) -> None:
+    judge = learnt.detector
     count = len(judge.models["colorization"].weights)
     maps = judge.signal_maps(images)
     assert list(maps) == list(judge.normals)
@@ -148,20 +141,31 @@ def test_maps_of_a_detector(aligned: bool, learnt: dict[bool, Learnt], images: n
 
 
 @pytest.mark.parametrize("kept", [[], ["colorization"]])
-def test_a_detector_may_do_without_some_tasks_or_all(kept: list[str], learnt: dict[bool, Learnt]) -> None:
-    one = learnt[True]
-    unseen = detection.held_out({task: one.models[task] for task in kept}, one.data, BUDGET)
-    normals = detection.normals_of(unseen.good, aligned=True)
-    maps = detection.fused_maps(detection.left_out_maps(unseen.good, normals))
-    assert list(maps) == [BASELINE, *kept, *([REPRESENTATION] if kept else []), FUSED]
-    np.testing.assert_allclose(stats.image_scores(maps[BASELINE]), one.detector.good_scores[BASELINE], rtol=1e-3)
-    if kept:
-        judge = detection.detector_of(one.data, {task: one.runs[task] for task in kept}, unseen)
-        assert list(judge.models) == kept and list(judge.good_scores) == list(maps)
+def test_a_detector_may_do_without_some_tasks_or_all(kept: list[str], learnt: Learnt, images: np.ndarray) -> None:
+    """Without any, it is the rival that learns nothing."""
+    unseen = detection.held_out({task: learnt.models[task] for task in kept}, learnt.data, BUDGET)
+    judge = detection.detector_of(learnt.data, {task: learnt.runs[task] for task in kept}, unseen)
+    assert list(judge.models) == kept and judge.side == 32
+    assert list(judge.good_scores) == [BASELINE, *kept, *([REPRESENTATION] if kept else []), FUSED]
+    for name in (BASELINE, *kept):
+        np.testing.assert_allclose(judge.good_scores[name], learnt.detector.good_scores[name], rtol=1e-3)
+    maps = detection.fused_maps(judge.signal_maps(images), judge.scoring)
+    assert list(maps) == list(judge.good_scores)
+    if not kept:
+        np.testing.assert_allclose(maps[FUSED], maps[BASELINE], rtol=1e-5)
 
 
-def test_thresholds_come_from_good_parts_and_refuse_what_they_cannot_say(learnt: dict[bool, Learnt]) -> None:
-    judge = learnt[True].detector
+@pytest.mark.parametrize("varies", [False, True])
+def test_parts_that_turn_have_constants_of_their_own(varies: bool, learnt: Learnt) -> None:
+    category = dataclasses.replace(learnt.data.category, varies=varies)
+    judge = detection.detector_of(dataclasses.replace(learnt.data, category=category), {}, learnt.unseen)
+    assert judge.scoring == stats.scoring_of(varies)
+    for name, normal in judge.normals.items():
+        assert type(normal) is (GoodBank if judge.scoring.is_banked(name) else NormalStatistics)
+
+
+def test_thresholds_come_from_good_parts_and_refuse_what_they_cannot_say(learnt: Learnt) -> None:
+    judge = learnt.detector
     for name, scores in judge.good_scores.items():
         assert judge.threshold(0.2, name=name) == np.sort(scores)[-2]
     assert judge.threshold(0.2) == judge.threshold(0.2, name=FUSED)

@@ -45,7 +45,7 @@ def tasks() -> Generator[None]:
 @pytest.fixture(scope="module")
 def learnt(tmp_path_factory: pytest.TempPathFactory) -> Learnt:
     """A detector whose models learnt nothing: what has no network finds obvious defects by itself."""
-    data, runs = load_category(tmp_path_factory.mktemp("données"), "disque", aligned=True), untrained(*TASKS)
+    data, runs = load_category(tmp_path_factory.mktemp("données"), "disque"), untrained(*TASKS)
     unseen = detector.held_out({task: run.model for task, run in runs.items()}, data, BUDGET)
     return Learnt(data, detector.detector_of(data, runs, unseen))
 

@@ -32,14 +32,16 @@ from projet3_ssl_anomalies import (
 )
 from projet3_ssl_anomalies import statistics as stats
 from projet3_ssl_anomalies.dataset import Data
-from projet3_ssl_anomalies.signals import BASELINE, FUSED
+from projet3_ssl_anomalies.signals import BASELINE, ERROR, FUSED, REPRESENTATION
 from projet3_ssl_anomalies.statistics import SCORING, ScoringConfig
 from projet3_ssl_anomalies.training import Good
 
 TASK = "colorization"
 BUDGET = dataclasses.replace(training.profile("essai"), side=32, images=8, epochs=1, painted=1)
 COMMAND = ["--images", "8", "--epoques", "1", "--cote", "32"]
-PLAIN = ScoringConfig(map_sigma=0.0, weights={}, fusion="arithmetic")
+CELLS = ScoringConfig(map_sigma=0.0, weights={}, banked=(), fusion="arithmetic")
+BANKS = dataclasses.replace(CELLS, banked=(BASELINE, ERROR, REPRESENTATION))
+BOTH_WAYS = pytest.mark.parametrize("plain", [CELLS, BANKS], ids=["cells", "banks"])
 
 
 @pytest.fixture(autouse=True)
@@ -48,9 +50,9 @@ def quick(work: Path) -> Generator[None]:
         yield
 
 
-@pytest.fixture(params=[True, False], ids=["aligned", "turning"])
-def data(request: pytest.FixtureRequest, tmp_path: Path) -> Data:
-    return load_category(tmp_path, "disque", aligned=request.param)
+@pytest.fixture
+def data(tmp_path: Path) -> Data:
+    return load_category(tmp_path, "disque")
 
 
 def _poisoned(half: int) -> Callable[..., tuple[Good, Good]]:
@@ -137,31 +139,34 @@ def _with_an_outlier(side: int = 16) -> np.ndarray:
     return signal
 
 
-def _by_the_others(signal: np.ndarray, aligned: bool) -> np.ndarray:
+def _by_the_others(signal: np.ndarray, plain: ScoringConfig) -> np.ndarray:
     """The distances of each part by a fit of the others; a bank has the unit of all, which is no one's secret."""
-    kind, found = stats.normal_of(aligned), []
+    found = []
     for row, own in enumerate(signal):
-        others = kind.fit(np.delete(signal, row, axis=0), PLAIN)
-        if not aligned:
-            scale = kind.fit(signal, PLAIN).scale
+        others = stats.fit_normal(BASELINE, np.delete(signal, row, axis=0), plain)
+        if plain.banked:
+            scale = stats.fit_normal(BASELINE, signal, plain).scale
             others = dataclasses.replace(others, vectors=others.vectors * others.scale / scale, scale=scale)
         found.append(others.distances(own))
     return np.stack(found)
 
 
-def test_the_scores_that_set_the_threshold_are_left_out(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+@BOTH_WAYS
+def test_the_scores_that_set_the_threshold_are_left_out(
+    plain: ScoringConfig, data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each good part is judged by a fit of the others; by a fit of all, that with a spot would look like the rest.
 
     To 25 %: the variances of all the cells, which a fit of the others does not know, keep the part itself.
     """
     monkeypatch.setattr(stats, "BANK", 4000)  # all of the vectors
-    aligned, signal = data.category.aligned, _with_an_outlier()
-    unseen = detector.HeldOut({BASELINE: signal}, {}, None)
-    found = detector.detector_of(data, untrained(TASK), unseen, PLAIN).good_scores
-    expected = stats.image_scores(_by_the_others(signal, aligned), PLAIN)
+    signal = _with_an_outlier()
+    unseen = dataclasses.replace(detector.held_out({}, data, BUDGET), good={BASELINE: signal})
+    found = detector.detector_of(data, {}, unseen, plain).good_scores
+    expected = stats.image_scores(_by_the_others(signal, plain), plain)
     for name in (BASELINE, FUSED):
         np.testing.assert_allclose(found[name], expected, rtol=0.25, atol=2e-3)
-    in_sample = stats.image_scores(stats.normal_of(aligned).fit(signal, PLAIN).distances(signal), PLAIN)
+    in_sample = stats.image_scores(stats.fit_normal(BASELINE, signal, plain).distances(signal), plain)
     assert found[FUSED][7] > 3 * in_sample[7] and (found[FUSED] > in_sample).all()
 
 
@@ -172,17 +177,16 @@ def _blurred(maps: np.ndarray, sigma: float) -> np.ndarray:
     return np.stack([ndimage.gaussian_filter(m, sigma * maps.shape[1] / dataset.SIDE) for m in maps])
 
 
-@pytest.mark.parametrize("aligned", [True, False])
-def test_distances_are_those_of_signals_as_they_are_and_are_smoothed_afterwards(aligned: bool) -> None:
+@BOTH_WAYS
+def test_distances_are_those_of_signals_as_they_are_and_are_smoothed_afterwards(plain: ScoringConfig) -> None:
     """Otherwise thin defects would be lost, and good parts look too much alike."""
     signal, sigma = _with_an_outlier(), 32.0
     good, new = {BASELINE: signal[:7]}, {BASELINE: signal[7:]}
-    normals = detector.normals_of(good, aligned=aligned, scoring=PLAIN)
-    smoothed = dataclasses.replace(PLAIN, map_sigma=sigma)
-    raw = normals[BASELINE].distances(signal[7:])
-    left_out = normals[BASELINE].left_out(signal[:7], PLAIN)
-    assert _same(normals[BASELINE], detector.normals_of(good, aligned=aligned, scoring=smoothed)[BASELINE])
-    for scoring, blur in ((PLAIN, lambda m: m), (smoothed, lambda m: _blurred(m, sigma))):
+    smoothed = dataclasses.replace(plain, map_sigma=sigma)
+    normals = detector.normals_of(good, plain)
+    assert _same(normals[BASELINE], detector.normals_of(good, smoothed)[BASELINE])
+    raw, left_out = normals[BASELINE].distances(signal[7:]), normals[BASELINE].left_out(signal[:7], plain)
+    for scoring, blur in ((plain, lambda m: m), (smoothed, lambda m: _blurred(m, sigma))):
         found = detector.anomaly_maps(new, normals, scoring)[BASELINE]
         np.testing.assert_allclose(found, blur(raw), rtol=1e-4)
         found = detector.left_out_maps(good, normals, scoring)[BASELINE]

@@ -46,7 +46,7 @@ def _mahalanobis(signal: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -
     return found
 
 
-# --- Parts that are aligned ------------------------------------------------------------------------------------------
+# --- Cell by cell -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shrinkage", [1e-3, 3.0, 1e9])
@@ -111,7 +111,7 @@ def test_left_out_is_nearly_a_fit_without_the_part(count: int, gap: float) -> No
     assert (found > fitted.distances(signal)).all()  # otherwise good parts look better than they are
 
 
-# --- Parts that turn -------------------------------------------------------------------------------------------------
+# --- Banks ------------------------------------------------------------------------------------------------------------
 
 
 def _nearest(own: np.ndarray, vectors: np.ndarray) -> np.ndarray:
@@ -173,13 +173,23 @@ def test_each_vector_of_a_coreset_is_the_farthest_from_those_before() -> None:
     np.testing.assert_array_equal(stats.coreset(vectors[:40], 40), np.arange(40))
 
 
-def test_parts_that_turn_have_a_bank_and_others_a_gaussian_a_cell() -> None:
-    assert stats.normal_of(aligned=True) is NormalStatistics and stats.normal_of(aligned=False) is GoodBank
+def test_kinds_of_signals_that_are_banked_may_be_usual_elsewhere() -> None:
+    scoring = dataclasses.replace(PLAIN, banked=["representation"])  # a list, once read from JSON
+    assert dataclasses.replace(PLAIN, banked=("representation",)) == scoring
+    names = ("baseline", "a/error", "a/representation", "representation")
+    assert [name for name in names if scoring.is_banked(name)] == ["a/representation", "representation"]
     signal = _signal(12)
     signal[:, :4] += 20  # usual in this half alone
+    kinds = {name: stats.fit_normal(name, signal, scoring) for name in names[1:3]}
+    assert type(kinds["a/error"]) is NormalStatistics and type(kinds["a/representation"]) is GoodBank
     moved = signal[:1, ::-1]
-    unusual = {kind: kind.fit(signal, PLAIN).distances(moved).mean() for kind in (NormalStatistics, GoodBank)}
-    assert unusual[NormalStatistics] > 3 > unusual[GoodBank]
+    assert kinds["a/error"].distances(moved).mean() > 3 > kinds["a/representation"].distances(moved).mean()
+
+
+def test_parts_that_turn_only_differ_by_what_has_no_place_of_its_own() -> None:
+    turning, others = stats.scoring_of(True), stats.scoring_of(False)
+    assert others == stats.SCORING and set(others.banked) < set(turning.banked)
+    assert dataclasses.replace(turning, banked=others.banked) == others
 
 
 # --- Smoothing, fusion, scores ---------------------------------------------------------------------------------------
@@ -229,6 +239,8 @@ def test_maps_are_fused_by_weight_one_by_default(fusion: str) -> None:
     absent = {name: m for name, m in maps.items() if name != "a/representation"}
     np.testing.assert_allclose(stats.fuse(maps, without), stats.fuse(absent, plain), rtol=1e-5)
     np.testing.assert_allclose(stats.fuse({"baseline": first}, plain), first, rtol=1e-5)
+    ignored = dataclasses.replace(plain, weights=dict.fromkeys(maps, 0))  # all: what others would outweigh is there
+    np.testing.assert_allclose(stats.fuse(maps, ignored), stats.fuse(maps, plain), rtol=1e-5)
 
 
 def test_a_geometric_mean_does_not_care_for_the_scale_of_a_signal() -> None:

@@ -23,7 +23,7 @@ from projet3_ssl_anomalies.storage import NAME, load_detector, save_detector
 
 TASKS = ("colorization", "repair")
 BUDGET = dataclasses.replace(training.profile("essai"), painted=1)
-CHOICES = dataclasses.replace(SCORING, weights={"repair/error": 0.5}, top_fraction=0.01)
+CHOICES = dataclasses.replace(SCORING, weights={"repair/error": 0.5}, banked=(BASELINE,), top_fraction=0.01)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,17 +41,17 @@ def tasks() -> Generator[None]:
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Saved]:
-    """Detectors of parts that are aligned, and of parts that turn, these with constants of their own."""
+    """Detectors with the constants that are retained, and with others."""
     root, folder, found = tmp_path_factory.mktemp("données"), tmp_path_factory.mktemp("reference"), {}
     runs = untrained(*TASKS)
     for run in runs.values():
         run.model.set_weights(storage.quantised(run.model).get_weights())
-    for aligned, name, scoring in ((True, "disque", SCORING), (False, "palet", CHOICES)):
-        data = load_category(root, name, aligned=aligned, seed=1000 * (not aligned))
+    for retained, name, scoring in ((True, "disque", SCORING), (False, "palet", CHOICES)):
+        data = load_category(root, name, seed=1000 * (not retained))
         unseen = detection.held_out({task: run.model for task, run in runs.items()}, data, BUDGET)
         judge = detection.detector_of(data, runs, unseen, scoring)
         save_detector(judge, folder / name)
-        found[aligned] = Saved(data, judge, folder)
+        found[retained] = Saved(data, judge, folder)
     return found
 
 
@@ -59,10 +59,10 @@ def _copy(saved: dict[bool, Saved], to: Path, name: str = "palet") -> Path:
     return shutil.copytree(saved[False].folder / name, to / name)
 
 
-@pytest.mark.parametrize("aligned", [True, False])
-def test_a_saved_detector_judges_as_before(aligned: bool, saved: dict[bool, Saved]) -> None:
+@pytest.mark.parametrize("retained", [True, False])
+def test_a_saved_detector_judges_as_before(retained: bool, saved: dict[bool, Saved]) -> None:
     """Scores are within 4 %, most of them within 2 %; those of the good parts are written as they are."""
-    one = saved[aligned]
+    one = saved[retained]
     loaded, images = load_detector(one.data.category.name, one.folder), dataset.read(one.data.test, 32)[1]
     for field in ("category", "side", "scoring"):
         assert getattr(loaded, field) == getattr(one.detector, field)

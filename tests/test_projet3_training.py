@@ -254,19 +254,6 @@ def test_each_training_starts_anew_and_leaves_the_others_alone(tmp_path: Path, m
     np.testing.assert_allclose(after.history["loss"], before.history["loss"], rtol=1e-4)
 
 
-def test_a_task_that_changes_is_compiled_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a notebook, a cell that defines a task may be edited and run again: its name stays."""
-    first = modelling.build(config(task="colorization"))
-
-    class Colorization(pretexts.Colorization):
-        def loss(self, images, output, hidden):
-            return 2 * super().loss(images, output, hidden)
-
-    monkeypatch.setitem(pretexts.PRETEXTS, "colorization", Colorization)
-    again = modelling.build(config(task="colorization"))
-    assert type(first.pretext) is not Colorization and type(again.pretext) is Colorization
-
-
 # --- Training, saving, loading ---------------------------------------------------------------------------------------
 
 
@@ -315,9 +302,9 @@ def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path: Path, monkeypa
     asked, good, seeds, epochs = config(images_seen=8, structure=0), Good(parts(3)), [0, 0, 9], []
     build, checkpoint = modelling.build, training._save_checkpoint
 
-    def another(asked: Config, good: Good) -> Reconstructor:
+    def another(asked: Config, good: Good, code: str) -> Reconstructor:
         """The last model has other weights: all must come from the checkpoint."""
-        return build(dataclasses.replace(asked, seed=seeds.pop(0)), good)
+        return build(dataclasses.replace(asked, seed=seeds.pop(0)), good, code=code)
 
     def stop(model, rows, path) -> None:
         checkpoint(model, rows, path)
