@@ -122,7 +122,9 @@ def plot_painted(good: np.ndarray, painted: Defective) -> Drawing:
             pictures.append(seen)
             captions.append(french if len(rows) else f"{french} :\nrien de visible")
     counts = ", ".join(f"{(painted.defect_types == name).sum()} {french}" for name, french in TYPES.items())
-    figure = figures.image_grid(pictures, captions, columns=len(TYPES) + 1, title="Sept sortes de faux défauts")
+    figure = figures.image_grid(
+        pictures, captions, columns=len(TYPES) + 1, title=f"{len(TYPES)} sortes de faux défauts"
+    )
     alt = f"Bonnes pièces et faux défauts peints sur elles ({counts}), chacun cerné de bleu."
     return Drawing(figure, alt, "jpeg")
 

@@ -197,7 +197,7 @@ def shown_value(constant: str, value: str) -> str:
     if constant in ("banked", WEIGHTS):
         for name, short in KINDS.items():
             value = value.replace(name, short)
-        return value
+        return value if value != "–" else "aucun"
     if constant == "fusion":
         return FUSIONS[value]
     shown = f"{100 * float(value):g}" if constant == "top_fraction" else value
