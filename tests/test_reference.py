@@ -98,7 +98,8 @@ def test_every_method_of_project_3_is_reported_and_not_the_best_one(category):
 @pytest.mark.parametrize("category", JUDGED)
 def test_the_readme_says_what_the_detectors_measured(category):
     readme = (ROOT / "README.md").read_text(encoding="utf-8").replace(figures.NBSP, " ")
-    part = anomalies.load_detector(category).category.title
+    judge = anomalies.load_detector(category)
+    part = judge.category.title if judge.side == 128 else f"{judge.category.title}, {judge.side} pixels"
     for method in METHODS:
         row = next(line for line in readme.splitlines() if line.startswith(f"| {part} | {title(method)} |"))
         for metric in {"image_auroc", "pixel_auroc", "au_pro"} & _reported(category, method):
