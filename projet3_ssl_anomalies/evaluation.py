@@ -51,7 +51,7 @@ class Scores:
 
 
 def score_folder(folder: Path, category: str, *, detector: Detector | None = None, **options) -> Scores:
-    """Judges the test images of a category's folder, and those that `dataset.hold_out` adds to them.
+    """Judges the test images of a category's folder.
 
     Args:
         folder: the category's, in the layout of MVTec AD or AutoVI; train/ and ground_truth/ may be missing.
@@ -64,8 +64,7 @@ def score_folder(folder: Path, category: str, *, detector: Detector | None = Non
     """
     detector = detector or load_detector(category)
     location = Location(Path(folder), True, detector.category.title)
-    data = dataset.hold_out(Data(detector.category, location, *files.index(folder)))
-    return score_data(data, detector, **options)
+    return score_data(Data(detector.category, location, *files.index(folder)), detector, **options)
 
 
 def score_data(

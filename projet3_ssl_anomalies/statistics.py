@@ -92,7 +92,7 @@ class NormalStatistics:
         scatter = np.einsum("nhwi,nhwj->hwij", centred, centred, optimize=True)
         target = np.diag(np.var(signal, axis=(0, 1, 2), dtype="float64"))
         covariance = (scatter + scoring.shrinkage * target) / (n + scoring.shrinkage)
-        covariance += MIN_VARIANCE * np.eye(len(target))  # of a colour that never varies, in grey pictures
+        covariance += MIN_VARIANCE * np.eye(len(target))  # colours of grey pictures
         whitening = np.linalg.inv(np.linalg.cholesky(covariance))
         return cls(mean.astype("float32"), whitening.astype("float32"))
 
