@@ -17,6 +17,7 @@ import pandas as pd
 from projet3_ssl_anomalies import dataset, defects, detector, metrics, training
 from projet3_ssl_anomalies.dataset import SIDE, Data
 from projet3_ssl_anomalies.detector import HeldOut, Maps
+from projet3_ssl_anomalies.intervals import without_mask
 from projet3_ssl_anomalies.pretexts import PRETEXTS
 from projet3_ssl_anomalies.signals import BASELINE, ERROR, REPRESENTATION, signals
 from projet3_ssl_anomalies.statistics import (
@@ -119,7 +120,7 @@ def ablation_on_test(data: Data, unseen: HeldOut, found: Maps, retained: Scoring
         scores = image_scores(maps, scoring)
         row = {"constant": constant, "value": value, "test_image": metrics.image_auroc(scores, is_defect)}
         if masks.any():
-            seen = ~(is_defect & ~masks.any(axis=(1, 2)))
+            seen = ~without_mask(is_defect, masks)
             large = enlarge(maps[seen])
             row["test_pixel"] = metrics.pixel_auroc(large, masks[seen])
             row["test_pro"] = metrics.au_pro(large, masks[seen])
