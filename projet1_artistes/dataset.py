@@ -112,6 +112,11 @@ def squares(paths: Sequence[Path], side: int) -> tuple[np.ndarray, dict[Path, st
     return read_images(tuple(paths), side, project=PROJECT, crop=True)
 
 
+def pictures(data: Data, side: int) -> np.ndarray:
+    """Returns the works as `Data.images`, at another side in pixels: `training.Config.image_side` of a network."""
+    return data.images if side == SIDE else squares(data.works["path"], side)[0]
+
+
 def low_images(data: Data, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns the low-quality copies of works, as `Data.images`, and a mask (n,) of those rows that have one."""
     paths = data.works["low"].iloc[rows]

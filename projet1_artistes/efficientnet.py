@@ -42,7 +42,7 @@ EPSILON = 1e-3  # of the normalisation, as in the original
 MOMENTUM = 0.9  # the original's .99 follows a training of 350 epochs; ours has a few thousand steps
 
 
-def body(inputs, weights: str = "", *, frozen_statistics: bool = False) -> keras.Model:
+def body(inputs, weights: str = "") -> keras.Model:
     """Returns the network up to its last maps, with its weights: 1,280 channels at 1/32 of the side, ReLU6 (0..6).
 
     Its layers "stem", "stage_1" ... "stage_7" and "head" end its stages; the names of the others begin with theirs.
@@ -50,7 +50,6 @@ def body(inputs, weights: str = "", *, frozen_statistics: bool = False) -> keras
     Args:
         inputs: pictures (n, h, w, 3) in 0..255, of any side; the scaling of the original, (x - 127) / 128, is inside.
         weights: path of the file of weights; the installed one if empty.
-        frozen_statistics: whether it normalises by the statistics of ImageNet, also while it learns.
 
     Raises:
         UserError: the file is not installed, or is another one.
@@ -60,8 +59,7 @@ def body(inputs, weights: str = "", *, frozen_statistics: bool = False) -> keras
         """A convolution, of each channel by itself if `channels` is 0, its normalisation, and ReLU6."""
         options = {"strides": stride, "padding": "same", "use_bias": False, "name": f"{name}_conv"}
         convolution = layers.Conv2D(channels, side, **options) if channels else layers.DepthwiseConv2D(side, **options)
-        normalisation = layers.BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON, name=f"{name}_bn")
-        x = normalisation(convolution(x), training=False if frozen_statistics else None)
+        x = layers.BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON, name=f"{name}_bn")(convolution(x))
         return layers.ReLU(6, name=f"{name}_relu")(x) if relu else x
 
     x = unit(layers.Rescaling(1 / 128, offset=-127 / 128)(inputs), "stem", channels=32, side=3, stride=2)
@@ -79,11 +77,17 @@ def body(inputs, weights: str = "", *, frozen_statistics: bool = False) -> keras
             number += 1
         x = layers.Identity(name=stage)(x)
     x = layers.Identity(name="head")(unit(x, "head", channels=1280))
-    model, tensors = keras.Model(inputs, x), read_tensors(weights_file(weights), SHA256)
+    model = keras.Model(inputs, x)
+    _load(model, weights_file(weights))
+    return model
+
+
+def _load(model: keras.Model, path: Path) -> None:
+    """Gives each layer its weights."""
+    tensors = read_tensors(path, SHA256)
     for layer in model.layers:
         if layer.weights:
             layer.set_weights(_values(layer.name, tensors))
-    return model
 
 
 def _values(layer: str, tensors: dict[str, np.ndarray]) -> list[np.ndarray]:

@@ -181,26 +181,33 @@ def predict_views(classifier: Classifier, images: np.ndarray) -> np.ndarray:
 
 
 def evaluate_folder(
-    folder: str | Path, *, classifier: Classifier | None = None, draws: int = results.DRAWS
+    folder: str | Path, *, model: str = "", classifier: Classifier | None = None, draws: int = results.DRAWS
 ) -> tuple[pd.DataFrame, dict[str, dict[str, Any]]]:
     """Says who painted the works of a folder and measures the answers, without test-time augmentation.
 
     Args:
         folder: holds `images/images/<Artist>/`, names written in any way that `names.key` sees through; pictures of
             any size and shape, of which the largest centred square is seen. The other files may be missing.
-        classifier: who answers; by default, the committed network.
+        model: which committed network answers: "transfert", the pre-trained one, or "zéro", the one trained from
+            scratch; by default, the best one that is committed.
+        classifier: who answers in its place.
         draws: bootstrap draws of the intervals, over the near-duplicates of the folder.
 
     Returns:
         A table, one row a readable work: path, artist, predicted, probability (of `predicted`), top3 (names, the most
         probable first), and the measures of `evaluate`. Artists whom the classifier does not know keep their rows, but
-        are left out of the measures. What is left out is said by a warning, and listed in `table.attrs["notes"]`.
+        are left out of the measures. What is left out is said by a warning, and listed in `table.attrs["notes"]`; so
+        is that "transfert" is asked for and not committed.
 
     Raises:
-        UserError: there is no readable work, or the committed network is missing.
+        UserError: there is no readable work, no committed network of this name, or its file is missing.
     """
-    folder = Path(folder)
-    classifier = classifier or training.load_reference()
+    folder, notes = Path(folder), []
+    best = training.best_reference()
+    if model == training.TRANSFERRED != best:
+        notes.append("Le réseau pré-entraîné n'est pas dans reference/ : celui qui est entraîné depuis zéro a répondu.")
+        model = best
+    classifier = classifier or training.load_reference(model=model or best)
     works, artists, problems = files.index(folder, classifier.names)
     images, unreadable = dataset.squares(works["path"], dataset.SIDE)
     works = works[~works["path"].isin(list(unreadable))]
@@ -211,7 +218,10 @@ def evaluate_folder(
     labels = np.array(ids)[works["artist"]]
     names = [classifier.names[c] if c >= 0 else name for c, name in zip(ids, artists["name"], strict=True)]
 
-    probabilities = classifier.predict(images)
+    seen = images
+    if classifier.image_side != dataset.SIDE:
+        seen = dataset.squares(works["path"], classifier.image_side)[0]
+    probabilities = classifier.predict(seen)
     top = top3(probabilities)
     table = pd.DataFrame({
         "path": works["path"].to_numpy(),
@@ -220,7 +230,7 @@ def evaluate_folder(
         "probability": probabilities.max(axis=1),
         "top3": [", ".join(classifier.names[c] for c in row) for row in top],
     })
-    table.attrs["notes"] = _left_out(folder, problems, unreadable, table["artist"][labels < 0])
+    table.attrs["notes"] = notes + _left_out(folder, problems, unreadable, table["artist"][labels < 0])
     for note in table.attrs["notes"]:
         warnings.warn(note, stacklevel=2)
     is_known = labels >= 0

@@ -11,7 +11,7 @@ from scipy.special import log_softmax, softmax
 
 from commun import UserError
 from commun.training import keras  # it chooses the default backend of Keras
-from projet1_artistes import augmentation
+from projet1_artistes import augmentation, efficientnet
 
 from keras import layers, ops  # isort: skip
 
@@ -22,7 +22,16 @@ BATCH = 64  # works that a network judges at a time
 
 
 def build(
-    architecture: str, classes: int, *, width: int, blocks: int, dropout: float, backbone: str, weights: str
+    architecture: str,
+    classes: int,
+    *,
+    width: int,
+    blocks: int,
+    dropout: float,
+    backbone: str,
+    weights: str,
+    frozen_until: str = "",
+    frozen_normalisation: bool = False,
 ) -> keras.Model:
     """Returns a network, from pictures (n, h, w, 3) in 0..255 to logits (n, classes); h and w are free.
 
@@ -35,7 +44,7 @@ def build(
     bodies = {
         RESIDUAL: lambda x: residual_body(x, width, blocks),
         PLAIN: lambda x: plain_body(x, width),
-        TRANSFER: lambda x: _pretrained_body(x, backbone, weights),
+        TRANSFER: lambda x: pretrained_body(x, backbone, weights, frozen_until, frozen_normalisation),
     }
     if architecture not in bodies:
         raise UserError(f"Réseau inconnu : « {architecture} ». Possibles : {', '.join(bodies)}.")
@@ -91,8 +100,26 @@ def plain_body(inputs, width: int):
     return x
 
 
-def _pretrained_body(inputs, name: str, weights: str):
-    """A network of `keras.applications`, whose weights are fine-tuned; it takes pictures in 0..255 as they are."""
+def pretrained_body(inputs, name: str, weights: str, frozen_until: str = "", frozen_normalisation: bool = False):
+    """A network trained on ImageNet, which takes pictures in 0..255 as they are; its arguments: `training.Config`."""
+    if name == efficientnet.NAME:
+        network = efficientnet.body(inputs, weights)
+        maps = network.output
+    else:
+        network = _application(name, weights)
+        maps = network(inputs)
+    names = [layer.name for layer in network.layers]
+    if frozen_until and frozen_until not in names:
+        raise UserError(f"{name} n'a pas de couche « {frozen_until} » jusqu'où geler (Config.frozen_until).")
+    last = names.index(frozen_until) if frozen_until else -1
+    for place, layer in enumerate(network.layers):
+        if place <= last or (frozen_normalisation and isinstance(layer, layers.BatchNormalization)):
+            layer.trainable = False  # a normalisation then keeps its statistics too
+    return maps
+
+
+def _application(name: str, weights: str) -> keras.Model:
+    """Returns a network of `keras.applications`, without its last layers."""
     make = getattr(keras.applications, name, None)
     if make is None:
         raise UserError(f"keras.applications n'a pas de réseau « {name} ».")
@@ -100,13 +127,24 @@ def _pretrained_body(inputs, name: str, weights: str):
     if local and not local.is_file():
         raise UserError(f"Le fichier de poids {local} est absent. Donnez son chemin, ou « imagenet ».")
     try:
-        backbone = make(include_top=False, weights=str(local or "imagenet"), input_shape=(None, None, 3))
+        return make(include_top=False, weights=str(local or "imagenet"), input_shape=(None, None, 3))
     except Exception as error:  # a download that fails raises about anything
         raise UserError(
             f"Les poids pré-entraînés de {name} sont indisponibles ({type(error).__name__}). Sans réseau, "
-            "indiquez un fichier local (Config.weights), ou gardez le réseau entraîné depuis zéro."
+            f"indiquez un fichier local (Config.weights), ou prenez {efficientnet.NAME}, dont les poids sont installés."
         ) from error
-    return backbone(inputs)
+
+
+def depth(path: str) -> int:
+    """Returns how many stages lie between a variable, by its path, and the output: 0 for the last layer.
+
+    The stages are those of EfficientNet-Lite0; another network is one, at depth 1.
+    """
+    layer = path.split("/")[0]
+    if layer == "scores":
+        return 0
+    stages = enumerate(reversed(efficientnet.STAGES), start=1)
+    return next((number for number, stage in stages if layer.startswith(f"{stage}_")), 1)
 
 
 # --- Answers ---------------------------------------------------------------------------------------------------------
@@ -134,11 +172,19 @@ def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
 
 @dataclasses.dataclass(frozen=True)
 class Classifier:
-    """A trained network, the side at which it sees works, in pixels, and the names of the artists by class id."""
+    """A trained network.
+
+    Attributes:
+        model: gives logits.
+        side: at which it sees works, in pixels.
+        names: of the artists, by class id.
+        image_side: of the squares that are read from files and resized to `side`, in pixels.
+    """
 
     model: keras.Model
     side: int
     names: tuple[str, ...]
+    image_side: int = 128
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Returns the probability of each artist, float32 (n, k), for pictures, uint8 (n, s, s, 3), s being free."""

@@ -7,18 +7,25 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from commun import training
+from commun import UserError, training
 from commun.training import keras  # it chooses the default backend of Keras
-from projet1_artistes import PROJECT, REFERENCE, augmentation, networks
+from projet1_artistes import PROJECT, REFERENCE, augmentation, efficientnet, networks
 from projet1_artistes.augmentation import Transforms
-from projet1_artistes.networks import PLAIN, RESIDUAL, Classifier
+from projet1_artistes.layerwise import LayerwiseAdamW
+from projet1_artistes.networks import PLAIN, RESIDUAL, TRANSFER, Classifier
 
 from keras import ops  # isort: skip
+
+FROM_SCRATCH, TRANSFERRED = "zéro", "transfert"
+FILES = {FROM_SCRATCH: "modele", TRANSFERRED: "transfert"}  # of the committed networks, without a suffix
+MAX_WORKERS = 32  # threads that make batches: more would fill the memory
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,6 +38,7 @@ class Config(training.Budget):
         blocks: residual blocks in a stage.
         dropout: share of the features that are dropped in front of the last layer.
         train_side: side of the crops from which the network learns, in pixels.
+        image_side: side of the pictures from which crops are taken, in pixels; `dataset.pictures` gives them.
         side: side at which it sees whole works afterwards. Crops make things larger than they are in the whole
             picture: a larger side gives them back the size at which they were learnt (Touvron et al., NeurIPS 2019).
         oversampling_threshold: artists with fewer works are shown as often as one of so many; 0 to show each work as
@@ -40,8 +48,12 @@ class Config(training.Budget):
         cutmix_probability: share of the batches in which works are cut and mixed (CutMix).
         label_smoothing: of the targets, 0..1.
         weight_decay: of AdamW.
-        backbone: name of a network of `keras.applications`, for the architecture "transfer".
-        weights: "imagenet", or the path of a local file of the backbone's weights.
+        backbone: for the architecture "transfer", "EfficientNetLite0" or the name of a network of `keras.applications`.
+        weights: path of the file of its weights; if empty, those that are installed, and if "imagenet", those that
+            Keras downloads.
+        frozen_until: layer of the backbone up to which nothing is learnt, such as "stage_5"; none if empty.
+        frozen_normalisation: whether the backbone's batch normalisation, statistics included, stays as ImageNet left it.
+        layer_decay: factor of the learning rate from one stage to that before it, backwards from the last layer.
     """
 
     architecture: str = RESIDUAL
@@ -49,6 +61,7 @@ class Config(training.Budget):
     blocks: int = 1
     dropout: float = 0.2
     train_side: int = 64
+    image_side: int = 128
     side: int = 80
     oversampling_threshold: int = augmentation.OVERSAMPLING_THRESHOLD
     class_weighted: bool = False
@@ -60,8 +73,11 @@ class Config(training.Budget):
     batch_size: int = 64
     images_seen: int = 100_000
     epochs: int = 20
-    backbone: str = "EfficientNetV2B0"
-    weights: str = "imagenet"
+    backbone: str = efficientnet.NAME
+    weights: str = ""
+    frozen_until: str = ""
+    frozen_normalisation: bool = False
+    layer_decay: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +93,7 @@ class Profile:
         folds: parts into which training and validation are cut to compare treatments.
         draws: bootstrap draws.
         works_measured: works on which picture sizes are compared (notebook 01).
+        transfer: the pre-trained network, wholly fine-tuned; `last_stages` fine-tunes its last stages alone.
     """
 
     config: Config
@@ -87,6 +104,11 @@ class Profile:
     folds: int
     draws: int
     works_measured: int
+    transfer: Config
+
+    def last_stages(self) -> Config:
+        """The pre-trained network whose first stages stay as ImageNet left them."""
+        return dataclasses.replace(self.transfer, frozen_until="stage_5", layer_decay=1.0)
 
     def plain(self) -> Config:
         """The plain network, shown as many pictures as the one that is judged."""
@@ -118,12 +140,24 @@ _SHORT = Config(
     epochs=4,
 )
 _FULL = Config(images_seen=340_000, epochs=34)
+_TRANSFER = Config(
+    architecture=TRANSFER,
+    train_side=192,
+    image_side=256,
+    side=256,
+    learning_rate=1e-3,
+    layer_decay=0.7,
+    images_seen=200_000,
+    epochs=25,
+)
+_QUICK_TRANSFER = dataclasses.replace(
+    _TRANSFER, train_side=64, image_side=128, side=96, cutmix_probability=0, batch_size=16, images_seen=1_600, epochs=2
+)
+_TINY_TRANSFER = dataclasses.replace(_QUICK_TRANSFER, train_side=32, side=32, images_seen=16, epochs=1)
 PROFILES = {
-    "essai": Profile(_TINY, _TRIAL, _TRIAL, (0, 100), (5, 20), folds=2, draws=20, works_measured=6),
-    "rapide": Profile(_QUICK, _BRIEF, _LONGER, (0, 100), (5, 40), folds=2, draws=200, works_measured=60),
-    "complet": Profile(
-        _FULL, _SHORT, _SHORT, (0, 50, 100, 200), (10, 40, 160), folds=5, draws=2000, works_measured=400
-    ),
+    "essai": Profile(_TINY, _TRIAL, _TRIAL, (0, 100), (5, 20), 2, 20, 6, _TINY_TRANSFER),
+    "rapide": Profile(_QUICK, _BRIEF, _LONGER, (0, 100), (5, 40), 2, 200, 60, _QUICK_TRANSFER),
+    "complet": Profile(_FULL, _SHORT, _SHORT, (0, 50, 100, 200), (10, 40, 160), 5, 2000, 400, _TRANSFER),
 }
 
 
@@ -153,16 +187,21 @@ def build(config: Config, classes: int) -> keras.Model:
 
 def network(config: Config, classes: int) -> keras.Model:
     """Returns the network of a configuration, not compiled."""
-    names = ("architecture", "width", "blocks", "dropout", "backbone", "weights")
+    names = ("architecture", "width", "blocks", "dropout", "backbone", "weights", "frozen_until", "frozen_normalisation")
     return networks.build(classes=classes, **{name: getattr(config, name) for name in names})
 
 
 def optimizer(config: Config) -> keras.optimizers.Optimizer:
-    """Returns AdamW: the rate rises over a twentieth of the training, then falls along a cosine."""
+    """Returns AdamW: the rate rises over a twentieth of the training, then falls along a cosine.
+
+    With `layer_decay`, it is lower for early layers.
+    """
     warm = max(1, config.steps // 20)
     schedule = keras.optimizers.schedules.CosineDecay(
         1e-5, max(1, config.steps - warm), alpha=0.01, warmup_target=config.learning_rate, warmup_steps=warm
     )
+    if config.layer_decay != 1:
+        return LayerwiseAdamW(schedule, layer_decay=config.layer_decay, decoupled_decay=config.weight_decay)
     adamw = keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay)
     adamw.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return adamw
@@ -278,7 +317,10 @@ class Batches(keras.utils.PyDataset):
             epoch: its number, from 0.
             weights: weight of each class, shape (classes,).
         """
-        super().__init__()
+        # Threads in number make crops on a GPU's machine: Pillow and NumPy let others run. Keras keeps the batches in
+        # order. With TensorFlow, `training.train_one_epoch` has one thread of its own.
+        workers = 1 if keras.backend.backend() == "tensorflow" else min(MAX_WORKERS, os.cpu_count() or 1)
+        super().__init__(workers=workers, max_queue_size=2 * workers)
         self.images, self.labels, self.order, self.config = images, labels, order, config
         self.classes, self.epoch, self.weights = classes, epoch, weights
 
@@ -297,29 +339,46 @@ class Batches(keras.utils.PyDataset):
         return (images, targets) if self.weights is None else (images, targets, targets @ self.weights)
 
 
-# --- The committed network -------------------------------------------------------------------------------------------
+# --- The committed networks ------------------------------------------------------------------------------------------
 
 
 def save_reference(classifier: Classifier, config: Config, folder: Path = REFERENCE) -> None:
-    """Writes the weights, the configuration and the names of a network."""
-    names = np.array(classifier.names)
-    training.save_weights(folder / "modele", classifier.model, config, bits=8, names=names)
+    """Writes the weights, the configuration and the names of a network; of a pre-trained one, what it has learnt."""
+    names, start = np.array(classifier.names), None
+    if config.architecture == TRANSFER:
+        fresh = network(config, len(names))
+        start = [None if w.path.startswith("scores/") else np.asarray(w) for w in fresh.weights]
+    bits = 8 if start is None else 5
+    path = folder / FILES[TRANSFERRED if start else FROM_SCRATCH]
+    training.save_weights(path, classifier.model, config, bits=bits, start=start, names=names)
 
 
-def load_reference(folder: Path = REFERENCE) -> Classifier:
-    """Returns the committed network.
+def load_reference(folder: Path = REFERENCE, model: str = FROM_SCRATCH) -> Classifier:
+    """Returns a committed network: "zéro", trained from scratch, or "transfert", pre-trained.
 
     Raises:
-        UserError: a file is missing or unreadable.
+        UserError: there is no such network, or a file is missing or unreadable.
     """
-    configs: list[Config] = []
+    if model not in FILES:
+        raise UserError(f"Modèle inconnu : « {model} ». Possibles : {', '.join(FILES)}.")
+    path, configs = folder / FILES[model], []
 
     def make(entries: dict) -> keras.Model:
         transforms = entries.pop("transforms")
         transforms = Transforms(**transforms | {"scale": tuple(transforms["scale"])})
         configs.append(Config(**entries, transforms=transforms))
-        with np.load((folder / "modele").with_suffix(".npz")) as stored:
+        with np.load(path.with_suffix(".npz")) as stored:
             return network(configs[-1], len(stored["names"]))
 
-    model, arrays = training.load_weights(folder / "modele", make, project=PROJECT)
-    return Classifier(model, configs[-1].side, tuple(str(name) for name in arrays["names"]))
+    found, arrays = training.load_weights(path, make, project=PROJECT)
+    return classifier(found, configs[-1], [str(name) for name in arrays["names"]])
+
+
+def best_reference(folder: Path = REFERENCE) -> str:
+    """Returns the best network that is committed, a key of `FILES`: the pre-trained one where it is there."""
+    return TRANSFERRED if (folder / FILES[TRANSFERRED]).with_suffix(".npz").is_file() else FROM_SCRATCH
+
+
+def classifier(model: keras.Model, config: Config, names: Sequence[str]) -> Classifier:
+    """Returns a trained network with what its configuration says of the pictures that it takes."""
+    return Classifier(model, config.side, tuple(names), config.image_side)

@@ -29,7 +29,8 @@ class ByColour:
 
     names = NAMES
 
-    def __init__(self) -> None:
+    def __init__(self, image_side: int = 128) -> None:
+        self.image_side = image_side
         self.seen: list[np.ndarray] = []
 
     def predict(self, images: np.ndarray) -> np.ndarray:
@@ -297,10 +298,22 @@ def test_near_duplicates_of_a_folder_form_groups(folder: Path, monkeypatch: pyte
     assert len(np.unique(kept["groups"])) == 7
 
 
-def test_the_committed_network_answers_by_default(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training, "load_reference", ByColour)
-    table, _ = evaluation.evaluate_folder(folder, draws=5)
-    assert len(table) == 7
+@pytest.mark.parametrize("committed", [["modele"], ["modele", "transfert"]], ids=["scratch alone", "both"])
+def test_the_best_committed_network_answers_by_default(folder, tmp_path, monkeypatch, committed) -> None:
+    asked, judge = [], ByColour(image_side=160)
+    monkeypatch.setattr(training, "load_reference", lambda *, model: asked.append(model) or judge)
+    monkeypatch.setattr(training.best_reference, "__defaults__", (tmp_path,))
+    for name in committed:
+        (tmp_path / f"{name}.npz").touch()
+    fallback = "zéro" if committed == ["modele"] else "transfert"
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for model in ("", "zéro", "transfert"):
+            table, _ = evaluation.evaluate_folder(folder, model=model, draws=5)
+    assert asked == [fallback, "zéro", fallback]
+    assert judge.seen[0].shape == (7, 160, 160, 3)
+    said = [str(warning.message) for warning in caught if "n'est pas dans reference/" in str(warning.message)]
+    assert len(said) == (fallback == "zéro") and ([*said] == table.attrs["notes"][: len(said)])
 
 
 def test_a_folder_without_works_is_a_user_error(tmp_path: Path, work: Path) -> None:

@@ -30,16 +30,17 @@ def gallery(tmp_path, monkeypatch):
     reference = tmp_path / "reference"
     monkeypatch.setattr(__main__, "REFERENCE", reference)
     monkeypatch.setattr(experiments, "RECORD", reference / "experiences.csv")
-    monkeypatch.setattr(training.load_reference, "__defaults__", (reference,))
+    monkeypatch.setattr(training.load_reference, "__defaults__", (reference, training.FROM_SCRATCH))
     monkeypatch.setattr(training.save_reference, "__defaults__", (reference,))
     tiny = dataclasses.replace(training.profile("essai").short, images_seen=16, epochs=1)
-    full = training.Profile(tiny, tiny, tiny, (0, 20), (2, 4), 2, 10, 6)
+    transfer = dataclasses.replace(training.profile("essai").transfer, image_side=64)
+    full = training.Profile(tiny, tiny, tiny, (0, 20), (2, 4), 2, 10, 6, transfer)
     monkeypatch.setitem(training.PROFILES, "complet", full)
     return reference
 
 
 def test_the_command_makes_the_whole_reference_and_adds_to_it(gallery):
-    small = ["--cote", "16", "--cote-appris", "16", "--largeur", "4", "--graines-courtes", "0"]
+    small = ["--cote", "16", "--cote-appris", "16", "--largeur", "4", "--graines-courtes", "0", "--modeles", "zero"]
     assert __main__.main(["--graines", "0", "--sans-test", "--experiences", "seuil", *small]) == 0
     assert not (gallery / "metrics.json").exists()
     assert len(pd.read_csv(gallery / "experiences.csv")) == 2

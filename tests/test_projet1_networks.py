@@ -70,8 +70,13 @@ def test_weights_that_cannot_be_had_are_one_sentence(tmp_path, monkeypatch):
         training.network(config, 4)
     with pytest.raises(UserError, match="pas de réseau « Inconnu »"):
         training.network(dataclasses.replace(config, backbone="Inconnu"), 4)
+    with pytest.raises(UserError, match="absent.h5 est absent"):
+        training.network(dataclasses.replace(config, backbone="EfficientNetV2B0"), 4)
     damaged = tmp_path / "abime.weights.h5"
     damaged.write_bytes(b"rien")
+    with pytest.raises(UserError, match="n'est pas celui qui est attendu"):
+        training.network(dataclasses.replace(config, weights=str(damaged)), 4)
+    config = dataclasses.replace(config, backbone="EfficientNetV2B0")
     with pytest.raises(UserError, match="indisponibles"):
         training.network(dataclasses.replace(config, weights=str(damaged)), 4)
 
