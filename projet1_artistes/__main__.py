@@ -69,10 +69,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--modeles", nargs="*", choices=MODELS, default=list(MODELS), help=text)
     variants = choices.variants(full)
     scratch = [name for name in variants if name.startswith("zero")]
+    pretrained = [name for name in variants if name not in scratch]
     text = "variante du réseau entraîné depuis zéro (zero par défaut)"
     parser.add_argument("--variante-zero", choices=scratch, default="zero", help=text)
     text = "variante du réseau pré-entraîné (tout par défaut)"
-    parser.add_argument("--variante", choices=[name for name in variants if name not in scratch], default="tout", help=text)
+    parser.add_argument("--variante", choices=pretrained, default="tout", help=text)
     text = "mesure des variantes sur la validation, pour choix.csv, et rien d'autre (toutes si aucune n'est nommée)"
     parser.add_argument("--choix", nargs="*", choices=[*choices.FROZEN, *variants], help=text)
     return parser.parse_args(arguments)

@@ -52,7 +52,7 @@ class Config(training.Budget):
         weights: path of the file of its weights; if empty, those that are installed, and if "imagenet", those that
             Keras downloads.
         frozen_until: layer of the backbone up to which nothing is learnt, such as "stage_5"; none if empty.
-        frozen_normalisation: whether the backbone's batch normalisation, statistics included, stays as ImageNet left it.
+        frozen_normalisation: whether its batch normalisations, statistics included, stay as ImageNet left them.
         layer_decay: factor of the learning rate from one stage to that before it, backwards from the last layer.
     """
 
@@ -187,7 +187,8 @@ def build(config: Config, classes: int) -> keras.Model:
 
 def network(config: Config, classes: int) -> keras.Model:
     """Returns the network of a configuration, not compiled."""
-    names = ("architecture", "width", "blocks", "dropout", "backbone", "weights", "frozen_until", "frozen_normalisation")
+    names = ["architecture", "width", "blocks", "dropout"]
+    names += ["backbone", "weights", "frozen_until", "frozen_normalisation"]
     return networks.build(classes=classes, **{name: getattr(config, name) for name in names})
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from test_projet1_transfer import small  # noqa: F401
 
 from commun import results
 from projet1_artistes import __main__, dataset, evaluation, experiments, training
@@ -32,6 +33,7 @@ def gallery(tmp_path, monkeypatch):
     monkeypatch.setattr(experiments, "RECORD", reference / "experiences.csv")
     monkeypatch.setattr(training.load_reference, "__defaults__", (reference, training.FROM_SCRATCH))
     monkeypatch.setattr(training.save_reference, "__defaults__", (reference,))
+    monkeypatch.setattr(training.best_reference, "__defaults__", (reference,))
     tiny = dataclasses.replace(training.profile("essai").short, images_seen=16, epochs=1)
     transfer = dataclasses.replace(training.profile("essai").transfer, image_side=64)
     full = training.Profile(tiny, tiny, tiny, (0, 20), (2, 4), 2, 10, 6, transfer)
@@ -81,6 +83,31 @@ def test_the_command_makes_the_whole_reference_and_adds_to_it(gallery):
     assert after["high_minus_low_quality_accuracy"] == before["high_minus_low_quality_accuracy"]
     assert after["test_accuracy"]["value"] == pytest.approx(before["test_accuracy"]["value"])
     assert len(pd.read_csv(gallery / "journal.csv")) == 3
+
+
+def test_the_pre_trained_models_are_made_beside_the_others(small, gallery):
+    options = ["--experiences", "--graines", "0", "1", "--images-transfert", "8", "--epoques-transfert", "1"]
+    assert __main__.main([*options, "--choix", "fige", "tout"]) == 0
+    choix = pd.read_csv(gallery / "choix.csv")
+    assert choix["variant"].tolist() == ["fige", "tout"]
+    assert choix[["accuracy", "macro_f1", "n"]].notna().all(axis=None) and (choix["part"] == "validation").all()
+    assert not (gallery / "metrics.json").exists() and not (gallery / "transfert.npz").exists()
+
+    options += ["--modeles", "transfert", "fige", "--variante", "tout_prudent"]
+    assert __main__.main([*options, "--sans-test"]) == 0
+    assert (gallery / "transfert.npz").is_file() and (gallery / "historique_transfert.csv").is_file()
+    assert not (gallery / "modele.npz").exists() and not (gallery / "metrics.json").exists()
+    assert json.loads((gallery / "transfert.json").read_text(encoding="utf-8"))["layer_decay"] == 0.5
+
+    assert __main__.main(options) == 0
+    metrics = results.read_metrics(gallery / "metrics.json")["metrics"]
+    names = [f"{prefix}/{name}" for prefix in ("frozen", "transfer") for name in evaluation.LABELS]
+    assert sorted(metrics) == sorted(names)
+    assert len(metrics["transfer/test_accuracy"]["per_seed"]) == 2
+    assert metrics["frozen/test_accuracy"]["per_seed"] == [metrics["frozen/test_accuracy"]["value"]]
+    assert set(pd.read_csv(gallery / "journal.csv")) == {"date", "configuration", *names}
+    table, measured = evaluation.evaluate_folder(dataset.load().location.folder, draws=2)
+    assert len(table) == 20 and measured["test_accuracy"]["n"] == 20
 
 
 def test_without_real_paintings_nothing_is_made(gallery, monkeypatch, capsys):

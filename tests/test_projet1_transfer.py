@@ -1,4 +1,4 @@
-"""Transfer: what is frozen, at which rate the rest learns, cached features, the linear head, what is committed of it."""
+"""Transfer: what is frozen, at which rate the rest learns, features, the linear head, what is committed of it."""
 
 from __future__ import annotations
 
