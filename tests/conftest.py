@@ -4,6 +4,7 @@ import os
 import sys
 import tempfile
 
+import numpy as np
 import pytest
 
 # Before any import of the modules, and for the kernels and processes that tests start. Tests that need the real data
@@ -19,6 +20,21 @@ def work(tmp_path, monkeypatch):
     """A working folder for one test alone."""
     monkeypatch.setenv("PROJETS_TRAVAIL", str(tmp_path / "travail"))
     return tmp_path / "travail"
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """EfficientNet-Lite0 of three narrow stages, weights drawn by the names of layers: built and compiled in a second."""
+    from projet1_artistes import efficientnet
+
+    def draw(model, path):
+        for layer in model.layers:
+            random = np.random.default_rng(list(layer.name.encode()))
+            layer.set_weights([random.uniform(0.1, 0.5, weight.shape) for weight in layer.weights])
+
+    monkeypatch.setattr(efficientnet, "BLOCKS", ((1, 3, 1, 1, 8), (1, 3, 2, 2, 8), (2, 3, 1, 2, 12)))
+    monkeypatch.setattr(efficientnet, "STAGES", ("stem", "stage_1", "stage_2", "stage_3", "head"))
+    monkeypatch.setattr(efficientnet, "_load", draw)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from test_projet1_transfer import small  # noqa: F401
 
 from commun import results
 from projet1_artistes import __main__, dataset, evaluation, experiments, training
@@ -85,7 +84,7 @@ def test_the_command_makes_the_whole_reference_and_adds_to_it(gallery):
     assert len(pd.read_csv(gallery / "journal.csv")) == 3
 
 
-def test_the_pre_trained_models_are_made_beside_the_others(small, gallery):
+def test_the_pre_trained_models_are_made_beside_the_others(narrow, gallery):
     options = ["--experiences", "--graines", "0", "1", "--images-transfert", "8", "--epoques-transfert", "1"]
     assert __main__.main([*options, "--choix", "fige", "tout"]) == 0
     choix = pd.read_csv(gallery / "choix.csv")

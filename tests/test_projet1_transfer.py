@@ -20,21 +20,6 @@ from projet1_artistes.networks import TRANSFER
 from projet1_artistes.training import FROM_SCRATCH, TRANSFERRED, Config
 
 SMALL = dataclasses.replace(TINY, architecture=TRANSFER, train_side=32, side=32, images_seen=8, epochs=1)
-BLOCKS = ((1, 3, 1, 1, 8), (1, 3, 2, 2, 8), (2, 3, 1, 2, 12))  # few and narrow: what follows holds of any number
-
-
-@pytest.fixture
-def small(monkeypatch):
-    """A network of three stages, its weights drawn by the names of its layers: built and compiled in a second."""
-
-    def draw(model, path):
-        for layer in model.layers:
-            random = np.random.default_rng(list(layer.name.encode()))
-            layer.set_weights([random.uniform(0.1, 0.5, weight.shape) for weight in layer.weights])
-
-    monkeypatch.setattr(efficientnet, "BLOCKS", BLOCKS)
-    monkeypatch.setattr(efficientnet, "STAGES", ("stem", "stage_1", "stage_2", "stage_3", "head"))
-    monkeypatch.setattr(efficientnet, "_load", draw)
 
 
 def trained(config, steps=1):
@@ -54,7 +39,7 @@ def stage(path):
 
 
 @pytest.mark.parametrize(("frozen_until", "frozen_normalisation"), [("", False), ("stage_2", False), ("", True)])
-def test_what_is_frozen_stays_and_the_rest_learns(small, frozen_until, frozen_normalisation):
+def test_what_is_frozen_stays_and_the_rest_learns(narrow, frozen_until, frozen_normalisation):
     config = dataclasses.replace(SMALL, frozen_until=frozen_until, frozen_normalisation=frozen_normalisation)
     before, after, _ = trained(config)
     stopped = efficientnet.STAGES[: efficientnet.STAGES.index(frozen_until) + 1 if frozen_until else 0]
@@ -66,7 +51,7 @@ def test_what_is_frozen_stays_and_the_rest_learns(small, frozen_until, frozen_no
     assert {stage(path) for path in before} == {*efficientnet.STAGES, "scores"}
 
 
-def test_a_stage_that_is_not_there_is_refused(small):
+def test_a_stage_that_is_not_there_is_refused(narrow):
     with pytest.raises(UserError, match="« stage_12 »"):
         training.network(dataclasses.replace(SMALL, frozen_until="stage_12"), 3)
 
@@ -93,7 +78,7 @@ def applied(optimizer, variables, gradients):
     return start, found
 
 
-def test_early_layers_learn_more_slowly_by_the_very_factor(small):
+def test_early_layers_learn_more_slowly_by_the_very_factor(narrow):
     variables = training.network(SMALL, 3).trainable_variables
     gradients = [np.random.default_rng(0).normal(size=v.shape).astype(np.float32) for v in variables]
     start, full = applied(LayerwiseAdamW(0.01), variables, gradients)
@@ -110,7 +95,7 @@ def test_a_configuration_gives_the_optimiser_its_factor_and_its_decay():
     assert type(training.optimizer(Config())) is keras.optimizers.AdamW
 
 
-def test_only_kernels_decay_and_by_the_rate_of_their_layer(small):
+def test_only_kernels_decay_and_by_the_rate_of_their_layer(narrow):
     variables = training.network(SMALL, 3).trainable_variables
     optimizer = LayerwiseAdamW(0.1, layer_decay=0.5, decoupled_decay=0.2)
     start, found = applied(optimizer, variables, [np.zeros(v.shape, np.float32) for v in variables])
@@ -119,7 +104,7 @@ def test_only_kernels_decay_and_by_the_rate_of_their_layer(small):
         np.testing.assert_allclose(after, before * (1 - 0.2 * rate) ** 3, rtol=1e-5, err_msg=variable.path)
 
 
-def test_without_a_factor_between_stages_it_is_the_adamw_of_keras(small):
+def test_without_a_factor_between_stages_it_is_the_adamw_of_keras(narrow):
     variables = training.network(SMALL, 3).trainable_variables
     gradients = [np.random.default_rng(0).normal(size=v.shape).astype(np.float32) for v in variables]
     adamw = keras.optimizers.AdamW(0.01, weight_decay=0.2)
@@ -140,7 +125,7 @@ def test_the_optimiser_is_written_and_read():
 # --- Training --------------------------------------------------------------------------------------------------------
 
 
-def test_a_fine_tuned_network_is_found_again(small, work):
+def test_a_fine_tuned_network_is_found_again(narrow, work):
     images, labels = works(12)
     config = dataclasses.replace(SMALL, frozen_until="stage_1", layer_decay=0.7, epochs=2, images_seen=16)
     arguments = (config, images, labels, np.arange(9), np.arange(9, 12))
@@ -173,7 +158,7 @@ def test_batches_made_by_threads_are_the_same_and_in_order(monkeypatch):
 # --- Features and a linear head --------------------------------------------------------------------------------------
 
 
-def test_features_are_kept_under_what_they_depend_on(small, work, monkeypatch):
+def test_features_are_kept_under_what_they_depend_on(narrow, work, monkeypatch):
     images, _ = works(5)
     one = transfer.features(images, 32)
     assert one.shape == (5, 2 * 1280) and one.dtype == np.float32
@@ -219,7 +204,7 @@ def test_rare_painters_weigh_as_much_as_others():
 # --- What is committed -----------------------------------------------------------------------------------------------
 
 
-def test_what_fine_tuning_changed_is_committed_and_read_back(small, tmp_path):
+def test_what_fine_tuning_changed_is_committed_and_read_back(narrow, tmp_path):
     config = dataclasses.replace(SMALL, frozen_until="stage_2", image_side=48, learning_rate=0.01)
     _, _, network = trained(config, steps=3)
     kept, (images, _) = training.classifier(network, config, ("Ana", "Bé", "Cid")), works(6)
