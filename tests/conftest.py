@@ -24,7 +24,7 @@ def work(tmp_path, monkeypatch):
 
 @pytest.fixture
 def narrow(monkeypatch):
-    """EfficientNet-Lite0 of three narrow stages, weights drawn by the names of layers: built and compiled in a second."""
+    """EfficientNet-Lite0 of three narrow stages, its weights drawn: built and compiled in a second."""
     from projet1_artistes import efficientnet
 
     def draw(model, path):
