@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from commun.datasets import Location
-from projet1_artistes import experiments, networks, training
+from projet1_artistes import choices, dataset, experiments, networks, training, transfer
 from projet1_artistes.dataset import Data
 from projet1_artistes.networks import PLAIN
 from projet1_artistes.split import TEST, TRAINING, VALIDATION
@@ -129,6 +129,22 @@ def test_nothing_is_decided_with_the_test_part(data, fresh, judges):
     for one, other in zip(answers, answers2, strict=True):
         pd.testing.assert_frame_equal(one, other)
     assert choices == choices2
+
+
+def test_variants_are_compared_on_validation_without_the_test_part(data, fresh, monkeypatch):
+    """A network trained from scratch and the frozen one: the same line if the test part is poisoned, not validation."""
+    monkeypatch.setattr(dataset, "pictures", lambda paintings, side: paintings.images)
+    monkeypatch.setattr(transfer, "features", lambda images, side: images.mean(axis=(1, 2)))
+    config = dataclasses.replace(CONFIG, width=8, images_seen=640, learning_rate=0.02)
+    lines = {}
+    for name, rows in (("clean", []), ("test", data.rows(TEST)), ("validation", data.rows(VALIDATION))):
+        fresh(name)
+        paintings = poisoned(data, rows)
+        table = pd.DataFrame([choices.measure(paintings, *variant) for variant in (("zero", config), ("fige", None))])
+        lines[name] = table.drop(columns="seconds")
+    pd.testing.assert_frame_equal(lines["clean"], lines["test"], atol=1e-6)
+    assert (lines["clean"]["accuracy"] > lines["validation"]["accuracy"]).all()
+    assert (lines["clean"]["part"] == VALIDATION).all()
 
 
 def test_the_confirmation_learns_nothing_from_the_test_part(data, fresh, judges):
