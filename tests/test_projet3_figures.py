@@ -165,7 +165,8 @@ def test_the_way_to_a_verdict_is_drawn_step_by_step(unseen: HeldOut, judge: Dete
     image, error, distance, smoothed, together, verdict = figure.axes[:6]
     np.testing.assert_array_equal(picture(image), unseen.painted.images[0])
     np.testing.assert_allclose(picture(error), np.abs(unseen.defective[name][0]).mean(axis=-1))
-    np.testing.assert_allclose(picture(distance), detector.painted_distances(name, unseen, judge.normals[name])[0], rtol=1e-5)
+    expected = detector.painted_distances(name, unseen, judge.normals[name])[0]
+    np.testing.assert_allclose(picture(distance), expected, rtol=1e-5)
     np.testing.assert_allclose(picture(smoothed), maps[name][0], rtol=1e-5)
     np.testing.assert_allclose(picture(together), fused, rtol=1e-5)
     assert len(verdict.collections) == 2 and "5 signaux" in together.get_title(loc="left")

@@ -166,7 +166,8 @@ def test_a_painted_part_is_not_judged_by_the_part_under_it(
     signal, source = _with_an_outlier(), 7
     unseen = detector.held_out({}, data, BUDGET)
     painted = dataclasses.replace(unseen.painted, sources=np.full(1, source)).take(slice(0, 1))
-    unseen = dataclasses.replace(unseen, good={BASELINE: signal}, defective={BASELINE: signal[[source]]}, painted=painted)
+    found = {"good": {BASELINE: signal}, "defective": {BASELINE: signal[[source]]}}
+    unseen = dataclasses.replace(unseen, **found, painted=painted)
     normals = detector.normals_of(unseen.good, plain)
     found = detector.painted_maps(unseen, normals, plain)[BASELINE]
     np.testing.assert_allclose(found[0], _by_the_others(signal, plain)[source], rtol=1e-4)
