@@ -238,7 +238,7 @@ def plot_f1_against_works(table: pd.DataFrame) -> Drawing:
         f"F1 selon le nombre d'œuvres d'apprentissage, un point par artiste ({len(tested)} ; corrélation des rangs : "
         f"{correlation}). {texts}."
     )
-    return Drawing(figure, alt, "svg")
+    return Drawing(figure, alt)  # a picture: with so many names, drawn as lines, it would weigh three times more
 
 
 def _label(axes, points: np.ndarray, names: Sequence[str], others: np.ndarray) -> None:

@@ -78,7 +78,7 @@ def comment_sides(by_side: Mapping[str, pd.DataFrame], config: Config, *, draws:
 def comment_colour(answers: pd.DataFrame, *, draws: int) -> str:
     """Says in French what the residual network adds to colour alone, and what that may come from."""
     row = experiments.gains(answers, baselines.COLOUR, measure="accuracy", draws=draws).loc[networks.RESIDUAL]
-    text = f"Sur la couleur seule, le réseau résiduel gagne {points(row)} d'exactitude"
+    text = f"L'avance du réseau résiduel sur la couleur seule est de {points(row)} d'exactitude"
     if row["low"] > 0:
         return (
             f"{text}, un gain net : il peut venir des formes et des touches, mais aussi d'un usage plus fin des "

@@ -239,7 +239,7 @@ def verdict(gain: pd.Series) -> str:
 
 
 def comment_advice(advice: Mapping[str, float]) -> str:
-    """Says in French what `experiments.advise` found; it advises a number only if a smaller one was seen to fail."""
+    """Says in French what `experiments.advise` found; numbers are advised only if one was seen to fail, and one not."""
     floor = percent(experiments.MIN_RECALL, 0)
     parts = [
         "D'un artiste à l'autre, "
@@ -256,17 +256,18 @@ def comment_advice(advice: Mapping[str, float]) -> str:
         + _limit(
             advice,
             "by_removal",
-            "{enough} suffisent et {fails} ne suffisent pas ; entre les deux, rien n'a été mesuré",
+            "{enough} suffisent et {fails} ne suffisent pas",
             "le plus petit nombre essayé, {least}, suffit : nous ne savons rien de moins",
             "aucun des nombres essayés n'y suffit, pas même {fails}",
         ),
     ]
-    known = [advice[name] for name in ("by_removal", "between_artists") if np.isfinite(advice[name])]
+    known = [name for name in ("by_removal", "between_artists") if np.isfinite(advice[name])]
     if known:
-        number_of = number(known[0])
+        enough, fails = (number(advice[f"{known[0]}{suffix}"]) for suffix in ("", "_fails"))
         parts.append(
-            f"Au-dessous de **{number_of} œuvres**, nous conseillons de laisser l'artiste de côté ou de le réunir à "
-            "d'autres, car c'est le plus petit nombre qui ait été mesuré suffisant"
+            f"Nous conseillons de laisser de côté, ou de réunir à d'autres, un artiste de **{fails} œuvres** ou moins, "
+            f"et de garder celui qui en a **{enough}** ou plus ; entre les deux, ces mesures ne décident pas : regardez "
+            "son propre rappel"
         )
     else:
         parts.append("Ces mesures n'encadrent aucune limite : elles ne permettent de conseiller aucun nombre")
