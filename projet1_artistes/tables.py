@@ -266,8 +266,8 @@ def comment_advice(advice: Mapping[str, float]) -> str:
         enough, fails = (number(advice[f"{known[0]}{suffix}"]) for suffix in ("", "_fails"))
         parts.append(
             f"Nous conseillons de laisser de côté, ou de réunir à d'autres, un artiste de **{fails} œuvres** ou moins, "
-            f"et de garder celui qui en a **{enough}** ou plus ; entre les deux, ces mesures ne décident pas : regardez "
-            "son propre rappel"
+            f"et de garder celui qui en a **{enough}** ou plus ; entre les deux, ces mesures ne décident pas : "
+            "regardez son propre rappel"
         )
     else:
         parts.append("Ces mesures n'encadrent aucune limite : elles ne permettent de conseiller aucun nombre")
