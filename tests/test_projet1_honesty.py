@@ -118,7 +118,7 @@ def test_nothing_is_decided_with_the_test_part(data, fresh, judges):
             experiments.vary_works(paintings, CONFIG, (2,)),
             experiments.compare_treatments(paintings, CONFIG, count=2, seeds=(0,)),
         ]
-        threshold = experiments.recommended_threshold(experiments.summary(answers[0]))
+        threshold = experiments.recommended_threshold(answers[0], draws=50)
         best = experiments.best_treatment(experiments.summary(answers[2]))
         return list(judges), history, answers, (threshold, best)
 
