@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import re
@@ -35,10 +36,30 @@ def bootstrap(statistic: Callable[[np.ndarray], float], count: int, *, draws: in
     return [float(v) for v in np.percentile(values, [2.5, 97.5])]
 
 
+def wilson(share: float, count: float) -> list[float]:
+    """Returns the 95 % interval of a proportion, [low, high] (Wilson, 1927): it has a width even at 0 and at 1.
+
+    Args:
+        share: 0..1.
+        count: number of independent trials, above 0.
+    """
+    z = 1.959964
+    centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)
+    return [float(min(share, max(0.0, centre - half))), float(max(share, min(1.0, centre + half)))]
+
+
 def metric(values: np.ndarray, *, draws: int = DRAWS) -> dict[str, Any]:
-    """Returns the mean of values, shape (n,), with its bootstrap interval and n, as in `metrics.json`."""
+    """Returns the mean of values, shape (n,), with its bootstrap interval and n, as in `metrics.json`.
+
+    Answers that are all right, or all wrong (bool), draw nothing else: their interval is that of `wilson`.
+    """
+    still = np.asarray(values).dtype == bool and len(values) > 0 and np.ptp(np.asarray(values, int)) == 0
     values = np.asarray(values, dtype=np.float64)
-    interval = bootstrap(lambda indices: values[indices].mean(), len(values), draws=draws)
+    if still:
+        interval = wilson(values[0], len(values))
+    else:
+        interval = bootstrap(lambda indices: values[indices].mean(), len(values), draws=draws)
     return {"value": float(values.mean()), "ci95": interval, "n": len(values)}
 
 

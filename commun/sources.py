@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import dis
 import functools
 import hashlib
@@ -83,7 +84,7 @@ def _read_function(function: types.FunctionType) -> tuple[str, list[Any]]:
     defaults = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
     closure = [cell.cell_contents for cell in function.__closure__ or () if cell != types.CellType()]
     uses = [value for _, value in named] + closure + defaults
-    uses += [type(value) for value in uses if hasattr(value, "__dataclass_fields__")]
+    uses += [type(value) for value in uses if dataclasses.is_dataclass(type(value))]
     return f"{text} {constants} {[_plain(value) for value in defaults]}", uses
 
 
@@ -118,7 +119,7 @@ def _plain(value: Any) -> str | None:
         return None
     if isinstance(value, dict):
         value = [part for pair in value.items() for part in pair]
-    elif hasattr(value, "__dataclass_fields__") and not isinstance(value, type):
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = [type(value).__qualname__, *(getattr(value, name) for name in value.__dataclass_fields__)]
     elif not isinstance(value, (tuple, list, set, frozenset)):
         return None

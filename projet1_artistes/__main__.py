@@ -16,7 +16,7 @@ import numpy as np
 
 from commun import UserError, cli, exit_code, results
 from commun.training import config_hash
-from projet1_artistes import PROJECT, REFERENCE, choices, dataset, evaluation, experiments, training, transfer
+from projet1_artistes import PROJECT, REFERENCE, dataset, evaluation, experiments, training, transfer, variants
 from projet1_artistes.dataset import Data
 from projet1_artistes.networks import Classifier
 from projet1_artistes.split import SPLIT_SEED, TEST, VALIDATION
@@ -67,15 +67,15 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--experiences", nargs="*", choices=EXPERIMENTS, default=EXPERIMENTS, help=text)
     text = f"modèles à faire ({' '.join(MODELS)} par défaut)"
     parser.add_argument("--modeles", nargs="*", choices=MODELS, default=list(MODELS), help=text)
-    variants = choices.variants(full)
-    scratch = [name for name in variants if name.startswith("zero")]
-    pretrained = [name for name in variants if name not in scratch]
+    known = variants.configurations(full)
+    scratch = [name for name in known if name.startswith("zero")]
+    pretrained = [name for name in known if name not in scratch]
     text = "variante du réseau entraîné depuis zéro (zero par défaut)"
     parser.add_argument("--variante-zero", choices=scratch, default="zero", help=text)
     text = "variante du réseau pré-entraîné (tout par défaut)"
     parser.add_argument("--variante", choices=pretrained, default="tout", help=text)
     text = "mesure des variantes sur la validation, pour choix.csv, et rien d'autre (toutes si aucune n'est nommée)"
-    parser.add_argument("--choix", nargs="*", choices=[*choices.FROZEN, *variants], help=text)
+    parser.add_argument("--choix", nargs="*", choices=[*variants.FROZEN, *known], help=text)
     return parser.parse_args(arguments)
 
 
@@ -85,13 +85,13 @@ def _run(options: argparse.Namespace) -> None:
     REFERENCE.mkdir(exist_ok=True)
     (REFERENCE / "LICENCE.md").write_text(LICENCE, encoding="utf-8")
     full = _budget(options)
-    variants = choices.variants(full)
+    known = variants.configurations(full)
     if options.choix is not None:
-        for name in options.choix or [*choices.FROZEN, *variants]:
-            choices.record(choices.measure(data, name, variants.get(name)), REFERENCE / "choix.csv")
+        for name in options.choix or [*variants.FROZEN, *known]:
+            variants.record(variants.measure(data, name, known.get(name)), REFERENCE / "choix.csv")
         return
     short, seeds = full.short, tuple(options.graines_courtes)
-    configs = {FROM_SCRATCH: variants[options.variante_zero], TRANSFERRED: variants[options.variante]}
+    configs = {FROM_SCRATCH: known[options.variante_zero], TRANSFERRED: known[options.variante]}
     wanted = {MODELS[name] for name in options.modeles}
     configs = {model: config for model, config in configs.items() if model in wanted and options.graines}
     trained = {model: _train(options, data, model, config) for model, config in configs.items()}

@@ -111,6 +111,9 @@ def measures(
 ) -> dict[str, tuple[float, float, float]]:
     """Returns each measure of `weighted_measures` of all the works, and its 95 % interval: value, low, high.
 
+    Where all draws are alike (every answer is right, or none), the bootstrap says nothing: the interval is Wilson's,
+    of as many trials as there are groups; for a mean over artists, as many as give its variance.
+
     Args:
         top: class ids that are named, the most probable first, shape (n, up to 3).
         labels: true class ids, shape (n,).
@@ -121,10 +124,17 @@ def measures(
     values = weighted_measures(top, labels, np.ones((1, len(labels))), classes)
     weights, place = group_weights(groups, draws)
     samples = weighted_measures(top, labels, weights[:, place], classes)
-    return {
-        name: (float(values[name][0]), *map(float, np.percentile(samples[name], [2.5, 97.5])))
-        for name in values
-    }
+    judged = np.ones(len(labels), bool) if classes is None else np.isin(labels, classes)
+    by_artist = pd.Series(groups[judged]).groupby(labels[judged]).nunique()
+    trials = dict.fromkeys(values, len(np.unique(groups[judged])))
+    trials |= dict.fromkeys(("balanced_accuracy", "macro_f1"), len(by_artist) ** 2 / (1 / by_artist).sum())
+    intervals = {}
+    for name, (value,) in values.items():
+        low, high = np.percentile(samples[name], [2.5, 97.5])
+        if np.ptp(samples[name]) < 1e-6 and judged.any():
+            low, high = results.wilson(np.clip(value, 0, 1), trials[name])
+        intervals[name] = (float(value), float(low), float(high))
+    return intervals
 
 
 def group_weights(groups: np.ndarray, draws: int) -> tuple[np.ndarray, np.ndarray]:
@@ -362,10 +372,8 @@ def calibration(probabilities: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
     order = np.argsort(confidence, kind="stable")
     rows = []
     for part in np.array_split(order, min(BINS, len(order))):
-        n, share, z = len(part), right[part].mean(), 1.96
-        centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-        half = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-        rows.append((confidence[part].mean(), share, centre - half, centre + half, n))
+        share = right[part].mean()
+        rows.append((confidence[part].mean(), share, *results.wilson(share, len(part)), len(part)))
     return pd.DataFrame(rows, columns=["confidence", "accuracy", "low", "high", "answers"])
 
 

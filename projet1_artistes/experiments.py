@@ -69,14 +69,23 @@ def vary_threshold(data: Data, config: Config, thresholds: Sequence[int]) -> pd.
     return learner.answers()
 
 
-def recommended_threshold(table: pd.DataFrame) -> int:
-    """Returns the smallest threshold, in the `summary` of `vary_threshold`, whose macro-F1 is close to the best one.
+def recommended_threshold(answers: pd.DataFrame, *, draws: int = DRAWS) -> int:
+    """Returns the smallest threshold whose macro-F1 is not below that of the best one.
 
-    Close: below it by half of the lower half of its interval, at most.
+    Below: by a paired difference (`gains`) whose 95 % interval excludes 0.
+
+    Args:
+        answers: what `vary_threshold` returns.
+        draws: bootstrap draws.
     """
-    best = table.loc[table["macro_f1"].idxmax()]
-    margin = (best["macro_f1"] - best["macro_f1_low"]) / 2
-    return int(min(table.index[table["macro_f1"] >= best["macro_f1"] - margin]))
+    best = best_threshold(answers)
+    differences = gains(answers, best, measure="macro_f1", draws=draws)
+    return int(min([best, *differences.index[differences["high"] >= 0]]))
+
+
+def best_threshold(answers: pd.DataFrame) -> int:
+    """Returns the threshold, in the answers of `vary_threshold`, whose macro-F1 is the highest."""
+    return int(summary(answers)["macro_f1"].idxmax())
 
 
 def vary_side(data: Data, config: Config) -> pd.DataFrame:
@@ -167,25 +176,40 @@ def vary_works(data: Data, config: Config, counts: Sequence[int]) -> pd.DataFram
 def advise(artists: pd.DataFrame, varied: pd.DataFrame) -> dict[str, float]:
     """Returns from how many training works on an artist is recognised at least a share `MIN_RECALL` of the time.
 
+    A number is one that was measured, and only where a smaller one was measured too and fails: if even the artist who
+    has fewest works is recognised, nothing is known of those who would have fewer.
+
     Args:
         artists: what `evaluation.artist_measures` returns.
         varied: `summary` of `vary_works`.
 
     Returns:
         between_artists: from a regression of the recall on the number of works, increasing and weighted by tested
-        works; by_removal: from the works that were taken away. NaN where no number reaches the recall. few: artists
-        who have fewer works than the first says.
+        works; by_removal: from the works that were taken away, this number and all larger ones reaching the recall.
+        For each, NaN where there is no such number, and with the suffix: _fails, the largest number below it, or of
+        all, that does not reach the recall (NaN if all do); _least, the smallest that was measured. few: artists who
+        have fewer works than between_artists.
     """
     from sklearn.isotonic import IsotonicRegression
 
     tested = artists[artists["tested"] > 0].sort_values("learnt")
     fit = IsotonicRegression().fit(tested["learnt"], tested["recall"], sample_weight=tested["tested"])
-    enough = tested["learnt"][fit.predict(tested["learnt"]) >= MIN_RECALL].min()  # NaN if there is none
-    sufficient = [float(count) for count, row in varied.iterrows() if row["balanced_accuracy"] >= MIN_RECALL]
+    between = _limit(tested["learnt"].to_numpy(), fit.predict(tested["learnt"]))
+    removal = _limit(varied.index.to_numpy(), varied["balanced_accuracy"].to_numpy())
+    limits = {"between_artists": between, "by_removal": removal}
+    advice = {name + suffix: value for name, limit in limits.items() for suffix, value in limit.items()}
+    return advice | {"few": int((tested["learnt"] < advice["between_artists"]).sum())}
+
+
+def _limit(counts: np.ndarray, recalls: np.ndarray) -> dict[str, float]:
+    """Returns the number from which on recalls reach `MIN_RECALL`, "", and what `advise` says beside it."""
+    fails = float(counts[recalls < MIN_RECALL].max(initial=-1))
+    enough = counts[counts > fails]
+    known = fails >= 0 and len(enough)
     return {
-        "between_artists": float(enough),
-        "by_removal": min(sufficient, default=np.nan),
-        "few": len(tested) if np.isnan(enough) else int((tested["learnt"] < enough).sum()),
+        "": float(enough.min()) if known else np.nan,
+        "_fails": fails if fails >= 0 else np.nan,
+        "_least": float(counts.min()),
     }
 
 
@@ -196,6 +220,16 @@ def small_artists(data: Data) -> np.ndarray:
     """Returns the class ids of the artists with fewer than `SMALL` works, near-duplicates counted once."""
     distinct = data.works.groupby("artist")["group"].nunique().reindex(data.artists.index, fill_value=0)
     return np.flatnonzero((distinct < SMALL).to_numpy())
+
+
+def price(answers: pd.DataFrame, base: Any, small: np.ndarray, *, draws: int) -> pd.DataFrame:
+    """Returns what the other artists gain or lose in accuracy where small ones are helped, paired, as `gains`.
+
+    `small` are class ids, those of the artists that are helped. There is no row if no other is among the answers.
+    """
+    others = np.setdiff1d(answers["label"], small)
+    differences = gains(answers, base, measure="accuracy", classes=others, draws=draws)
+    return differences if len(others) else differences.iloc[:0]
 
 
 def compare_treatments(data: Data, config: Config, *, count: int, seeds: Sequence[int]) -> pd.DataFrame:
@@ -319,8 +353,8 @@ def gains(
         if variant != base:
             gain, *samples = values[variant] - values[base]
             low, high = np.percentile(samples, [2.5, 97.5])
-            rows[variant] = {"gain": gain, "low": low, "high": high}
-    return pd.DataFrame.from_dict(rows, orient="index")
+            rows[variant] = (gain, low, high)
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["gain", "low", "high"])
 
 
 def gain_metric(

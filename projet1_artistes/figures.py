@@ -5,21 +5,25 @@ Those of notebook 01 are in `figures_preparation`.
 
 from __future__ import annotations
 
+import itertools
 import textwrap
+from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 from sklearn.metrics import confusion_matrix
 
 from commun import figures
 from commun.figures import MARKERS, PALETTE, Drawing, number, percent
 from commun.training import keras
-from projet1_artistes import evaluation
+from projet1_artistes import evaluation, experiments, sides
 from projet1_artistes.dataset import Data
 from projet1_artistes.networks import Classifier
 from projet1_artistes.tables import variant_title
+from projet1_artistes.training import Config
 
 # --- Networks --------------------------------------------------------------------------------------------------------
 
@@ -122,6 +126,37 @@ def plot_variants(summary: pd.DataFrame, measure: str, *, title: str, ylabel: st
     return Drawing(figure, f"{title} En ordonnée, {ylabel}. {' ; '.join(parts)}.", "svg")
 
 
+def plot_sides(by_side: Mapping[str, pd.DataFrame], config: Config) -> Drawing:
+    """Draws the accuracy of trained networks against the side at which whole works are shown, with what was learnt.
+
+    Args:
+        by_side: what `sides.judge_at_sides` returns.
+        config: of the networks, which saw the same crops.
+    """
+    figure, axes = figures.new_figure(3.8)
+    texts = []
+    for (name, answers), colour, marker in zip(by_side.items(), PALETTE, MARKERS, strict=False):
+        table = experiments.summary(answers)
+        values = 100 * table["accuracy"]
+        errors = np.abs(100 * table[["accuracy_low", "accuracy_high"]].to_numpy().T - values.to_numpy())
+        label = variant_title(name)
+        axes.errorbar(values.index, values, errors, color=colour, marker=marker, capsize=3, label=label)
+        points = ", ".join(f"{percent(value)} à {side}" for side, value in table["accuracy"].items())
+        texts.append(f"{label} : {points}")
+    learnt = sides.learnt_side(config)
+    marks = (
+        (config.train_side, ":", f"côté des morceaux appris ({config.train_side})"),
+        (learnt, "--", f"côté où les choses ont la taille apprise ({number(learnt, 0)})"),
+    )
+    for side, style, label in marks:
+        axes.axvline(side, color="black", ls=style, lw=1.2, label=label)
+    axes.set(title="À quel côté juger ?", xlabel="côté des œuvres entières (px)", ylabel="exactitude (%)")
+    axes.set_xticks(list(values.index))
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=11)
+    alt = f"Exactitude selon le côté, en pixels, des œuvres jugées. {' ; '.join(texts)}."
+    return Drawing(figure, f"{alt} Lignes verticales : {marks[0][2]}, {marks[1][2]}.", "svg")
+
+
 # --- What a classifier is worth --------------------------------------------------------------------------------------
 
 
@@ -188,12 +223,7 @@ def plot_f1_against_works(table: pd.DataFrame) -> Drawing:
     named = tested.loc[_outstanding(tested)]
     figure, axes = figures.new_figure(4.8)
     axes.scatter(tested["learnt"], tested["f1"], s=36, color=PALETTE[0], alpha=0.8, linewidths=0)
-    places: list[tuple[int, float]] = []
-    for row in named.sort_values("learnt").itertuples():
-        crowded = sum(row.learnt < 3 * works and abs(row.f1 - f1) < 0.06 for works, f1 in places)
-        offset = (6, 4 - 15 * crowded)
-        axes.annotate(row.name, (row.learnt, row.f1), offset, textcoords="offset points", fontsize=10)
-        places.append((row.learnt, row.f1))
+    axes.margins(x=0.2)  # room for the names of the first and the last point
     axes.set(xscale="log", ylim=(-0.08, 1.08), xlabel="œuvres d'apprentissage (échelle logarithmique)", ylabel="F1")
     axes.set_title("Plus d'œuvres, meilleure reconnaissance ?")
     axes.xaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
@@ -201,13 +231,56 @@ def plot_f1_against_works(table: pd.DataFrame) -> Drawing:
     axes.xaxis.set_minor_locator(mpl.ticker.NullLocator())
     axes.grid(color="#e3e7ea")
     axes.set_axisbelow(True)
+    _label(axes, named[["learnt", "f1"]].to_numpy(), list(named["name"]), tested[["learnt", "f1"]].to_numpy())
     correlation = number(tested["learnt"].corr(tested["f1"], method="spearman"), 2)
     texts = " ; ".join(f"{row.name}, {number(row.f1, 2)} pour {row.learnt}" for row in named.itertuples())
     alt = (
         f"F1 selon le nombre d'œuvres d'apprentissage, un point par artiste ({len(tested)} ; corrélation des rangs : "
         f"{correlation}). {texts}."
     )
-    return Drawing(figure, alt, "svg")
+    return Drawing(figure, alt)  # a picture: with so many names, drawn as lines, it would weigh three times more
+
+
+def _label(axes, points: np.ndarray, names: Sequence[str], others: np.ndarray) -> None:
+    """Writes names beside their points, (m, 2), each nearer to its own than to any of `others`, (n, 2), and linked.
+
+    A name for which there is no such place (another point is at the same one) is left out.
+    """
+    axes.figure.draw_without_rendering()  # now the places of the points on the page are known
+    renderer, frame = FigureCanvasAgg(axes.figure).get_renderer(), axes.get_window_extent()
+    page, taken = axes.transData.transform(others), []
+    for point, name in zip(points, names, strict=True):
+        own = axes.transData.transform(point)
+        around = page[np.abs(page - own).max(axis=1) > 1]
+        spellings = (name, textwrap.fill(name, len(name) // 2 + 2))  # in two lines if it must be
+        for spelling, (offset, aligned) in itertools.product(spellings, _PLACES):
+            options = dict(zip(("ha", "va"), aligned, strict=True)) | {"textcoords": "offset points", "fontsize": 10}
+            line = {"arrowstyle": "-", "color": PALETTE[4], "lw": 0.8, "shrinkA": 0, "shrinkB": 3}
+            text = axes.annotate(spelling, point, offset, arrowprops=line, **options)
+            text.update_positions(renderer)
+            box = mpl.text.Text.get_window_extent(text, renderer)
+            away = np.array([_distance(box, other) for other in around])
+            clear = not away.size or away.min() > max(4, 1.3 * _distance(box, own))
+            inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
+            if clear and inside and len(page) - len(around) == 1 and not any(box.overlaps(other) for other in taken):
+                taken.append(box)
+                break
+            text.remove()
+
+
+_PLACES = [  # of a name, from the closest: offset from its point in typographic points, and how it is aligned
+    ((sign_x * far, sign_y * far * (0.6 if sign_x else 1)), (horizontal, vertical))
+    for far in (7, 14, 22, 32)
+    for sign_x, horizontal in ((1, "left"), (-1, "right"), (0, "center"))
+    for sign_y, vertical in ((0, "center"), (1, "bottom"), (-1, "top"))
+    if sign_x or sign_y
+]
+
+
+def _distance(box, point: np.ndarray) -> float:
+    """Returns how far a point of the page is from a box, in pixels; 0 within it."""
+    x, y = point
+    return float(np.hypot(max(box.x0 - x, 0, x - box.x1), max(box.y0 - y, 0, y - box.y1)))
 
 
 def _outstanding(tested: pd.DataFrame) -> list[int]:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from commun import figures
 from commun.figures import number, percent
-from projet1_artistes import baselines, evaluation, experiments, networks, resizing
+from projet1_artistes import baselines, evaluation, experiments, leak, networks, resizing
 from projet1_artistes.augmentation import repeat_factors
 from projet1_artistes.checks import split_counts
 from projet1_artistes.dataset import Data, duplicate_groups
@@ -26,6 +26,8 @@ VARIANTS = {
     experiments.HIGH: "haute qualité",
     experiments.LOW: "basse qualité",
     experiments.REDUCED: "haute qualité réduite",
+    leak.NAIVE: "découpage au hasard",
+    leak.GROUPED: "découpage par groupes",
     baselines.COLOUR: "couleur seule",
     networks.PLAIN: "réseau simple",
     networks.RESIDUAL: "réseau résiduel",
@@ -194,7 +196,7 @@ def summary_table(summary: pd.DataFrame, measures: Mapping[str, str] = MEASURES)
 
 def gain_table(gains: pd.DataFrame) -> pd.DataFrame:
     """Shows `experiments.gains`, in points."""
-    return pd.DataFrame({"écart": [_points(row) for _, row in gains.iterrows()]}, index=gains.index.map(variant_title))
+    return pd.DataFrame({"écart": [points(row) for _, row in gains.iterrows()]}, index=gains.index.map(variant_title))
 
 
 def comment_qualities(table: pd.DataFrame) -> str:
@@ -205,19 +207,30 @@ def comment_qualities(table: pd.DataFrame) -> str:
     return f"{high} contre {low}"
 
 
-def comment_gains(gains: pd.DataFrame, *, base: Any) -> str:
-    """Says in French what `experiments.gains` tell: which differences with `base` exceed what chance may do."""
-    parts = (f"« {variant_title(name)} » : {_points(row)}{_verdict(row)}" for name, row in gains.iterrows())
+def comment_gains(gains: pd.DataFrame, *, base: Any, price: pd.DataFrame | None = None) -> str:
+    """Says in French what `experiments.gains` tell: which differences with `base` exceed what chance may do.
+
+    With a `price` (of `experiments.price`), what other artists gain or lose is in the same sentence.
+    """
+    parts = []
+    for name, row in gains.iterrows():
+        part = f"« {variant_title(name)} » : {points(row)}{verdict(row)}"
+        if price is not None and name in price.index:
+            other = price.loc[name]
+            part += f", et {points(other)} d'exactitude pour les autres artistes{verdict(other)}"
+        parts.append(part)
     return f"Par rapport à « {variant_title(base)} » : {' ; '.join(parts)}."
 
 
-def _points(gain: pd.Series) -> str:
+def points(gain: pd.Series) -> str:
+    """Shows a row of `experiments.gains`: the difference in points, its sign, and its interval."""
     value, low, high = (number(100 * gain[name], 1) for name in ("gain", "low", "high"))
     sign = "+" if gain["gain"] > 0 else ""
     return f"{sign}{value}{figures.NBSP}points [{low} ; {high}]"
 
 
-def _verdict(gain: pd.Series) -> str:
+def verdict(gain: pd.Series) -> str:
+    """Says in French whether a row of `experiments.gains` exceeds what chance may do; it follows the numbers."""
     if gain["low"] > 0:
         return ", un gain net"
     if gain["high"] < 0:
@@ -226,17 +239,44 @@ def _verdict(gain: pd.Series) -> str:
 
 
 def comment_advice(advice: Mapping[str, float]) -> str:
-    """Says in French what `experiments.advise` found."""
-    between, removal, floor = advice["between_artists"], advice["by_removal"], percent(experiments.MIN_RECALL, 0)
+    """Says in French what `experiments.advise` found; numbers are advised only if one was seen to fail, and one not."""
+    floor = percent(experiments.MIN_RECALL, 0)
     parts = [
-        f"D'un artiste à l'autre, le rappel atteint {floor} à partir d'environ **{number(between)} œuvres** "
-        f"d'apprentissage ; {advice['few']} artiste(s) en ont moins."
-        if np.isfinite(between)
-        else f"D'un artiste à l'autre, le rappel n'atteint nulle part {floor}.",
-        f"Quand on retire des œuvres aux mieux fournis, {number(removal)} suffisent."
-        if np.isfinite(removal)
-        else "Quand on retire des œuvres aux mieux fournis, aucun des nombres essayés n'y suffit.",
-        "Au-dessous, nous conseillons de laisser l'artiste de côté ou de le réunir à d'autres. Ce nombre dépend du "
-        "réseau et de son budget : mesurez-le de nouveau s'ils changent.",
+        "D'un artiste à l'autre, "
+        + _limit(
+            advice,
+            "between_artists",
+            f"le rappel atteint {floor} à partir d'environ **{{enough}} œuvres** d'apprentissage "
+            f"(artistes qui en ont moins : {advice['few']})",
+            f"le rappel atteint {floor} même pour le moins fourni, qui a {{least}} œuvres : "
+            "nous ne savons rien de moins",
+            f"le rappel n'atteint nulle part {floor}",
+        ),
+        "Quand on retire des œuvres aux mieux fournis, "
+        + _limit(
+            advice,
+            "by_removal",
+            "{enough} suffisent et {fails} ne suffisent pas",
+            "le plus petit nombre essayé, {least}, suffit : nous ne savons rien de moins",
+            "aucun des nombres essayés n'y suffit, pas même {fails}",
+        ),
     ]
-    return " ".join(parts)
+    known = [name for name in ("by_removal", "between_artists") if np.isfinite(advice[name])]
+    if known:
+        enough, fails = (number(advice[f"{known[0]}{suffix}"]) for suffix in ("", "_fails"))
+        parts.append(
+            f"Nous conseillons de laisser de côté, ou de réunir à d'autres, un artiste de **{fails} œuvres** ou moins, "
+            f"et de garder celui qui en a **{enough}** ou plus ; entre les deux, ces mesures ne décident pas : "
+            "regardez son propre rappel"
+        )
+    else:
+        parts.append("Ces mesures n'encadrent aucune limite : elles ne permettent de conseiller aucun nombre")
+    parts.append("Tout cela dépend du réseau et de son budget : mesurez-le de nouveau s'ils changent")
+    return ". ".join(parts) + "."
+
+
+def _limit(advice: Mapping[str, float], name: str, known: str, always: str, never: str) -> str:
+    """Chooses a sentence on a number of `experiments.advise`, and fills it."""
+    fails = advice[f"{name}_fails"]
+    text = known if np.isfinite(advice[name]) else always if np.isnan(fails) else never
+    return text.format(enough=number(advice[name]), fails=number(fails), least=number(advice[f"{name}_least"]))

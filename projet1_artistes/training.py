@@ -111,8 +111,8 @@ class Profile:
         return dataclasses.replace(self.transfer, frozen_until="stage_5", layer_decay=1.0)
 
     def plain(self) -> Config:
-        """The plain network, shown as many pictures as the one that is judged."""
-        return dataclasses.replace(self.config, architecture=PLAIN, side=self.config.train_side)
+        """The plain network, shown as many pictures as the one that is judged, and judging at the same side."""
+        return dataclasses.replace(self.config, architecture=PLAIN)
 
 
 _TINY = Config(width=8, train_side=32, side=32, images_seen=32, epochs=2, batch_size=16)

@@ -9,7 +9,7 @@ trainings instead.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -48,10 +48,11 @@ _KINDS = {  # weights of the kinds of signals
     "baseline, error": {REPRESENTATION: 0},
     "baseline, representation": {ERROR: 0},
     "error, representation": {BASELINE: 0},
-    "2 × representation": {REPRESENTATION: 2},
-    "2 × error": {ERROR: 2},
-    "3 × baseline": {BASELINE: 3},
-    "30 × baseline": {BASELINE: 30},
+    "representation = 2": {REPRESENTATION: 2},
+    "error = 1": {ERROR: 1},
+    "error = 4": {ERROR: 4},
+    "baseline = 2": {BASELINE: 2},
+    "baseline = 20": {BASELINE: 20},
 }
 
 
@@ -92,7 +93,11 @@ def scoring_ablation(data: Data, unseen: HeldOut, retained: ScoringConfig | None
     """
     painted, retained = unseen.painted, retained or scoring_of(data.category.varies)
     rows = []
-    for constant, value, scoring, good, bad in _with_maps(unseen, unseen.defective, retained):
+
+    def of_painted(name: str, normal, scoring: ScoringConfig) -> np.ndarray:
+        return detector.painted_distances(name, unseen, normal, scoring)
+
+    for constant, value, scoring, good, bad in _with_maps(unseen, of_painted, retained):
         row = {"category": data.category.name, "source": "real" if data.location.is_real else "sample"}
         row |= {"constant": constant, "value": value, "is_retained": scoring == retained}
         maps = (fuse(good, scoring), fuse(bad, scoring))
@@ -115,7 +120,11 @@ def ablation_on_test(data: Data, unseen: HeldOut, found: Maps, retained: Scoring
     table = data.test
     is_defect, masks = table["is_defect"].to_numpy(bool), dataset.masks(table, SIDE)
     rows = []
-    for constant, value, scoring, _, maps in _with_maps(unseen, found, retained):
+
+    def of_found(name: str, normal, scoring: ScoringConfig) -> np.ndarray:
+        return normal.distances(found[name])
+
+    for constant, value, scoring, _, maps in _with_maps(unseen, of_found, retained):
         maps = fuse(maps, scoring)
         scores = image_scores(maps, scoring)
         row = {"constant": constant, "value": value, "test_image": metrics.image_auroc(scores, is_defect)}
@@ -128,9 +137,10 @@ def ablation_on_test(data: Data, unseen: HeldOut, found: Maps, retained: Scoring
     return pd.DataFrame(rows)
 
 
-def _with_maps(unseen: HeldOut, found: Maps, retained: ScoringConfig) -> Iterator[tuple]:
-    """Yields the variants, then the maps of the good parts, each judged by the others, and those of `found`.
+def _with_maps(unseen: HeldOut, judged: Callable[..., np.ndarray], retained: ScoringConfig) -> Iterator[tuple]:
+    """Yields the variants, then the maps of the good parts, each judged by the others, and those of other parts.
 
+    `judged` gives the distances of the latter for the name of a signal, what is normal for it, and a configuration.
     Few constants change the distances of a signal: they are computed once for each value of these.
     """
     known: dict[tuple, tuple[np.ndarray, np.ndarray]] = {}
@@ -141,7 +151,7 @@ def _with_maps(unseen: HeldOut, found: Maps, retained: ScoringConfig) -> Iterato
         if key not in known:
             normal = fit_normal(name, unseen.good[name], scoring)
             left_out = normal.left_out(unseen.good[name], scoring)[:count]
-            known[key] = left_out, normal.distances(found[name])
+            known[key] = left_out, judged(name, normal, scoring)
         return known[key]
 
     for constant, value, scoring in scoring_variants(list(unseen.good), retained):
@@ -231,7 +241,7 @@ def training_ablation(data: Data, budget: Profile, *, title: str = "") -> pd.Dat
         unseen = detector.held_out({config.task: run.model}, data, budget)
         normals = detector.normals_of(unseen.good)
         good = detector.left_out_maps(unseen.good, normals)
-        bad = detector.anomaly_maps(unseen.defective, normals)
+        bad = detector.painted_maps(unseen, normals)
         for name in good:
             measures = on_synthetic(good[name], bad[name], unseen.painted.masks, unseen.painted.defect_types)
             row = {"category": data.category.name, "constant": constant, "value": value, "signal": name}

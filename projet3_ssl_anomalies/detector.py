@@ -79,6 +79,29 @@ def anomaly_maps(found: Maps, normals: Mapping, scoring: ScoringConfig = SCORING
     return {name: smooth(distances, scoring.map_sigma) for name, distances in maps.items()}
 
 
+def painted_distances(name: str, unseen: HeldOut, normal, scoring: ScoringConfig = SCORING) -> np.ndarray:
+    """Returns the distances of the parts with synthetic defects, (n, grid, grid), for a signal.
+
+    Each is judged by good parts other than the one on which it was painted: that one is not new, and next to itself
+    a defect would hardly show.
+    """
+    found, sources = unseen.defective[name], unseen.painted.sources
+    distances = np.empty(found.shape[:-1], "float32")
+    for source in np.unique(sources):
+        others = normal.without(source, unseen.good[name], scoring)
+        distances[sources == source] = others.distances(found[sources == source])
+    return distances
+
+
+def painted_maps(unseen: HeldOut, normals: Mapping, scoring: ScoringConfig = SCORING) -> Maps:
+    """Returns the anomaly maps of the parts with synthetic defects: signal -> (n, grid, grid)."""
+    return {
+        name: smooth(painted_distances(name, unseen, normals[name], scoring), scoring.map_sigma)
+        for name in unseen.defective
+        if name in normals
+    }
+
+
 def fused_maps(maps: Maps, scoring: ScoringConfig = SCORING) -> Maps:
     """Returns the maps that are published, from those of the signals.
 

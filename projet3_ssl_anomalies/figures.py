@@ -214,7 +214,7 @@ def plot_signal_maps(unseen: HeldOut, normals: Mapping, row: int) -> Drawing:
         row: which part of `painted`.
     """
     image, mask = unseen.painted.images[row], unseen.painted.masks[row]
-    maps = detector.anomaly_maps({name: values[row : row + 1] for name, values in unseen.defective.items()}, normals)
+    maps = {name: found[row : row + 1] for name, found in detector.painted_maps(unseen, normals).items()}
     tasks = [task for task in PRETEXTS if named(task, ERROR) in maps]
     columns = [("la pièce", (None, BASELINE))]
     columns += [(title(task), (named(task, ERROR), named(task, REPRESENTATION))) for task in tasks]

@@ -76,6 +76,10 @@ class UnshuffleTokens(layers.Layer):
         self.mask_token = self.add_weight(shape=(1, 1, dim), initializer=draw(), name="mask_token")
         self.position = self.add_weight(shape=(1, self.count, dim), initializer=draw(), name="position")
 
+    def compute_output_shape(self, shapes) -> tuple:
+        """Returns the shape of all the tokens; JAX can't infer it while the number of visible ones is free."""
+        return (shapes[0][0], self.count, shapes[0][2])
+
     def call(self, inputs):
         """Returns all the tokens, (n, count, d)."""
         visible, ranks = inputs

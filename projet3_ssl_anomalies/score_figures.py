@@ -40,14 +40,14 @@ def plot_pipeline(unseen: HeldOut, judge: Detector, row: int, *, threshold: floa
         threshold: score above which a part is rejected.
     """
     name = named(REBUILT, ERROR) if REBUILT in judge.models else BASELINE
-    found = {signal: values[row : row + 1] for signal, values in unseen.defective.items()}
-    distance = judge.normals[name].distances(found[name])[0]
-    smoothed = detector.anomaly_maps(found, judge.normals, judge.scoring)
+    distance = detector.painted_distances(name, unseen, judge.normals[name], judge.scoring)[row]
+    maps = detector.painted_maps(unseen, judge.normals, judge.scoring)
+    smoothed = {signal: found[row : row + 1] for signal, found in maps.items()}
     fused = detector.fused_maps(smoothed, judge.scoring)[FUSED][0]
     image, mask = unseen.painted.images[row], unseen.painted.masks[row]
     pictures = {
         "la pièce": image,
-        f"{title(name)}\n(moyenne des canaux)": np.abs(found[name][0]).mean(axis=-1),
+        f"{title(name)}\n(moyenne des canaux)": np.abs(unseen.defective[name][row]).mean(axis=-1),
         "sa distance\naux bonnes pièces": distance,
         "la même, lissée": smoothed[name][0],
         f"fusion de {sum(judge.scoring.weight(name) > 0 for name in smoothed)} signaux": fused,

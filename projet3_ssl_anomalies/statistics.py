@@ -1,9 +1,9 @@
 """From signals to scores: what is normal, distances to it, smoothing, fusion, score of an image.
 
-Some cells are hard to predict on every part (an edge, a reflection): an error is compared with those that good parts
-have in the same cell. What an encoder has learnt to see may be elsewhere on the next part: a representation is compared
-with the nearest of all those of good parts. None of these parts has been seen by the models. The constants were chosen
-on synthetic defects: see `ablation`.
+Some cells are hard to predict on every part (an edge, a reflection): a signal is compared with what it is in the same
+cell of good parts. Where parts turn, what is seen in a cell may be elsewhere on the next part: it is compared with the
+nearest of what is seen anywhere on good parts. None of these parts has been seen by the models. The constants were
+chosen on synthetic defects: see `ablation`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ MIN_DISTANCE = 1e-3  # distance under which all are alike in a geometric mean
 MIN_VARIANCE = 1e-8  # that signals have at least
 DRAWN, BANK = 20_000, 4000  # vectors drawn from the good parts, and kept of them in a bank, at most
 CHUNK = 4096  # cells compared at once
-WEIGHTS = {"baseline": 10.0, "repair/representation": 6.0, "masked_autoencoder/representation": 0.0}
+LEARNT = {"repair/representation": 6.0, "masked_autoencoder/representation": 0.0}
+WEIGHTS = {"baseline": 5.0, "error": 0.5, **LEARNT}
+TURNING_WEIGHTS = {"baseline": 1.0, "error": 2.0, **LEARNT}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +45,7 @@ class ScoringConfig:
     top_fraction: float = 0.003
     shrinkage: float = 0.25
     weights: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict(WEIGHTS))
-    banked: tuple[str, ...] = ("representation",)
+    banked: tuple[str, ...] = ()
     fusion: str = "geometric"
 
     def __post_init__(self) -> None:
@@ -61,7 +63,7 @@ class ScoringConfig:
 
 
 SCORING = ScoringConfig()
-TURNING = ScoringConfig(banked=("error", "representation"))  # a cell of a part that turns has no meaning of its own
+TURNING = ScoringConfig(weights=TURNING_WEIGHTS, banked=("error", "representation"))  # their cells have no place
 
 
 # --- What is normal --------------------------------------------------------------------------------------------------
@@ -105,6 +107,10 @@ class NormalStatistics:
         centred = signal - self.mean
         white = np.einsum("hwij,...hwj->...hwi", self.whitening, centred, optimize=True)
         return np.sqrt(np.mean(np.square(white), axis=-1))
+
+    def without(self, part: int, signal: np.ndarray, scoring: ScoringConfig = SCORING) -> NormalStatistics:
+        """Returns the statistics of the parts of `fit`, all but one."""
+        return self.fit(np.delete(signal, part, axis=0), scoring)
 
     def left_out(self, signal: np.ndarray, scoring: ScoringConfig = SCORING) -> np.ndarray:
         """Returns the distances of the parts of `fit`, n at least 2, each by the others alone: (n, grid, grid).
@@ -150,17 +156,19 @@ class GoodBank:
 
         Euclidean distance over the square root of the number of channels.
         """
-        return self._to_nearest(signal, self.vectors)
+        flat = (signal / self.scale).reshape(-1, signal.shape[-1])
+        chunks = (flat[start : start + CHUNK] for start in range(0, len(flat), CHUNK))
+        nearest = np.concatenate([_squares(chunk, self.vectors).min(axis=1) for chunk in chunks])
+        return np.sqrt(nearest / signal.shape[-1]).reshape(signal.shape[:-1])
+
+    def without(self, part: int, signal: np.ndarray, scoring: ScoringConfig = SCORING) -> GoodBank:
+        """Returns the bank without the vectors that were seen on a part."""
+        others = self.parts != part
+        return GoodBank(self.vectors[others], self.scale, self.parts[others])
 
     def left_out(self, signal: np.ndarray, scoring: ScoringConfig = SCORING) -> np.ndarray:
         """Returns the distances of the parts of `fit`, n at least 2, each to the vectors of the others alone."""
-        return np.stack([self._to_nearest(own, self.vectors[self.parts != part]) for part, own in enumerate(signal)])
-
-    def _to_nearest(self, signal: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-        flat = (signal / self.scale).reshape(-1, signal.shape[-1])
-        chunks = (flat[start : start + CHUNK] for start in range(0, len(flat), CHUNK))
-        nearest = np.concatenate([_squares(chunk, vectors).min(axis=1) for chunk in chunks])
-        return np.sqrt(nearest / signal.shape[-1]).reshape(signal.shape[:-1])
+        return np.stack([self.without(part, signal, scoring).distances(own) for part, own in enumerate(signal)])
 
 
 def fit_normal(name: str, signal: np.ndarray, scoring: ScoringConfig = SCORING) -> NormalStatistics | GoodBank:

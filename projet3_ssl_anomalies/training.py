@@ -97,7 +97,7 @@ class Profile:
 
     Attributes:
         side: side of the images, in pixels; smaller ones are not enlarged.
-        images: images seen by each model; three times as many by that of the repair.
+        images: images seen by each model; twice as many by that of the repair.
         epochs: parts into which a training is cut.
         start_from_mean: see `Config`. Those of `reference/` do not: no picture is published.
         painted: held-out images on which synthetic defects are painted, at most.
@@ -116,8 +116,8 @@ class Profile:
 
 PROFILES = {
     "essai": Profile(32, 8, 2, True, 1, 12, 20),
-    "rapide": Profile(64, 800, 8, True, 4, 40, 200),
-    "complet": Profile(128, 5000, 8, False, 24, 10_000, 2000),
+    "rapide": Profile(64, 1200, 8, True, 4, 40, 200),
+    "complet": Profile(128, 10_000, 8, False, 24, 10_000, 2000),
 }
 
 
@@ -187,7 +187,7 @@ SETTINGS = {  # chosen on synthetic defects, as are the defaults of `Config`
     "masked_autoencoder": {"learning_rate": 1e-3},
     "repair": {"width": 16},
 }
-LONGER = {"repair": 3}  # how many times as many images as the others a task sees
+LONGER = {"repair": 2}  # how many times as many images as the others a task sees
 
 
 def configurations(budget: Profile, *, side: int, seed: int = 0) -> dict[str, Config]:

@@ -133,7 +133,19 @@ def test_near_duplicates_are_drawn_together() -> None:
         low, high = evaluation.evaluate(probabilities, labels, groups, draws=500)["test_accuracy"]["ci95"]
         widths[name] = high - low
     assert widths["together"] == pytest.approx(2 * widths["apart"], rel=0.2)  # four copies say no more than one
-    assert widths["one"] == 0
+    assert widths["one"] > 0.8  # one trial: all draws are alike, which is no certainty
+
+
+def test_where_all_answers_are_right_the_interval_is_that_of_wilson() -> None:
+    labels, groups = np.repeat([0, 1, 2], [40, 8, 2]), np.r_[np.arange(48), 100, 100]  # 49 groups: 40, 8 and 1
+    found = evaluation.evaluate(np.eye(3)[labels], labels, groups, draws=50)
+    for name in ("test_accuracy", "test_top3"):
+        assert found[name]["ci95"] == pytest.approx(results.wilson(1, 49))
+    mean = found["test_balanced_accuracy"]["ci95"]  # as many trials as have the variance of a mean of three recalls
+    assert mean == pytest.approx(results.wilson(1, 9 / (1 / 40 + 1 / 8 + 1))) == found["test_macro_f1"]["ci95"]
+    assert mean[0] < found["test_accuracy"]["ci95"][0] < 0.95
+    nothing = evaluation.evaluate(np.eye(3)[(labels + 1) % 3], labels, groups, draws=50)
+    assert nothing["test_accuracy"]["ci95"] == pytest.approx(results.wilson(0, 49))
 
 
 def test_intervals_hold_the_value_and_are_always_the_same() -> None:
@@ -265,7 +277,7 @@ def test_unknown_artists_keep_a_row_but_do_not_count(folder: Path) -> None:
     with pytest.warns(UserWarning, match=r"ne connaît pas.*Élise Inconnue \(2\)"):
         table, measured = evaluation.evaluate_folder(folder, classifier=ByColour(), draws=5)
     assert list(table["artist"][-2:]) == ["Élise Inconnue"] * 2 and list(table["predicted"][-2:]) == ["Rouge Vif"] * 2
-    assert measured["test_accuracy"] == {"value": 1, "ci95": [1, 1], "n": 7}
+    assert measured["test_accuracy"] == {"value": 1, "ci95": results.wilson(1, 7), "n": 7}
 
 
 def test_a_folder_of_strangers_has_rows_and_no_measure(tmp_path: Path, work: Path) -> None:

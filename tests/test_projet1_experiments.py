@@ -193,11 +193,29 @@ def test_the_entry_of_a_gain_has_the_promised_form():
     assert entry["n"] == once["label"].isin([1, 3]).sum()
 
 
-def test_the_smallest_threshold_that_is_close_to_the_best_is_recommended():
-    read = pd.DataFrame({"macro_f1": [0.50, 0.59, 0.60], "macro_f1_low": [0.45, 0.54, 0.56]}, index=[0, 50, 100])
-    assert experiments.recommended_threshold(read) == 50
-    read.loc[50, "macro_f1"] = 0.57  # within the half-interval, but not within half of it
-    assert experiments.recommended_threshold(read) == 100
+def thresholds(right, count=400):
+    """Answers of networks for the same works of four artists: threshold -> the works that are recognised."""
+    labels, rows = np.arange(count) % 4, np.arange(count)
+    about = {"seed": 0, "row": rows, "label": labels, "group": rows}
+    said = {name: np.where(np.isin(rows, which), labels, (labels + 1) % 4) for name, which in right.items()}
+    return pd.concat([pd.DataFrame({"variant": name, "predicted": p, **about}) for name, p in said.items()])
+
+
+def test_the_smallest_threshold_that_is_not_shown_to_be_worse_is_recommended():
+    """Shown by the paired difference: intervals that overlap widely prove nothing when the works are the same."""
+    close = np.r_[10:248]  # ten works lost, eight others won
+    answers = thresholds({0: np.arange(200), 50: close, 100: np.arange(240)})
+    assert experiments.best_threshold(answers) == 100
+    assert experiments.recommended_threshold(answers, draws=400) == 50
+    answers = thresholds({0: np.arange(200), 50: np.arange(232), 100: np.arange(240)})  # eight lost, none won
+    read = experiments.summary(answers)
+    assert read.loc[50, "macro_f1_high"] > read.loc[100, "macro_f1"]  # alone, its interval holds the best one
+    assert experiments.recommended_threshold(answers, draws=400) == 100
+    assert experiments.recommended_threshold(thresholds({0: close, 50: np.arange(90)}), draws=100) == 0
+    assert experiments.recommended_threshold(thresholds({100: close}), draws=100) == 100
+    for threshold in (0, 50):  # the rule as it is written: the interval of the paired difference excludes 0
+        row = experiments.gains(answers, 100, measure="macro_f1", draws=400).loc[threshold]
+        assert row["high"] < 0
 
 
 def test_comments_say_what_is_proved_and_what_is_not():
@@ -218,22 +236,63 @@ def test_the_best_treatment_is_not_none():
     assert experiments.best_treatment(read) == "y"
 
 
+ARTISTS = pd.DataFrame({
+    "learnt": [10, 20, 40, 80, 5],
+    "tested": [5, 5, 5, 5, 0],
+    "recall": [0.1, 0.2, 0.5, 0.9, np.nan],
+})
+VARIED = pd.DataFrame({"balanced_accuracy": [0.2, 0.4, 0.6]}, index=[10, 40, 160])
+
+
 def test_advice_is_the_least_number_that_reaches_the_floor():
-    artists = pd.DataFrame({
-        "learnt": [10, 20, 40, 80, 5],
-        "tested": [5, 5, 5, 5, 0],
-        "recall": [0.1, 0.2, 0.5, 0.9, np.nan],
-    })
-    varied = pd.DataFrame({"balanced_accuracy": [0.2, 0.4, 0.6]}, index=[10, 40, 160])
-    advice = experiments.advise(artists, varied)
-    assert advice["between_artists"] == 40
-    assert advice["by_removal"] == 40
-    assert advice["few"] == 2
-    assert "**40 œuvres**" in tables.comment_advice(advice)
-    nowhere = experiments.advise(artists.assign(recall=0.1), varied * 0)
-    assert np.isnan(nowhere["between_artists"])
-    assert np.isnan(nowhere["by_removal"])
-    assert "nulle part" in tables.comment_advice(nowhere)
+    advice = experiments.advise(ARTISTS, VARIED)
+    assert advice == {
+        "between_artists": 40, "between_artists_fails": 20, "between_artists_least": 10,
+        "by_removal": 40, "by_removal_fails": 10, "by_removal_least": 10, "few": 2,
+    }  # fmt: skip
+    text = tables.comment_advice(advice)
+    assert "**40 œuvres** d'apprentissage" in text and "40 suffisent et 10 ne suffisent pas" in text
+    assert "artiste de **10 œuvres** ou moins, et de garder celui qui en a **40** ou plus" in text
+    nowhere = experiments.advise(ARTISTS.assign(recall=0.1), VARIED * 0)
+    assert np.isnan(nowhere["between_artists"]) and np.isnan(nowhere["by_removal"])
+    text = tables.comment_advice(nowhere)
+    assert "nulle part" in text and "pas même 160" in text and "aucun nombre" in text
+
+
+def test_the_smallest_artist_of_the_set_advises_nothing():
+    """Where all artists are recognised, the number of works of the smallest is no limit: none was seen to fail."""
+    advice = experiments.advise(ARTISTS.assign(recall=0.9), VARIED + 0.5)
+    assert np.isnan(advice["between_artists"]) and np.isnan(advice["by_removal"]) and advice["few"] == 0
+    text = tables.comment_advice(advice)
+    assert "Nous conseillons" not in text and "aucun nombre" in text
+    assert "moins fourni, qui a 10 œuvres : nous ne savons rien de moins" in text
+    removed = experiments.advise(ARTISTS.assign(recall=0.9), VARIED)  # an experiment has seen 10 fail
+    assert "artiste de **10 œuvres** ou moins, et de garder celui qui en a **40**" in tables.comment_advice(removed)
+    between = experiments.advise(ARTISTS, VARIED + 0.5)
+    assert "artiste de **20 œuvres** ou moins, et de garder celui qui en a **40**" in tables.comment_advice(between)
+
+
+def test_one_number_that_reaches_the_floor_by_chance_below_one_that_does_not_is_no_advice():
+    varied = pd.DataFrame({"balanced_accuracy": [0.4, 0.2, 0.6]}, index=[10, 40, 160])
+    assert experiments.advise(ARTISTS, varied)["by_removal"] == 160
+
+
+def test_the_price_is_in_the_sentence_of_the_gain():
+    """The small artist (3) is helped by x, and the others pay for it."""
+    labels = np.repeat([0, 1, 3], 40)
+    about = {"seed": 0, "row": np.arange(120), "label": labels, "group": np.arange(120)}
+    helped = np.where((labels == 3) | (np.arange(120) % 2 == 0), labels, 3)
+    said = {"none": np.where(labels == 3, 0, labels), "x": helped}
+    answers = pd.concat([pd.DataFrame({"variant": name, "predicted": p, **about}) for name, p in said.items()])
+    price = experiments.price(answers, "none", np.array([3]), draws=200)
+    assert price.loc["x", "gain"] == pytest.approx(-0.5) and price.loc["x", "high"] < -0.3
+    gains = experiments.gains(answers, "none", measure="balanced_accuracy", classes=[3], draws=200)
+    text = tables.comment_gains(gains, base="none", price=price)
+    assert text.count(";") == 2  # of the two intervals: one sentence
+    assert "« x » : +100,0" in text and "un gain net, et −50,0" in text
+    assert text.endswith("d'exactitude pour les autres artistes, une perte nette.")
+    alone = experiments.price(answers[answers["label"] == 3], "none", np.array([3]), draws=20)
+    assert alone.empty and "autres artistes" not in tables.comment_gains(gains, base="none", price=alone)
 
 
 def test_summaries_are_shown_in_french():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import keras
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -120,6 +121,35 @@ def test_f1_against_works() -> None:
     named = {text.get_text() for text in axes.texts}
     assert "Peintre C" in named <= {"Peintre A", "Peintre B", "Peintre C", "Peintre D"}
     assert "artiste (4 ;" in drawing.alt and "Peintre C, 0,67 pour 1" in drawing.alt
+
+
+def scattered(seed: int) -> pd.DataFrame:
+    """The works and F1 of thirty artists, as `evaluation.artist_measures` gives them; many of them close."""
+    random = np.random.default_rng(seed)
+    names = [f"{first} {last}" for first in ("Anselme", "Élie", "Marie-Ève") for last in ("Bo", "Quintefeuil", "Dürel",
+             "d'Orphise", "Lumigris", "Nuitamment", "Ondoyer", "Estrelle", "Fenestrou", "Marbrac")]  # fmt: skip
+    return pd.DataFrame({"name": names, "learnt": random.integers(6, 90, 30), "tested": 5,
+                         "f1": random.integers(0, 11, 30) / 10})  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_name_is_nearer_to_its_point_than_to_any_other(seed: int) -> None:
+    table = scattered(seed)
+    figure = figures.plot_f1_against_works(table).figure
+    axes, places = figure.axes[0], {}
+    figure.draw_without_rendering()
+    page = axes.transData.transform(table[["learnt", "f1"]].to_numpy())
+    for text in axes.texts:
+        box = text.get_bbox_patch() or mpl.text.Text.get_window_extent(text)
+        x, y = np.clip(page, [box.x0, box.y0], [box.x1, box.y1]).T  # what is nearest within the box
+        away = np.hypot(*(page - np.stack([x, y], axis=1)).T)
+        name = text.get_text().replace("\n", " ")
+        own = table.index[table["name"] == name][0]
+        assert away[own] == away.min() and (np.delete(away, own) > away[own] + 1).all(), name
+        assert axes.get_window_extent().contains(box.x0, box.y0) and axes.get_window_extent().contains(box.x1, box.y1)
+        assert not any(box.overlaps(other) for other in places.values()), name
+        places[name] = box
+    assert len(places) >= 4
 
 
 def test_f1_of_one_artist_is_drawn() -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from commun.datasets import Location
-from projet1_artistes import choices, dataset, experiments, networks, training, transfer
+from projet1_artistes import dataset, experiments, networks, training, transfer, variants
 from projet1_artistes.dataset import Data
 from projet1_artistes.networks import PLAIN
 from projet1_artistes.split import TEST, TRAINING, VALIDATION
@@ -118,7 +118,7 @@ def test_nothing_is_decided_with_the_test_part(data, fresh, judges):
             experiments.vary_works(paintings, CONFIG, (2,)),
             experiments.compare_treatments(paintings, CONFIG, count=2, seeds=(0,)),
         ]
-        threshold = experiments.recommended_threshold(experiments.summary(answers[0]))
+        threshold = experiments.recommended_threshold(answers[0], draws=50)
         best = experiments.best_treatment(experiments.summary(answers[2]))
         return list(judges), history, answers, (threshold, best)
 
@@ -140,7 +140,7 @@ def test_variants_are_compared_on_validation_without_the_test_part(data, fresh, 
     for name, rows in (("clean", []), ("test", data.rows(TEST)), ("validation", data.rows(VALIDATION))):
         fresh(name)
         paintings = poisoned(data, rows)
-        table = pd.DataFrame([choices.measure(paintings, *variant) for variant in (("zero", config), ("fige", None))])
+        table = pd.DataFrame([variants.measure(paintings, *variant) for variant in (("zero", config), ("fige", None))])
         lines[name] = table.drop(columns="seconds")
     pd.testing.assert_frame_equal(lines["clean"], lines["test"], atol=1e-6)
     assert (lines["clean"]["accuracy"] > lines["validation"]["accuracy"]).all()

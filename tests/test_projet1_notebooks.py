@@ -8,13 +8,14 @@ import json
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from test_projet1_dataset import collection, opened
 
 from commun import figures, results
 from commun.training import Run
-from projet1_artistes import dataset, training
+from projet1_artistes import dataset, readings, training
 
 ROOT = Path(__file__).resolve().parents[1] / "projet1_artistes"
 SEED, THRESHOLD = 7, 33
@@ -33,10 +34,23 @@ def run(name: str, **parameters) -> None:
 
 
 @pytest.fixture
-def asked(monkeypatch, tmp_path_factory):
-    """Runs without training, on a few works, and shows nothing; records the configurations that are asked for."""
+def said(monkeypatch):
+    """The sentences that notebooks say, and the captions of their tables."""
+    sentences = []
+    monkeypatch.setattr(figures, "dire", lambda *values, **more: sentences.append(figures.phrase(*values, **more)))
+    monkeypatch.setattr(figures, "tableau", lambda table, *, legende, **options: sentences.append(legende))
+    return sentences
+
+
+@pytest.fixture(params=[True])
+def asked(request, monkeypatch, tmp_path_factory, said):
+    """Runs without training, on a few works, and shows nothing; records the configurations that are asked for.
+
+    With the parameter False, the works have no low-quality copies.
+    """
     monkeypatch.setenv("PROJETS_TRAVAIL", str(tmp_path_factory.mktemp("travail")))
-    data = opened(collection(tmp_path_factory.mktemp("œuvres"), {"Ada_Bleu": 20, "Bo_Gris": 14, "Cy_Brun": 12}))
+    counts = {"Ada_Bleu": 20, "Bo_Gris": 14, "Cy_Brun": 12}
+    data = opened(collection(tmp_path_factory.mktemp("œuvres"), counts, low=request.param))
     configs = []
 
     def train(config, images, labels, rows, validation=None, *, classes, title="", model=None):
@@ -47,7 +61,7 @@ def asked(monkeypatch, tmp_path_factory):
 
     monkeypatch.setattr(dataset, "load", lambda: data)
     monkeypatch.setattr(training, "train", train)
-    for module, name in ((figures, "montrer"), (figures, "tableau"), (figures, "dire"), (results, "carte")):
+    for module, name in ((figures, "montrer"), (results, "carte")):
         monkeypatch.setattr(module, name, lambda *arguments, **options: None)
     monkeypatch.setattr(figures, "code", check_code)
     return configs
@@ -101,3 +115,94 @@ def test_the_seed_of_notebook_01_draws_the_examples_and_the_threshold_is_drawn(a
     run("01_preparation.ipynb", PROFIL="essai", GRAINE=SEED, SEUIL=THRESHOLD)
     assert len({name for name, _ in seen}) == 8
     assert {value for _, value in seen} == {SEED, THRESHOLD}
+
+
+# --- What notebook 02 chose ------------------------------------------------------------------------------------------
+
+
+def test_notebook_03_judges_the_network_of_notebook_02_whatever_it_was(asked, said):
+    run("02_modele.ipynb", PROFIL="essai", GRAINE=SEED, SEUIL=THRESHOLD)
+    trained = asked[1]
+    asked.clear()
+    said.clear()
+    run("03_evaluation.ipynb", PROFIL="essai")
+    assert asked[0] == trained and {config.seed for config in asked} == {SEED}
+    assert f"Le réseau jugé est celui du carnet 02 (graine {SEED}, seuil {THRESHOLD})." in said[0]
+
+
+def test_notebook_03_says_that_it_trains_another_network(asked, said):
+    run("03_evaluation.ipynb", PROFIL="essai")
+    assert "Le carnet 02 n'a pas été exécuté" in said[0]
+    assert asked[0] == training.profile("essai").config
+    said.clear()
+    run("02_modele.ipynb", PROFIL="essai", GRAINE=SEED, SEUIL=THRESHOLD)
+    said.clear()
+    run("03_evaluation.ipynb", PROFIL="essai", SEUIL=0)
+    assert "n'est pas celui du carnet 02** (graine 7, seuil 33)" in said[0]
+
+
+# --- Bad input -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("asked", [False], indirect=True)
+def test_without_low_quality_copies_the_notebooks_say_so_and_go_on(asked, said):
+    run("01_preparation.ipynb", PROFIL="essai")
+    assert any("Aucune copie en basse qualité" in text for text in said)
+    said.clear()
+    run("03_evaluation.ipynb", PROFIL="essai")
+    assert any("Aucune copie en basse qualité" in text for text in said)
+    assert not any("Écart avec la haute qualité" in text for text in said)
+    assert "faute de copies en basse qualité" in said[-1]  # what is to be remembered
+
+
+# --- The words of the field ------------------------------------------------------------------------------------------
+
+WORDS = {  # the English word, or its initials -> the French one
+    "CNN": "réseau de neurones convolutif",
+    "softmax": "exponentielle normalisée",
+    "cross-entropy": "entropie croisée",
+    "AdamW": "optimiseur",
+    "epoch": "époque",
+    "bootstrap": "rééchantillonnage",
+    "CutMix": "coller dans une œuvre un rectangle d'une autre",
+    "FixRes": "corriger l'écart de définition",
+    "CAM": "carte d'activation de classe",
+    "ECE": "erreur de calibration attendue",
+    "data leakage": "fuite",
+}
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_a_word_of_the_field_is_named_beside_the_french_one(word):
+    """In a paragraph, or in a sentence that the notebook says."""
+    texts = []
+    for path in sorted(ROOT.glob("0*.ipynb")):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            if cell["cell_type"] == "markdown":
+                texts.append(" ".join("".join(cell["source"]).split()))
+    texts.append(readings.comment_calibration(np.eye(3), np.arange(3), smoothing=0.1))
+    assert any(word in text and WORDS[word] in text for text in texts)
+
+
+# --- What notebook 02 says -------------------------------------------------------------------------------------------
+
+
+def test_the_score_of_colour_is_said_where_it_is_measured_and_both_networks_judge_alike(asked, said):
+    run("02_modele.ipynb", PROFIL="essai")
+    assert said[1].startswith("La couleur seule reconnaît")  # before any network
+    plain, residual, *_ = asked
+    assert plain == dataclasses.replace(residual, architecture="plain")
+    config = training.profile("essai").config
+    compared = next(text for text in said if "Les deux" in text)
+    assert f"morceaux de {config.train_side} pixels et jugent les œuvres entières à {config.side}." in " ".join(
+        compared.split()
+    )
+    assert not any("ne peut venir que" in text for text in said)
+
+
+def test_the_schedule_is_no_precaution_against_memorising():
+    cells = json.loads((ROOT / "02_modele.ipynb").read_text(encoding="utf-8"))["cells"]
+    (text,) = ("".join(cell["source"]) for cell in cells if "Quatre précautions" in "".join(cell["source"]))
+    listed = [line for line in text.splitlines() if line.startswith("- ")]
+    assert len(listed) == 4 and not any("taux" in line for line in listed)
+    assert "**taux d'apprentissage**, lui, ne protège de rien" in text

@@ -14,7 +14,7 @@ from test_projet1_training import TINY, works
 
 from commun import UserError
 from commun.datasets import Location
-from projet1_artistes import choices, dataset, efficientnet, layerwise, networks, training, transfer
+from projet1_artistes import dataset, efficientnet, layerwise, networks, training, transfer, variants
 from projet1_artistes.layerwise import LayerwiseAdamW
 from projet1_artistes.networks import TRANSFER
 from projet1_artistes.training import FROM_SCRATCH, TRANSFERRED, Config
@@ -246,12 +246,12 @@ def test_a_configuration_of_before_is_read_with_what_it_meant(tmp_path):
 
 
 def test_the_variants_are_different_trainings_of_the_same_budget():
-    found = choices.variants(training.profile("complet"))
+    found = variants.configurations(training.profile("complet"))
     assert len(set(found.values())) == len(found)
     assert found["tout"] == training.profile("complet").transfer
     for name, config in found.items():
         assert (config.architecture == TRANSFER) != name.startswith("zero"), name
-    assert not set(found) & set(choices.FROZEN)
+    assert not set(found) & set(variants.FROZEN)
 
 
 def test_a_choice_is_recorded_once(tmp_path):
@@ -259,7 +259,7 @@ def test_a_choice_is_recorded_once(tmp_path):
     line = {"variant": "tout", "accuracy": 0.51239, "seed": 0}
     frozen = {"variant": "fige", "seed": None}
     for changes in ({}, {"accuracy": 0.6}, {"seed": 1}, frozen, frozen):
-        choices.record(line | changes, path)
+        variants.record(line | changes, path)
     table = pd.read_csv(path)
     assert table["variant"].tolist() == ["tout", "tout", "fige"]
     assert table["accuracy"].tolist() == [0.6, 0.5124, 0.5124]

@@ -66,7 +66,7 @@ def test_each_variant_is_measured_with_its_own_choices(data: Data, monkeypatch: 
     for (_, _, choices), row in zip(few, table.itertuples(), strict=True):
         normals = detector.normals_of(unseen.good, choices)
         good = fuse(detector.left_out_maps(unseen.good, normals, choices), choices)
-        bad = fuse(detector.anomaly_maps(unseen.defective, normals, choices), choices)
+        bad = fuse(detector.painted_maps(unseen, normals, choices), choices)
         painted = unseen.painted
         expected = ablation.on_synthetic(good, bad, painted.masks, painted.defect_types, scoring=choices)
         assert (row.image, row.pixel, row.pro) == pytest.approx([expected[name] for name in MEASURES])

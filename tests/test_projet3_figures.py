@@ -135,7 +135,7 @@ def test_signals_are_drawn_on_one_scale_with_what_they_find(unseen: HeldOut, jud
     figure, text = opened(drawings.plot_signal_maps(unseen, judge.normals, 1))
     axes = np.array(figure.axes[:6]).reshape(2, 3)  # the piece and the rival, then a column a task
     np.testing.assert_array_equal(picture(axes[0, 0]), unseen.painted.images[1])
-    maps = detector.anomaly_maps(unseen.defective, judge.normals)
+    maps = detector.painted_maps(unseen, judge.normals)
     shown = {BASELINE: axes[1, 0]}
     for column, task in enumerate(TASKS[:2], start=1):
         shown |= {named(task, ERROR): axes[0, column], named(task, REPRESENTATION): axes[1, column]}
@@ -159,13 +159,14 @@ def test_signals_are_drawn_on_one_scale_with_what_they_find(unseen: HeldOut, jud
 
 def test_the_way_to_a_verdict_is_drawn_step_by_step(unseen: HeldOut, judge: Detector) -> None:
     name = named("inpainting", ERROR)
-    maps = detector.anomaly_maps(unseen.defective, judge.normals)
+    maps = detector.painted_maps(unseen, judge.normals)
     fused = detector.fused_maps(maps)[FUSED][0]
     figure, text = opened(score_drawings.plot_pipeline(unseen, judge, 0, threshold=2.0))
     image, error, distance, smoothed, together, verdict = figure.axes[:6]
     np.testing.assert_array_equal(picture(image), unseen.painted.images[0])
     np.testing.assert_allclose(picture(error), np.abs(unseen.defective[name][0]).mean(axis=-1))
-    np.testing.assert_allclose(picture(distance), judge.normals[name].distances(unseen.defective[name])[0], rtol=1e-5)
+    expected = detector.painted_distances(name, unseen, judge.normals[name])[0]
+    np.testing.assert_allclose(picture(distance), expected, rtol=1e-5)
     np.testing.assert_allclose(picture(smoothed), maps[name][0], rtol=1e-5)
     np.testing.assert_allclose(picture(together), fused, rtol=1e-5)
     assert len(verdict.collections) == 2 and "5 signaux" in together.get_title(loc="left")

@@ -155,6 +155,26 @@ def _by_the_others(signal: np.ndarray, plain: ScoringConfig) -> np.ndarray:
 
 
 @BOTH_WAYS
+def test_a_painted_part_is_not_judged_by_the_part_under_it(
+    plain: ScoringConfig, data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be next to itself but for its defect, as no new part is.
+
+    Where nothing was painted, its distances are those of the part itself to the others.
+    """
+    monkeypatch.setattr(stats, "BANK", 4000)  # all of the vectors
+    signal, source = _with_an_outlier(), 7
+    unseen = detector.held_out({}, data, BUDGET)
+    painted = dataclasses.replace(unseen.painted, sources=np.full(1, source)).take(slice(0, 1))
+    found = {"good": {BASELINE: signal}, "defective": {BASELINE: signal[[source]]}}
+    unseen = dataclasses.replace(unseen, **found, painted=painted)
+    normals = detector.normals_of(unseen.good, plain)
+    found = detector.painted_maps(unseen, normals, plain)[BASELINE]
+    np.testing.assert_allclose(found[0], _by_the_others(signal, plain)[source], rtol=1e-4)
+    assert found.max() > 4 * detector.anomaly_maps(unseen.defective, normals, plain)[BASELINE].max()
+
+
+@BOTH_WAYS
 def test_the_scores_that_set_the_threshold_are_left_out(
     plain: ScoringConfig, data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -195,7 +195,19 @@ def test_kinds_of_signals_that_are_banked_may_be_usual_elsewhere() -> None:
 def test_parts_that_turn_only_differ_by_what_has_no_place_of_its_own() -> None:
     turning, others = stats.scoring_of(True), stats.scoring_of(False)
     assert others == stats.SCORING and set(others.banked) < set(turning.banked)
-    assert dataclasses.replace(turning, banked=others.banked) == others
+    assert turning.weight("baseline") < others.weight("baseline")  # it knows places alone
+    assert dataclasses.replace(turning, banked=others.banked, weights=others.weights) == others
+
+
+def test_without_a_part_is_what_the_others_say() -> None:
+    signal, part = _signal(9), 4
+    alone = NormalStatistics.fit(signal).without(part, signal)
+    expected = NormalStatistics.fit(np.delete(signal, part, axis=0))
+    np.testing.assert_array_equal(alone.mean, expected.mean)
+    np.testing.assert_array_equal(alone.whitening, expected.whitening)
+    bank = GoodBank.fit(signal)
+    assert part in bank.parts and part not in bank.without(part, signal).parts
+    assert bank.distances(signal[part]).max() < 1e-2 < bank.without(part, signal).distances(signal[part]).min()
 
 
 # --- Smoothing, fusion, scores ---------------------------------------------------------------------------------------

@@ -136,7 +136,7 @@ def test_values_of_constants_are_written_in_french_each_in_its_way() -> None:
     assert {("alone", "sans réseau"), ("alone", "restauration, représentation")} < written
     assert {
         ("weights", "sans réseau, représ."),
-        ("weights", "2 × erreur"),
+        ("weights", "erreur = 1"),
         ("without", "réparation"),
         ("banked", "aucun"),
     } < written

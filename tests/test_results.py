@@ -55,6 +55,23 @@ def test_metric_of_a_proportion():
     assert json.loads(json.dumps(found)) == found  # plain Python numbers
 
 
+def test_the_interval_of_wilson():
+    assert results.wilson(0.5, 10) == pytest.approx([0.2366, 0.7634], abs=1e-4)
+    assert results.wilson(0.9, 20) == pytest.approx([0.6990, 0.9721], abs=1e-4)
+    low, high = results.wilson(1.0, 90)
+    assert low == pytest.approx(90 / (90 + 1.96**2), abs=1e-4) and high == 1  # n / (n + z^2)
+    assert results.wilson(0.0, 90) == pytest.approx([0, 1 - low])
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_answers_that_are_all_alike_are_not_certain(right):
+    found = results.metric(np.full(50, right), draws=20)
+    assert found["value"] == right and found["ci95"] == results.wilson(right, 50)
+    assert found["ci95"][1] - found["ci95"][0] > 0.05
+    assert json.loads(json.dumps(found)) == found
+    assert results.metric(np.full(50, 3.5), draws=20)["ci95"] == [3.5, 3.5]  # no proportion
+
+
 # --- Files -----------------------------------------------------------------------------------------------------------
 
 

@@ -191,3 +191,21 @@ def test_a_class_of_a_notebook_is_edited_in_its_cell(ipython):
         ipython.run_cell(cell.format(factor) + "found = code_hash(Task)").raise_error()
         hashes.append(ipython.user_ns["found"])
     assert hashes[0] == hashes[2] != hashes[1]
+
+
+class _Absent:
+    """A library that is imported when it is used, and is not there: TensorFlow where Keras runs on JAX."""
+
+    def __getattr__(self, name: str) -> None:
+        raise ImportError(name)
+
+
+absent = _Absent()
+
+
+def _uses_a_library_that_is_absent() -> None:
+    absent.start()
+
+
+def test_a_library_that_is_not_there_does_not_prevent_reading_what_uses_it() -> None:
+    assert len(code_hash(_uses_a_library_that_is_absent)) == 12

@@ -19,7 +19,7 @@ MEASURES = ("accuracy", "macro_f1")
 DRAWS = 500  # of their intervals
 
 
-def variants(full: Profile) -> dict[str, Config]:
+def configurations(full: Profile) -> dict[str, Config]:
     """Returns the configurations that are compared, by name: "zero..." from scratch, the others pre-trained."""
     scratch, whole, last = full.config, full.transfer, full.last_stages()
     replace = dataclasses.replace
@@ -48,7 +48,7 @@ def measure(data: Data, name: str, config: Config | None) -> dict[str, object]:
 
     Args:
         data: the paintings; the test part is not read.
-        name: of the variant, a key of `FROZEN` or of `variants`.
+        name: of the variant, a key of `FROZEN` or of `configurations`.
         config: None for a key of `FROZEN`.
     """
     rows, others, classes = data.rows(TRAINING), data.rows(VALIDATION), len(data.artists)
