@@ -94,6 +94,7 @@ class Profile:
         draws: bootstrap draws.
         works_measured: works on which picture sizes are compared (notebook 01).
         transfer: the pre-trained network, wholly fine-tuned; `last_stages` fine-tunes its last stages alone.
+        frozen_side: side at which the frozen network sees works, in pixels.
     """
 
     config: Config
@@ -105,6 +106,7 @@ class Profile:
     draws: int
     works_measured: int
     transfer: Config
+    frozen_side: int = 224
 
     def last_stages(self) -> Config:
         """The pre-trained network whose first stages stay as ImageNet left them."""
@@ -151,13 +153,13 @@ _TRANSFER = Config(
     epochs=25,
 )
 _QUICK_TRANSFER = dataclasses.replace(
-    _TRANSFER, train_side=64, image_side=128, side=96, cutmix_probability=0, batch_size=16, images_seen=1_600, epochs=2
+    _TRANSFER, train_side=64, image_side=128, side=96, cutmix_probability=0, batch_size=16, images_seen=960, epochs=2
 )
 _TINY_TRANSFER = dataclasses.replace(_QUICK_TRANSFER, train_side=32, side=32, images_seen=16, epochs=1)
 PROFILES = {
-    "essai": Profile(_TINY, _TRIAL, _TRIAL, (0, 100), (5, 20), 2, 20, 6, _TINY_TRANSFER),
-    "rapide": Profile(_QUICK, _BRIEF, _LONGER, (0, 100), (5, 40), 2, 200, 60, _QUICK_TRANSFER),
-    "complet": Profile(_FULL, _SHORT, _SHORT, (0, 50, 100, 200), (10, 40, 160), 5, 2000, 400, _TRANSFER),
+    "essai": Profile(_TINY, _TRIAL, _TRIAL, (0, 100), (5, 20), 2, 20, 6, _TINY_TRANSFER, 32),
+    "rapide": Profile(_QUICK, _BRIEF, _LONGER, (0, 100), (5, 40), 2, 200, 60, _QUICK_TRANSFER, 128),
+    "complet": Profile(_FULL, _SHORT, _SHORT, (0, 50, 100, 200), (10, 40, 160), 5, 2000, 400, _TRANSFER, 224),
 }
 
 
