@@ -94,6 +94,9 @@ class Profile:
         draws: bootstrap draws.
         works_measured: works on which picture sizes are compared (notebook 01).
         transfer: the pre-trained network, wholly fine-tuned; `last_stages` fine-tunes its last stages alone.
+        frozen_sides: at which the pre-trained network, left as it is, sees works in the experiments, in pixels,
+            increasing; where there is but one, the last.
+        frozen_works: works of training and validation that it sees there, at most.
     """
 
     config: Config
@@ -105,6 +108,8 @@ class Profile:
     draws: int
     works_measured: int
     transfer: Config
+    frozen_sides: tuple[int, ...] = (64, 128, 224)
+    frozen_works: int = 100_000
 
     def last_stages(self) -> Config:
         """The pre-trained network whose first stages stay as ImageNet left them."""
@@ -155,9 +160,11 @@ _QUICK_TRANSFER = dataclasses.replace(
 )
 _TINY_TRANSFER = dataclasses.replace(_QUICK_TRANSFER, train_side=32, side=32, images_seen=16, epochs=1)
 PROFILES = {
-    "essai": Profile(_TINY, _TRIAL, _TRIAL, (0, 100), (5, 20), 2, 20, 6, _TINY_TRANSFER),
-    "rapide": Profile(_QUICK, _BRIEF, _LONGER, (0, 100), (5, 40), 2, 200, 60, _QUICK_TRANSFER),
-    "complet": Profile(_FULL, _SHORT, _SHORT, (0, 50, 100, 200), (10, 40, 160), 5, 2000, 400, _TRANSFER),
+    "essai": Profile(_TINY, _TRIAL, _TRIAL, (0, 100), (5, 20), 2, 20, 6, _TINY_TRANSFER, (32,), 60),
+    "rapide": Profile(
+        _QUICK, _BRIEF, _LONGER, (0, 20, 40, 80), (5, 10, 20, 40), 2, 200, 60, _QUICK_TRANSFER, (32, 64, 96), 600
+    ),
+    "complet": Profile(_FULL, _SHORT, _SHORT, (0, 25, 50, 100, 200), (5, 10, 20, 40, 80, 160), 5, 2000, 400, _TRANSFER),
 }
 
 
