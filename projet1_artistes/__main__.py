@@ -1,7 +1,8 @@
 """Makes `reference/` from the real paintings: `python -m projet1_artistes --help`.
 
 Every training is resumable: what is finished is found again in `travail/`. The experiments that are asked for are added
-to `reference/experiences.csv`; those that are not stay as they were.
+to `reference/experiences.csv`, and the paired differences of those of the frozen network to `ecarts.csv`; those that
+are not stay as they were.
 """
 
 from __future__ import annotations

@@ -159,10 +159,12 @@ _QUICK_TRANSFER = dataclasses.replace(
     _TRANSFER, train_side=64, image_side=128, side=96, cutmix_probability=0, batch_size=16, images_seen=1_600, epochs=2
 )
 _TINY_TRANSFER = dataclasses.replace(_QUICK_TRANSFER, train_side=32, side=32, images_seen=16, epochs=1)
+_TINY_FROZEN = {"frozen_sides": (32,), "frozen_works": 60}
+_QUICK_FROZEN = {"frozen_sides": (32, 64, 96), "frozen_works": 600}
 PROFILES = {
-    "essai": Profile(_TINY, _TRIAL, _TRIAL, (0, 100), (5, 20), 2, 20, 6, _TINY_TRANSFER, (32,), 60),
+    "essai": Profile(_TINY, _TRIAL, _TRIAL, (0, 100), (5, 20), 2, 20, 6, _TINY_TRANSFER, **_TINY_FROZEN),
     "rapide": Profile(
-        _QUICK, _BRIEF, _LONGER, (0, 20, 40, 80), (5, 10, 20, 40), 2, 200, 60, _QUICK_TRANSFER, (32, 64, 96), 600
+        _QUICK, _BRIEF, _LONGER, (0, 20, 40, 80), (5, 10, 20, 40), 2, 200, 60, _QUICK_TRANSFER, **_QUICK_FROZEN
     ),
     "complet": Profile(_FULL, _SHORT, _SHORT, (0, 25, 50, 100, 200), (5, 10, 20, 40, 80, 160), 5, 2000, 400, _TRANSFER),
 }

@@ -65,7 +65,7 @@ def linear_head(
     c: float = C,
     threshold: int | None = None,
 ) -> np.ndarray:
-    """Returns what a logistic regression on standardised features says of other works: float32 (m, classes).
+    """Returns what a logistic regression on standardised features says of other works.
 
     Neither the features nor the labels of `others` change what is learnt.
 
@@ -76,9 +76,13 @@ def linear_head(
         others: for which it answers, m of them.
         classes: number of artists; those who are not in `rows` have probability 0.
         c: inverse strength of the regularisation.
-        threshold: an error on a work of an artist with n < threshold works weighs threshold / n times that on another
-            (on average 1, so that the regularisation is as strong); None for all artists to weigh the same, as any
-            threshold above their numbers of works does.
+        threshold: an error on a work of an artist with n < threshold works weighs
+            threshold / n times that on another (1 on average, so that the regularisation
+            is as strong); None for all artists to weigh the same, as any threshold above
+            their numbers of works does.
+
+    Returns:
+        Probabilities, float32 of shape (m, classes).
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -88,7 +92,11 @@ def linear_head(
     weights = augmentation.repeat_factors(labels[rows], limit)
     regression = LogisticRegression(C=c, max_iter=1000)
     head = make_pipeline(StandardScaler(), regression)
-    head.fit(features[rows], labels[rows], logisticregression__sample_weight=weights / weights.mean())
+    head.fit(
+        features[rows],
+        labels[rows],
+        logisticregression__sample_weight=weights / weights.mean(),
+    )
     probabilities = np.zeros((len(others), classes), np.float32)
     if len(others):
         probabilities[:, regression.classes_] = head.predict_proba(features[others])

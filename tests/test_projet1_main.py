@@ -36,7 +36,7 @@ def gallery(tmp_path, monkeypatch):
     monkeypatch.setattr(training.best_reference, "__defaults__", (reference,))
     tiny = dataclasses.replace(training.profile("essai").short, images_seen=16, epochs=1)
     transfer = dataclasses.replace(training.profile("essai").transfer, image_side=64)
-    full = training.Profile(tiny, tiny, tiny, (0, 20), (2, 4), 2, 10, 6, transfer, (32, 64))
+    full = training.Profile(tiny, tiny, tiny, (0, 20), (2, 4), 2, 10, 6, transfer, frozen_sides=(32, 64))
     monkeypatch.setitem(training.PROFILES, "complet", full)
     return reference
 
