@@ -1,4 +1,7 @@
-"""The drawings of the experiments of notebook 03 in which the pre-trained network is beside the one from scratch."""
+"""The drawings of the experiments of notebook 03 in which the pre-trained network is beside the one from scratch.
+
+They are pictures: as lines, with so many intervals, they would weigh twice more.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ def plot_qualities(tables: Mapping[int, pd.DataFrame]) -> Drawing:
     alt = _draw(axes, lines, "accuracy", "à {} px")
     axes.set(xlabel="côté des œuvres montrées (px)", ylabel="exactitude sur la validation (%)")
     axes.set_title("La qualité compte-t-elle plus quand on montre les œuvres plus grandes ?")
-    return Drawing(figure, f"Exactitude du réseau figé selon le côté des œuvres montrées. {alt}", "svg")
+    return Drawing(figure, f"Exactitude du réseau figé selon le côté des œuvres montrées. {alt}")
 
 
 def plot_thresholds(table: pd.DataFrame) -> Drawing:
@@ -43,7 +46,7 @@ def plot_thresholds(table: pd.DataFrame) -> Drawing:
         texts.append(_draw(axes, lines, measure, "au seuil {}", names=names, style=rank))
     axes.set(xlabel="seuil : œuvres au-dessous desquelles un artiste pèse plus", ylabel="hors pli (%)")
     axes.set_title("« Moins de … images » : ce que l'on gagne, ce que l'on paie")
-    return Drawing(figure, f"Macro-F1 et exactitude de la tête linéaire selon le seuil. {' '.join(texts)}", "svg")
+    return Drawing(figure, f"Macro-F1 et exactitude de la tête linéaire selon le seuil. {' '.join(texts)}")
 
 
 def plot_works(curves: Mapping[str, pd.DataFrame]) -> Drawing:
@@ -61,7 +64,7 @@ def plot_works(curves: Mapping[str, pd.DataFrame]) -> Drawing:
     axes.xaxis.set_minor_locator(mpl.ticker.NullLocator())
     axes.set_title("De combien d'œuvres chaque réseau a-t-il besoin ?")
     alt = f"Rappel moyen des artistes les mieux fournis selon les œuvres qu'on leur laisse. {alt}"
-    return Drawing(figure, f"{alt} Ligne horizontale : {percent(HALF, 0)}.", "svg")
+    return Drawing(figure, f"{alt} Ligne horizontale : {percent(HALF, 0)}.")
 
 
 def _draw(axes, lines: Mapping[str, pd.DataFrame], measure: str, at: str, *, names=None, style: int = 0) -> str:

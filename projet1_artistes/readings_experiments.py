@@ -107,7 +107,10 @@ def comment_head_thresholds(
     text += f". Nous conseillons d'aider les artistes de **moins de {advised} images**"
     if advised in prices.index:
         row = prices.loc[advised]
-        text += f" ; le prix, face au seuil {base} : {points(row)} d'exactitude, tous artistes confondus{verdict(row)}"
+        price = "le prix" if row["high"] < 0 else "sans prix net"
+        text += f" ; {price}, face au seuil {base}, tous artistes confondus : {points(row)} d'exactitude{verdict(row)}"
+    if advised == table.index.max():
+        text += ". C'est le plus grand seuil essayé : plus haut, rien n'est mesuré"
     return f"{text}."
 
 
@@ -150,8 +153,8 @@ def comment_needed(curves: Mapping[str, pd.DataFrame], prices: Mapping[str, pd.D
         if price is not None and enough in price.index:
             row: Any = price.loc[enough]
             text += (
-                f" (de {counts[0]} à {enough} œuvres pour ces artistes, les autres y gagnent ou y perdent "
-                f"{points(row)} d'exactitude{verdict(row)})"
+                f" (de {counts[0]} à {enough} œuvres pour ces artistes, l'exactitude des autres change de "
+                f"{points(row)}{verdict(row)})"
             )
         parts.append(text)
     return f"Pour que le rappel moyen de ces artistes atteigne {percent(limits.HALF, 0)}, il faut {' ; '.join(parts)}."

@@ -87,16 +87,15 @@ def linear_head(
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
 
     limit = np.bincount(labels[rows]).max() if threshold is None else threshold
     weights = augmentation.repeat_factors(labels[rows], limit)
     regression = LogisticRegression(C=c, max_iter=1000)
     head = make_pipeline(StandardScaler(), regression)
-    head.fit(
-        features[rows],
-        labels[rows],
-        logisticregression__sample_weight=weights / weights.mean(),
-    )
+    options = {"logisticregression__sample_weight": weights / weights.mean()}
+    with threadpool_limits(1, "blas"):  # where others compute too, threads wait for each other
+        head.fit(features[rows], labels[rows], **options)
     probabilities = np.zeros((len(others), classes), np.float32)
     if len(others):
         probabilities[:, regression.classes_] = head.predict_proba(features[others])

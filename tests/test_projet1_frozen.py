@@ -309,11 +309,13 @@ def test_the_threshold_of_the_head_is_recommended_by_the_rule_with_its_price():
     prices = gain([-0.1, 0.0], [25, 50])
     close = gain([-0.1, -0.005], [0, 25])
     text = plain(readings.comment_head_thresholds(table, 50, close, 0, prices))
-    assert "**moins de 25 images**" in text and "−0,5 points" in text and "une perte nette" in text
+    assert "**moins de 25 images** ; le prix, face" in text and "−0,5 points" in text and "une perte nette" in text
+    assert "plus grand seuil" not in text
     apart = gain([-0.1, -0.05], [0, 25])
     text = plain(readings.comment_head_thresholds(table, 50, apart, 0, prices))
     assert "les plus petits lui sont tous nettement inférieurs" in text and "**moins de 50 images**" in text
-    assert "hasard" in text and "perte" not in text
+    assert "sans prix net" in text and "hasard" in text and "perte" not in text
+    assert text.endswith("C'est le plus grand seuil essayé : plus haut, rien n'est mesuré.")
     same = gain([0.0, -0.05], [0, 25])
     text = plain(readings.comment_head_thresholds(table, 50, same, 0, prices))
     assert "**aucun** artiste" in text and "moins de" not in text
