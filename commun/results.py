@@ -68,6 +68,8 @@ def comparison(
     mine: Mapping[str, Mapping],
     reference: Mapping[str, Any] | None,
     published: Mapping[str, str],
+    *,
+    more: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Returns the table that ends every evaluation: this run, the reference on real data, published figures.
 
@@ -76,12 +78,17 @@ def comparison(
         mine: name -> {"value", "ci95"} of this run.
         reference: content of `metrics.json`, or None.
         published: name -> what others report, with its source.
+        more: prefix of the names of other models of the reference -> title of their column, which is there only if the
+            reference has one of these names.
     """
     on_real_data = reference["metrics"] if reference else {}
+    more = more or {}
+    known = {prefix: more[prefix] for prefix in more if any(prefix + name in on_real_data for name in labels)}
     rows = {
         label: {
             "cette exécution": _cell(mine.get(name)),
             "référence sur données réelles": _cell(on_real_data.get(name)),
+            **{title: _cell(on_real_data.get(prefix + name)) for prefix, title in known.items()},
             "publié": published.get(name, "–"),
         }
         for name, label in labels.items()

@@ -1,7 +1,8 @@
 """Makes `reference/` from the real paintings: `python -m projet1_artistes --help`.
 
 Every training is resumable: what is finished is found again in `travail/`. The experiments that are asked for are added
-to `reference/experiences.csv`; those that are not stay as they were.
+to `reference/experiences.csv`, and the paired differences of those of the frozen network to `ecarts.csv`; those that
+are not stay as they were.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 
 from commun import UserError, cli, exit_code, results
 from commun.training import Run, config_hash
-from projet1_artistes import PROJECT, REFERENCE, dataset, evaluation, experiments, training, transfer, variants
+from projet1_artistes import PROJECT, REFERENCE, dataset, evaluation, experiments, frozen, training, transfer, variants
 from projet1_artistes.dataset import Data
 from projet1_artistes.networks import Classifier
 from projet1_artistes.split import SPLIT_SEED, TEST, VALIDATION
@@ -26,7 +27,8 @@ FROZEN = "fige"
 MODELS = {"zero": FROM_SCRATCH, "transfert": TRANSFERRED, FROZEN: FROZEN}  # option -> what is made
 PREFIXES = {FROM_SCRATCH: "", TRANSFERRED: "transfer/", FROZEN: "frozen/"}  # of the names in metrics.json
 HISTORIES = {FROM_SCRATCH: "historique.csv", TRANSFERRED: "historique_transfert.csv"}
-EXPERIMENTS = ("traitements", "qualite", "oeuvres", "seuil", "tailles")
+WITH_FROZEN = ("qualite_fige", "seuil_fige", "oeuvres_fige")  # with the pre-trained network left as it is
+EXPERIMENTS = ("traitements", "qualite", "oeuvres", "seuil", "tailles", *WITH_FROZEN)
 
 LICENCE = """# Licence
 
@@ -65,6 +67,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--graines-courtes", type=int, nargs="+", default=[0, 1, 2], help=text)
     text = f"expériences à mener ({' '.join(EXPERIMENTS)} par défaut)"
     parser.add_argument("--experiences", nargs="*", choices=EXPERIMENTS, default=EXPERIMENTS, help=text)
+    text = "œuvres laissées, dans « oeuvres » et « oeuvres_fige », à chacun des artistes les mieux fournis"
+    parser.add_argument("--oeuvres", type=int, nargs="+", default=full.works_per_artist, help=text)
     text = f"modèles à faire ({' '.join(MODELS)} par défaut)"
     parser.add_argument("--modeles", nargs="*", choices=MODELS, default=list(MODELS), help=text)
     known = variants.configurations(full)
@@ -101,14 +105,18 @@ def _run(options: argparse.Namespace) -> None:
         summary = experiments.summary(answers, classes=small)
         experiments.record("treatments_small_artists", summary, short, seeds, part)
         experiments.record("treatments", experiments.summary(answers), short, seeds, part)
+    if "oeuvres" in options.experiences:
+        answers = experiments.vary_works(data, short, options.oeuvres)
+        for name, table in experiments.summaries_of_works(answers, experiments.richest(data)).items():
+            experiments.record(name, table, short, (short.seed,), VALIDATION)
     on_validation = {
-        "oeuvres": ("works_per_artist", lambda: experiments.vary_works(data, short, full.works_per_artist)),
         "seuil": ("oversampling_threshold", lambda: experiments.vary_threshold(data, short, full.thresholds)),
         "tailles": ("side", lambda: experiments.vary_side(data, short)),
     }
     for option, (name, answer) in on_validation.items():
         if option in options.experiences:
             experiments.record(name, experiments.summary(answer()), short, (short.seed,), VALIDATION)
+    _with_frozen(options, data, full)
     if not options.sans_test:
         metrics = _measure(options, data, trained, short, frozen=FROZEN in wanted)
         if metrics:
@@ -116,6 +124,22 @@ def _run(options: argparse.Namespace) -> None:
             key = config_hash(used[0] if len(used) == 1 else {"configs": used})
             values = {name: metric["value"] for name, metric in metrics.items()}
             results.journal(REFERENCE / "journal.csv", key, values)
+
+
+def _with_frozen(options: argparse.Namespace, data: Data, full: training.Profile) -> None:
+    """Runs the experiments of `frozen` that are asked for: they learn from training works, and judge validation."""
+    rows, seeds, side = data.all_but_test, tuple(options.graines_courtes), full.frozen_sides[-1]
+    draws, asked = full.draws, [name for name in WITH_FROZEN if name in options.experiences]
+    if "qualite_fige" in asked:
+        frozen.record_qualities(frozen.compare_qualities(data, rows, full.frozen_sides), draws=draws)
+    features = frozen.features(data, rows, side) if set(asked) - {"qualite_fige"} else None
+    if "seuil_fige" in asked:
+        settings = {"count": options.plis, "seeds": seeds}
+        answers = frozen.vary_threshold(data, rows, features, full.thresholds, **settings)
+        frozen.record_threshold(answers, seeds, side, draws=draws)
+    if "oeuvres_fige" in asked:
+        answers = frozen.vary_works(data, rows, features, options.oeuvres, seeds=seeds)
+        frozen.record_works(answers, experiments.richest(data), seeds, side, draws=draws)
 
 
 def _budget(options: argparse.Namespace) -> training.Profile:

@@ -30,6 +30,10 @@ LABELS = {
     "test_balanced_accuracy": "exactitude équilibrée",
     "test_macro_f1": "macro-F1",
 }
+PRETRAINED = {  # prefix of their names in the reference -> title
+    "frozen/": "référence, réseau pré-entraîné figé",
+    "transfer/": "référence, réseau pré-entraîné affiné",
+}
 PUBLISHED = {
     "test_accuracy": "0,468 (CNN résiduel) ; 0,380 (VGG) ; pré-entraînés : 0,818 et 0,87 (ResNet-50)",
     "test_macro_f1": "0,376 (VGG) ; 0,186 (ResNet-18) ; pré-entraînés : 0,84 (ResNet-50) et 0,888 (TinyViT)",

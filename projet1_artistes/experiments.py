@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,6 @@ from projet1_artistes.split import TEST, TRAINING, VALIDATION, folds
 from projet1_artistes.training import Config
 
 SMALL = 50  # works: an artist with fewer, near-duplicates counted once, is a small one
-MIN_RECALL = 1 / 3  # under it, an artist brings little but errors
 N_RICHEST = 8  # artists from whom works are taken away
 NOTHING, OVERSAMPLING = "none", "oversampling"
 TREATMENTS = {
@@ -40,6 +40,8 @@ SIDES = (64, 96, 128)  # pixels, of whole works
 MEASURES = ("accuracy", "balanced_accuracy", "macro_f1")
 DRAWS = 500  # of the intervals of `summary`
 RECORD = REFERENCE / "experiences.csv"
+SCRATCH, FROZEN = "zero", "fige"  # networks of the record: trained from scratch, and pre-trained and left as it is
+KEYS = ("experiment", "network", "variant", "part", "measure", "base")  # what rows of the same thing share
 
 
 def answers(data: Data, rows: np.ndarray, probabilities: Mapping[Any, np.ndarray], *, seed: int) -> pd.DataFrame:
@@ -79,7 +81,11 @@ def recommended_threshold(answers: pd.DataFrame, *, draws: int = DRAWS) -> int:
         draws: bootstrap draws.
     """
     best = best_threshold(answers)
-    differences = gains(answers, best, measure="macro_f1", draws=draws)
+    return smallest_not_below(best, gains(answers, best, measure="macro_f1", draws=draws))
+
+
+def smallest_not_below(best: int, differences: pd.DataFrame) -> int:
+    """Returns the rule of `recommended_threshold`, from the differences with the best threshold: rows of `gains`."""
     return int(min([best, *differences.index[differences["high"] >= 0]]))
 
 
@@ -150,7 +156,7 @@ def works_by_quality(data: Data, rows: np.ndarray) -> tuple[dict[str, np.ndarray
 
 
 def vary_works(data: Data, config: Config, counts: Sequence[int]) -> pd.DataFrame:
-    """Trains with fewer and fewer works of the `N_RICHEST` artists, and asks who painted their validation works.
+    """Trains with fewer and fewer works of the `richest` artists, and asks who painted the validation works.
 
     Args:
         data: the paintings.
@@ -158,59 +164,39 @@ def vary_works(data: Data, config: Config, counts: Sequence[int]) -> pd.DataFram
         counts: numbers of training works that are left to each of these artists; those of the others stay.
 
     Returns:
-        The answers for these artists: variant (number of works), seed, row, label, predicted, group.
+        The answers, for the works of all artists: variant (number of works), seed, row, label, predicted, group.
     """
-    rows, others = data.rows(TRAINING), data.rows(VALIDATION)
-    richest = np.argsort(-np.bincount(data.labels[rows], minlength=len(data.artists)), kind="stable")[:N_RICHEST]
-    others = others[np.isin(data.labels[others], richest)]
     settings = dataclasses.replace(config, oversampling_threshold=0)
-    learner = _Learner(data, settings)
+    learner, rows = _Learner(data, settings), data.rows(TRAINING)
     for count in counts:
-        random = np.random.default_rng([config.seed, count])
-        left = [rows[~np.isin(data.labels[rows], richest)]]
-        left += [random.permutation(rows[data.labels[rows] == artist])[:count] for artist in richest]
-        learner.answer(count, settings, np.sort(np.concatenate(left)), others)
+        left = with_fewer_works(data, rows, count, seed=config.seed)
+        learner.answer(count, settings, left, data.rows(VALIDATION))
     return learner.answers()
 
 
-def advise(artists: pd.DataFrame, varied: pd.DataFrame) -> dict[str, float]:
-    """Returns from how many training works on an artist is recognised at least a share `MIN_RECALL` of the time.
-
-    A number is one that was measured, and only where a smaller one was measured too and fails: if even the artist who
-    has fewest works is recognised, nothing is known of those who would have fewer.
-
-    Args:
-        artists: what `evaluation.artist_measures` returns.
-        varied: `summary` of `vary_works`.
-
-    Returns:
-        between_artists: from a regression of the recall on the number of works, increasing and weighted by tested
-        works; by_removal: from the works that were taken away, this number and all larger ones reaching the recall.
-        For each, NaN where there is no such number, and with the suffix: _fails, the largest number below it, or of
-        all, that does not reach the recall (NaN if all do); _least, the smallest that was measured. few: artists who
-        have fewer works than between_artists.
-    """
-    from sklearn.isotonic import IsotonicRegression
-
-    tested = artists[artists["tested"] > 0].sort_values("learnt")
-    fit = IsotonicRegression().fit(tested["learnt"], tested["recall"], sample_weight=tested["tested"])
-    between = _limit(tested["learnt"].to_numpy(), fit.predict(tested["learnt"]))
-    removal = _limit(varied.index.to_numpy(), varied["balanced_accuracy"].to_numpy())
-    limits = {"between_artists": between, "by_removal": removal}
-    advice = {name + suffix: value for name, limit in limits.items() for suffix, value in limit.items()}
-    return advice | {"few": int((tested["learnt"] < advice["between_artists"]).sum())}
+def richest(data: Data) -> np.ndarray:
+    """Returns the class ids of the `N_RICHEST` artists who have most training works."""
+    counts = np.bincount(data.labels[data.rows(TRAINING)], minlength=len(data.artists))
+    return np.argsort(-counts, kind="stable")[:N_RICHEST]
 
 
-def _limit(counts: np.ndarray, recalls: np.ndarray) -> dict[str, float]:
-    """Returns the number from which on recalls reach `MIN_RECALL`, "", and what `advise` says beside it."""
-    fails = float(counts[recalls < MIN_RECALL].max(initial=-1))
-    enough = counts[counts > fails]
-    known = fails >= 0 and len(enough)
-    return {
-        "": float(enough.min()) if known else np.nan,
-        "_fails": fails if fails >= 0 else np.nan,
-        "_least": float(counts.min()),
-    }
+def with_fewer_works(data: Data, rows: np.ndarray, count: int, *, seed: int) -> np.ndarray:
+    """Returns these rows, sorted, but for the `richest` artists, of whom `count` works are drawn (all if fewer)."""
+    artists, random = richest(data), np.random.default_rng([seed, count])
+    left = [rows[~np.isin(data.labels[rows], artists)]]
+    left += [random.permutation(rows[data.labels[rows] == artist])[:count] for artist in artists]
+    return np.sort(np.concatenate(left))
+
+
+def of_artists(answers: pd.DataFrame, classes: np.ndarray) -> pd.DataFrame:
+    """Returns the answers for the works of these artists alone."""
+    return answers[answers["label"].isin(classes)]
+
+
+def summaries_of_works(answers: pd.DataFrame, few: np.ndarray) -> dict[str, pd.DataFrame]:
+    """Returns the `summary` of `vary_works` for the artists of `few`, on their works alone, and for any others."""
+    names = {"works_per_artist": few, "works_per_artist_others": np.setdiff1d(answers["label"], few)}
+    return {name: summary(of_artists(answers, ids)) for name, ids in names.items() if len(ids)}
 
 
 # --- What helps small artists ----------------------------------------------------------------------------------------
@@ -377,19 +363,36 @@ def gain_metric(
 # --- What reference/ keeps -------------------------------------------------------------------------------------------
 
 
-def record(experiment: str, table: pd.DataFrame, config: Config, seeds: Sequence[int], part: str) -> None:
-    """Adds a `summary` to `reference/experiences.csv`; it replaces the same experiment, variants and part."""
-    rows = table.round(4).rename_axis("variant").reset_index().astype({"variant": str})
-    rows.insert(0, "experiment", experiment)
-    about = {"part": part, "side": config.train_side, "width": config.width, "images_seen": config.images_seen}
-    rows = rows.assign(**about, seeds=" ".join(map(str, seeds)), hardware=results.hardware())
-    if RECORD.is_file():
-        rows = pd.concat([pd.read_csv(RECORD, dtype={"variant": str}), rows])
-    rows.drop_duplicates(["experiment", "variant", "part"], keep="last").to_csv(RECORD, index=False)
+def record(
+    experiment: str, table: pd.DataFrame, config: Config | None, seeds: Sequence[int], part: str, *, side: int = 0
+) -> None:
+    """Adds a `summary` to `reference/experiences.csv`; it replaces the same experiment, network, variants and part.
+
+    `config` is that of the network trained from scratch; None for the frozen one, which saw works at `side`.
+    """
+    about = {"part": part, "side": side, "seeds": " ".join(map(str, seeds)), "hardware": results.hardware()}
+    about["network"] = FROZEN if config is None else SCRATCH
+    if config is not None:
+        about |= {"side": config.train_side, "width": config.width, "images_seen": config.images_seen}
+    add_rows(RECORD, experiment, table, about)
 
 
-def recorded(experiment: str, part: str) -> pd.DataFrame:
+def recorded(experiment: str, part: str, network: str = SCRATCH) -> pd.DataFrame:
     """Returns what an experiment gave on the real paintings, as `summary`; without a row if it was not done."""
     rows = pd.read_csv(RECORD, dtype={"variant": str})
-    rows = rows[(rows["experiment"] == experiment) & (rows["part"] == part)]
+    rows = rows[(rows["experiment"] == experiment) & (rows["part"] == part) & (rows["network"] == network)]
+    by_number = pd.to_numeric(rows["variant"], errors="coerce")
+    rows = rows.assign(order=by_number).sort_values("order", kind="stable").drop(columns="order")
     return rows.set_index("variant").rename_axis(None)
+
+
+def add_rows(path: Path, experiment: str, table: pd.DataFrame, about: Mapping[str, Any]) -> None:
+    """Adds rows, one a variant, to a file of experiments; they replace those of which all of `KEYS` are the same."""
+    rows = table.round(4).rename_axis("variant").reset_index().astype({"variant": str}).assign(**about)
+    rows.insert(0, "experiment", experiment)
+    if path.is_file():
+        rows = pd.concat([pd.read_csv(path, dtype={"variant": str, "seeds": str}), rows])
+    for name in ("width", "images_seen"):
+        if name in rows:
+            rows[name] = rows[name].astype("Int64")
+    rows.drop_duplicates([name for name in KEYS if name in rows], keep="last").to_csv(path, index=False)

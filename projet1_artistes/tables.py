@@ -11,7 +11,7 @@ import pandas as pd
 
 from commun import figures
 from commun.figures import number, percent
-from projet1_artistes import baselines, evaluation, experiments, leak, networks, resizing, transfer
+from projet1_artistes import baselines, evaluation, experiments, leak, limits, networks, resizing, transfer
 from projet1_artistes.augmentation import repeat_factors
 from projet1_artistes.checks import split_counts
 from projet1_artistes.dataset import Data, duplicate_groups
@@ -261,8 +261,8 @@ def verdict(gain: pd.Series) -> str:
 
 
 def comment_advice(advice: Mapping[str, float]) -> str:
-    """Says in French what `experiments.advise` found; numbers are advised only if one was seen to fail, and one not."""
-    floor = percent(experiments.MIN_RECALL, 0)
+    """Says in French what `limits.advise` found; numbers are advised only if one was seen to fail, and one not."""
+    floor = percent(limits.MIN_RECALL, 0)
     parts = [
         "D'un artiste à l'autre, "
         + _limit(
@@ -298,7 +298,7 @@ def comment_advice(advice: Mapping[str, float]) -> str:
 
 
 def _limit(advice: Mapping[str, float], name: str, known: str, always: str, never: str) -> str:
-    """Chooses a sentence on a number of `experiments.advise`, and fills it."""
+    """Chooses a sentence on a number of `limits.advise`, and fills it."""
     fails = advice[f"{name}_fails"]
     text = known if np.isfinite(advice[name]) else always if np.isnan(fails) else never
     return text.format(enough=number(advice[name]), fails=number(fails), least=number(advice[f"{name}_least"]))

@@ -94,7 +94,9 @@ class Profile:
         draws: bootstrap draws.
         works_measured: works on which picture sizes are compared (notebook 01).
         transfer: the pre-trained network, wholly fine-tuned; `last_stages` fine-tunes its last stages alone.
-        frozen_side: side at which the frozen network sees works, in pixels.
+        frozen_sides: at which the pre-trained network, left as it is, sees works in the experiments, in pixels,
+            increasing.
+        frozen_works: works of training and validation that it sees there, at most.
     """
 
     config: Config
@@ -106,7 +108,13 @@ class Profile:
     draws: int
     works_measured: int
     transfer: Config
-    frozen_side: int = 224
+    frozen_sides: tuple[int, ...] = (64, 128, 224)
+    frozen_works: int = 100_000
+
+    @property
+    def frozen_side(self) -> int:
+        """Side at which the frozen network sees works where there is but one, in pixels."""
+        return self.frozen_sides[-1]
 
     def last_stages(self) -> Config:
         """The pre-trained network whose first stages stay as ImageNet left them."""
@@ -156,10 +164,14 @@ _QUICK_TRANSFER = dataclasses.replace(
     _TRANSFER, train_side=64, image_side=128, side=96, cutmix_probability=0, batch_size=16, images_seen=960, epochs=2
 )
 _TINY_TRANSFER = dataclasses.replace(_QUICK_TRANSFER, train_side=32, side=32, images_seen=16, epochs=1)
+_TINY_FROZEN = {"frozen_sides": (32,), "frozen_works": 60}
+_QUICK_FROZEN = {"frozen_sides": (32, 64, 96), "frozen_works": 600}
 PROFILES = {
-    "essai": Profile(_TINY, _TRIAL, _TRIAL, (0, 100), (5, 20), 2, 20, 6, _TINY_TRANSFER, 32),
-    "rapide": Profile(_QUICK, _BRIEF, _LONGER, (0, 100), (5, 40), 2, 200, 60, _QUICK_TRANSFER, 128),
-    "complet": Profile(_FULL, _SHORT, _SHORT, (0, 50, 100, 200), (10, 40, 160), 5, 2000, 400, _TRANSFER, 224),
+    "essai": Profile(_TINY, _TRIAL, _TRIAL, (0, 100), (5, 20), 2, 20, 6, _TINY_TRANSFER, **_TINY_FROZEN),
+    "rapide": Profile(
+        _QUICK, _BRIEF, _LONGER, (0, 20, 40, 80), (5, 10, 20, 40), 2, 200, 60, _QUICK_TRANSFER, **_QUICK_FROZEN
+    ),
+    "complet": Profile(_FULL, _SHORT, _SHORT, (0, 25, 50, 100, 200), (5, 10, 20, 40, 80, 160), 5, 2000, 400, _TRANSFER),
 }
 
 

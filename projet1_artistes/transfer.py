@@ -68,11 +68,11 @@ def linear_head(
     *,
     classes: int,
     c: float = C,
+    threshold: int | None = None,
 ) -> np.ndarray:
     """Returns what a logistic regression on standardised features says of other works.
 
-    Errors are weighted so that all artists weigh the same. Neither the features nor the
-    labels of `others` change what is learnt.
+    Neither the features nor the labels of `others` change what is learnt.
 
     Args:
         features: of all the works, shape (n, d).
@@ -81,6 +81,10 @@ def linear_head(
         others: for which it answers, m of them.
         classes: number of artists; those who are not in `rows` have probability 0.
         c: inverse strength of the regularisation.
+        threshold: an error on a work of an artist with n < threshold works weighs
+            threshold / n times that on another (1 on average, so that the regularisation
+            is as strong); None for all artists to weigh the same, as any threshold above
+            their numbers of works does.
 
     Returns:
         Probabilities, float32 of shape (m, classes).
@@ -88,9 +92,15 @@ def linear_head(
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
 
-    regression = LogisticRegression(C=c, class_weight="balanced", max_iter=1000)
-    head = make_pipeline(StandardScaler(), regression).fit(features[rows], labels[rows])
+    limit = np.bincount(labels[rows]).max() if threshold is None else threshold
+    weights = augmentation.repeat_factors(labels[rows], limit)
+    regression = LogisticRegression(C=c, max_iter=1000)
+    head = make_pipeline(StandardScaler(), regression)
+    options = {"logisticregression__sample_weight": weights / weights.mean()}
+    with threadpool_limits(1, "blas"):  # where others compute too, threads wait for each other
+        head.fit(features[rows], labels[rows], **options)
     probabilities = np.zeros((len(others), classes), np.float32)
     if len(others):
         probabilities[:, regression.classes_] = head.predict_proba(features[others])

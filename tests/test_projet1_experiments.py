@@ -9,7 +9,7 @@ from sklearn.metrics import f1_score, recall_score
 
 from commun import figures
 from commun.datasets import Location
-from projet1_artistes import baselines, dataset, experiments, tables
+from projet1_artistes import baselines, dataset, experiments, limits, tables
 from projet1_artistes.dataset import Data
 from projet1_artistes.split import TEST, TRAINING, VALIDATION
 from projet1_artistes.training import Config
@@ -79,7 +79,9 @@ def test_the_confirmation_reads_the_test_part_alone(trained, data):
 def test_works_are_taken_from_those_who_have_most(trained, data, monkeypatch):
     monkeypatch.setattr(experiments, "N_RICHEST", 2)
     answers = experiments.vary_works(data, CONFIG, (3, 10))
-    assert set(answers["label"]) <= {0, 1}
+    assert set(answers["row"]) == set(data.rows(VALIDATION))
+    assert list(experiments.richest(data)) == [0, 1]
+    assert set(experiments.of_artists(answers, [0, 1])["label"]) == {0, 1}
     before = np.bincount(data.labels[data.rows(TRAINING)], minlength=4)
     for number, (config, _, labels, rows) in zip((3, 10), trained, strict=True):
         after = np.bincount(labels[rows], minlength=4)
@@ -245,7 +247,7 @@ VARIED = pd.DataFrame({"balanced_accuracy": [0.2, 0.4, 0.6]}, index=[10, 40, 160
 
 
 def test_advice_is_the_least_number_that_reaches_the_floor():
-    advice = experiments.advise(ARTISTS, VARIED)
+    advice = limits.advise(ARTISTS, VARIED)
     assert advice == {
         "between_artists": 40, "between_artists_fails": 20, "between_artists_least": 10,
         "by_removal": 40, "by_removal_fails": 10, "by_removal_least": 10, "few": 2,
@@ -253,7 +255,7 @@ def test_advice_is_the_least_number_that_reaches_the_floor():
     text = tables.comment_advice(advice)
     assert "**40 œuvres** d'apprentissage" in text and "40 suffisent et 10 ne suffisent pas" in text
     assert "artiste de **10 œuvres** ou moins, et de garder celui qui en a **40** ou plus" in text
-    nowhere = experiments.advise(ARTISTS.assign(recall=0.1), VARIED * 0)
+    nowhere = limits.advise(ARTISTS.assign(recall=0.1), VARIED * 0)
     assert np.isnan(nowhere["between_artists"]) and np.isnan(nowhere["by_removal"])
     text = tables.comment_advice(nowhere)
     assert "nulle part" in text and "pas même 160" in text and "aucun nombre" in text
@@ -261,20 +263,20 @@ def test_advice_is_the_least_number_that_reaches_the_floor():
 
 def test_the_smallest_artist_of_the_set_advises_nothing():
     """Where all artists are recognised, the number of works of the smallest is no limit: none was seen to fail."""
-    advice = experiments.advise(ARTISTS.assign(recall=0.9), VARIED + 0.5)
+    advice = limits.advise(ARTISTS.assign(recall=0.9), VARIED + 0.5)
     assert np.isnan(advice["between_artists"]) and np.isnan(advice["by_removal"]) and advice["few"] == 0
     text = tables.comment_advice(advice)
     assert "Nous conseillons" not in text and "aucun nombre" in text
     assert "moins fourni, qui a 10 œuvres : nous ne savons rien de moins" in text
-    removed = experiments.advise(ARTISTS.assign(recall=0.9), VARIED)  # an experiment has seen 10 fail
+    removed = limits.advise(ARTISTS.assign(recall=0.9), VARIED)  # an experiment has seen 10 fail
     assert "artiste de **10 œuvres** ou moins, et de garder celui qui en a **40**" in tables.comment_advice(removed)
-    between = experiments.advise(ARTISTS, VARIED + 0.5)
+    between = limits.advise(ARTISTS, VARIED + 0.5)
     assert "artiste de **20 œuvres** ou moins, et de garder celui qui en a **40**" in tables.comment_advice(between)
 
 
 def test_one_number_that_reaches_the_floor_by_chance_below_one_that_does_not_is_no_advice():
     varied = pd.DataFrame({"balanced_accuracy": [0.4, 0.2, 0.6]}, index=[10, 40, 160])
-    assert experiments.advise(ARTISTS, varied)["by_removal"] == 160
+    assert limits.advise(ARTISTS, varied)["by_removal"] == 160
 
 
 def test_the_price_is_in_the_sentence_of_the_gain():
@@ -319,6 +321,20 @@ def test_what_is_recorded_is_added_to_what_was_and_replaces_it(record):
     assert len(table) == 4
     assert (table.loc[table["experiment"] == "un", "accuracy"] == 0.5).all()
     assert (table.loc[table["experiment"] == "deux", "seeds"].astype(str) == "0 1").all()
+
+
+def test_both_networks_are_recorded_side_by_side(record):
+    read = experiments.summary(drawn()).rename(index={"a": 160, "b": 20})
+    experiments.record("works", read, CONFIG, (0,), VALIDATION)
+    experiments.record("works", read * 0, None, (0, 1, 2), VALIDATION, side=224)
+    table = pd.read_csv(record)
+    assert table["network"].tolist() == [experiments.SCRATCH] * 2 + [experiments.FROZEN] * 2
+    assert table["side"].tolist() == [CONFIG.train_side] * 2 + [224] * 2
+    assert table["width"].isna().tolist() == table["images_seen"].isna().tolist() == [False, False, True, True]
+    assert f",{CONFIG.images_seen}\n" in record.read_text(encoding="utf-8")  # a whole number stays one
+    assert (experiments.recorded("works", VALIDATION, experiments.FROZEN)["accuracy"] == 0).all()
+    shown = experiments.recorded("works", VALIDATION)
+    assert (shown["accuracy"] > 0).all() and list(shown.index) == ["20", "160"]  # numbers are in order
 
 
 def test_what_was_recorded_is_shown_as_the_experiment_is(record):

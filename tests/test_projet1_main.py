@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from commun import results
-from projet1_artistes import __main__, dataset, evaluation, experiments, training
+from projet1_artistes import __main__, dataset, evaluation, experiments, frozen, training
 
 
 @pytest.fixture
@@ -30,17 +30,18 @@ def gallery(tmp_path, monkeypatch):
     reference = tmp_path / "reference"
     monkeypatch.setattr(__main__, "REFERENCE", reference)
     monkeypatch.setattr(experiments, "RECORD", reference / "experiences.csv")
+    monkeypatch.setattr(frozen, "PAIRS", reference / "ecarts.csv")
     monkeypatch.setattr(training.load_reference, "__defaults__", (reference, training.FROM_SCRATCH))
     monkeypatch.setattr(training.save_reference, "__defaults__", (reference,))
     monkeypatch.setattr(training.best_reference, "__defaults__", (reference,))
     tiny = dataclasses.replace(training.profile("essai").short, images_seen=16, epochs=1)
     transfer = dataclasses.replace(training.profile("essai").transfer, image_side=64)
-    full = training.Profile(tiny, tiny, tiny, (0, 20), (2, 4), 2, 10, 6, transfer)
+    full = training.Profile(tiny, tiny, tiny, (0, 20), (2, 4), 2, 10, 6, transfer, frozen_sides=(32, 64))
     monkeypatch.setitem(training.PROFILES, "complet", full)
     return reference
 
 
-def test_the_command_makes_the_whole_reference_and_adds_to_it(gallery):
+def test_the_command_makes_the_whole_reference_and_adds_to_it(narrow, gallery):
     small = ["--cote", "16", "--cote-appris", "16", "--largeur", "4", "--graines-courtes", "0", "--modeles", "zero"]
     assert __main__.main(["--graines", "0", "--sans-test", "--experiences", "seuil", *small]) == 0
     assert not (gallery / "metrics.json").exists()
@@ -61,7 +62,12 @@ def test_the_command_makes_the_whole_reference_and_adds_to_it(gallery):
         "treatments_small_artists",
         "treatments",
         "quality",
+        "quality_32",
+        "quality_64",
     }
+    assert set(table.loc[table["network"] == experiments.FROZEN, "experiment"]) == {
+        "oversampling_threshold", "works_per_artist", "quality_32", "quality_64",
+    }  # fmt: skip
     assert len(pd.read_csv(gallery / "journal.csv")) == 1
     assert (gallery / "LICENCE.md").is_file()
 
@@ -107,6 +113,17 @@ def test_the_pre_trained_models_are_made_beside_the_others(narrow, gallery):
     assert set(pd.read_csv(gallery / "journal.csv")) == {"date", "configuration", *names}
     table, measured = evaluation.evaluate_folder(dataset.load().location.folder, draws=2)
     assert len(table) == 20 and measured["test_accuracy"]["n"] == 20
+
+
+def test_the_experiments_of_the_frozen_network_alone_read_no_test_part(narrow, gallery):
+    options = ["--graines", "--modeles", "--sans-test", "--experiences", "oeuvres_fige", "--oeuvres", "3"]
+    assert __main__.main(options) == 0
+    table = pd.read_csv(gallery / "experiences.csv", dtype={"variant": str})
+    assert table[["experiment", "network", "variant", "part", "side"]].to_numpy().tolist() == [
+        ["works_per_artist", "fige", "3", "validation", 64]
+    ]
+    assert table["seeds"].tolist() == ["0 1 2"] and table["hardware"].notna().all()
+    assert not (gallery / "metrics.json").exists() and not (gallery / "journal.csv").exists()
 
 
 def test_without_real_paintings_nothing_is_made(gallery, monkeypatch, capsys):

@@ -158,8 +158,22 @@ def test_without_low_quality_copies_the_notebooks_say_so_and_go_on(asked, said):
     said.clear()
     run("03_evaluation.ipynb", PROFIL="essai")
     assert any("Aucune copie en basse qualité" in text for text in said)
-    assert not any("Écart avec la haute qualité" in text for text in said)
+    assert not any("écarts en points d'exactitude" in text for text in said)
+    assert any("Rien à comparer, faute de copies en basse qualité." in text for text in said)
     assert "faute de copies en basse qualité" in said[-1]  # what is to be remembered
+
+
+def test_notebook_03_says_what_the_frozen_network_gives_here_and_on_real_works(asked, said):
+    run("03_evaluation.ipynb", PROFIL="essai", GRAINE=SEED)
+    live = [text for text in said if text.startswith("Œuvres d'apprentissage et de validation montrées au réseau figé")]
+    (live,) = live
+    assert "Face à la haute qualité, la basse change l'exactitude du réseau figé : montrée à 32 pixels" in live
+    real = [text for text in said if text.startswith("Sur de vraies œuvres. ")]
+    assert ["montrée à 224 pixels" in text for text in real] == [True, False, False]
+    needed = [text for text in said if "le rappel moyen de ces artistes atteigne" in text]
+    assert len(needed) == 3  # here, on real works, and in what is to be remembered
+    assert all("au réseau entraîné depuis zéro" in text and "au réseau pré-entraîné figé" in text for text in needed)
+    assert said[-1].count("macro-F1 de la tête linéaire") == 1
 
 
 # --- The words of the field ------------------------------------------------------------------------------------------

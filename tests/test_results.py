@@ -153,3 +153,12 @@ def test_comparison_has_the_rows_of_the_labels_and_a_dash_where_nothing_is_known
     known = reference and reference["metrics"]
     expected = "−1\u202f500 [−2\u202f000 ; −1\u202f000]" if known else "–"
     assert table["référence sur données réelles"].tolist() == [expected, "–"]
+
+
+def test_other_models_of_the_reference_are_compared_only_where_they_are():
+    reference = {"metrics": {"frozen/b": {"value": 0.5, "ci95": [0.25, 0.75]}}}
+    more = {"frozen/": "figé", "transfer/": "affiné"}
+    table = results.comparison(LABELS, MINE, reference, {}, more=more)
+    assert list(table) == ["cette exécution", "référence sur données réelles", "figé", "publié"]
+    assert table["figé"].tolist() == ["0,500 [0,250 ; 0,750]", "–"]
+    assert "figé" not in results.comparison(LABELS, MINE, None, {}, more=more)
