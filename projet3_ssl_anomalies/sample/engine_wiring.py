@@ -45,11 +45,12 @@ _CONNECTORS = (  # place, direction, size, colour
 )
 _BOLTS = (((20, 13), 0.2), ((112, 10), 0.7), ((176, 13), 0.45))  # place, turn
 _CLIPS = (np.array([38.0, 84.0]), np.array([158.0, 92.0]))  # where their bases are screwed to the block
-_HOOP = 106.0  # where along the loom the hoop is tied, give or take a slide
+_HOOP = 106.0  # where along the loom the hoop is tied
+_SLIDE = 12.0  # how far along the loom the hoop and the clips stray
 _LIVERIES = rgb(0.985, 1.0, 1.01), rgb(0.62, 0.86, 1.18), rgb(1.20, 0.82, 0.66), rgb(0.82, 1.05, 0.74)  # bare, painted
 _LOOMS = rgb(0.11, 0.114, 0.118), rgb(0.60, 0.25, 0.05), rgb(0.20, 0.26, 0.34)
 _SHEATHS = rgb(1, 1, 1), rgb(1.6, 0.7, 0.5), rgb(0.5, 0.9, 1.7), rgb(0.6, 1.2, 0.6)
-_BLUE = rgb(0.06, 0.27, 0.80)
+_BLUE, _SLATE = rgb(0.06, 0.27, 0.80), rgb(0.12, 0.15, 0.24)  # of the hoop and of the clips
 
 
 def engine_wiring(canvas: Canvas, rng: np.random.Generator, flaw: Flaw) -> None:
@@ -71,12 +72,13 @@ def engine_wiring(canvas: Canvas, rng: np.random.Generator, flaw: Flaw) -> None:
         lay_cable(canvas, *cable)
     lay_cable(canvas, loom, 9.4, batch(rng, *_LOOMS), ridges=57)
     swings, turns, tail = rng.uniform(-0.08, 0.08, 2), rng.uniform(0, 1, 2), rng.uniform(10, 15)
-    bases = _CLIPS + rng.normal(0, 0.8, (2, 2))
+    bases = _CLIPS + rng.uniform(-1, 1, (2, 2)) * (_SLIDE, 1.4)
 
     faults = _faults(flaw)
-    tie = _HOOP + rng.uniform(-10, 10)
+    tie = _HOOP + rng.uniform(-_SLIDE, _SLIDE)
     hoop = np.array([tie, np.interp(tie, *loom.T) - 5])
-    _tape(canvas, loom, tie)
+    for place, width in ((tie - 2, 26), *((clip, 20) for clip in bases[:, 0])):
+        _tape(canvas, loom, place, width)
     if "blue_hoop" in faults:
         with canvas.flaw("blue_hoop"), canvas.ghost():
             _hoop(canvas, hoop, tail)
@@ -113,14 +115,14 @@ def _dyed(rng: np.random.Generator, colour: np.ndarray) -> np.ndarray:
     return colour * rng.uniform(0.7, 1.4) * rng.normal(1, 0.02, 3)
 
 
-def _tape(canvas: Canvas, loom: np.ndarray, where: float) -> None:
-    """Wraps the pale tape that shows where to tie the hoop, a little wider than it: bare, it betrays a missing one."""
+def _tape(canvas: Canvas, loom: np.ndarray, where: float, width: float) -> None:
+    """Wraps the pale tape where the hoop or a clip is tied, a little wider than it: bare, it betrays a missing one."""
 
     def shade(run: np.ndarray, side: np.ndarray, facing: np.ndarray) -> np.ndarray:
         scattered, gloss = tube_light(side, facing)
         return (0.25 + 0.75 * scattered)[..., None] * rgb(0.74, 0.70, 0.60) + 0.10 * gloss[..., None]
 
-    xs = np.linspace(where - 15, where + 11, 12)
+    xs = where + width * np.linspace(-0.5, 0.5, 12)
     canvas.band(np.stack([xs, np.interp(xs, *loom.T)], -1), 9.7, shade)
 
 
@@ -232,13 +234,13 @@ def _strap(canvas: Canvas, base: np.ndarray, swing: float, length: float = 60.0,
         bend = 1.15 * run - 0.375
         light = 0.66 - 0.42 * bend - 0.45 * np.maximum(bend, 0) ** 2 - 0.25 * smoothstep(np.abs(side), 0.7, 1.0)
         light = light + 0.20 * gaussian(side, 0, 0.25) * smoothstep(run, 0.1, 0.2)
-        return light[..., None] * rgb(1.0, 0.99, 0.94)
+        return light[..., None] * _SLATE + (0.12 * gaussian(side, -0.3, 0.3))[..., None]
 
     ways = math.pi / 2 + swing + curl * np.linspace(0, 1, 30) ** 2
     line = base + np.cumsum(polar(length / 30, ways), 0)
-    canvas.shadow([(line, 5.0)], 0.6)
-    canvas.band(line, 4.6, shade)
-    _solid(canvas, line[-1], ways[-1] - math.pi / 2, (12.5, 8), rgb(0.66, 0.66, 0.63))
+    canvas.shadow([(line, 6.2)], 0.6)
+    canvas.band(line, 5.8, shade)
+    _solid(canvas, line[-1], ways[-1] - math.pi / 2, (14, 8), 0.9 * _SLATE)
 
 
 def _loose_strap(canvas: Canvas, base: np.ndarray, swing: float, flaw: Flaw) -> None:
@@ -258,7 +260,7 @@ def _obstruct(canvas: Canvas, flaw: Flaw, *, aside: bool) -> None:
     turn = rng.uniform(-0.7, 0.7)
     if form == 0:
         size = rng.uniform(24, 44), rng.uniform(18, 32)
-        box, across, along = _solid(canvas, place, turn, size, rgb(0.74, 0.57, 0.38), 1.0)
+        box, across, along = _solid(canvas, place, turn, size, rgb(0.62, 0.50, 0.37), 1.0)
         lower = smoothstep(along, 0.40 * size[1], 0.46 * size[1])
         flutes = smoothstep(np.sin(2.1 * across), -0.3, 0.6) * (0.15 + 0.5 * lower)
         canvas.paint(flutes * smoothstep(box_distance(across, along, *size, 1.0), 0.3, -0.3), (0.30, 0.21, 0.12), box)
@@ -266,7 +268,7 @@ def _obstruct(canvas: Canvas, flaw: Flaw, *, aside: bool) -> None:
         _rag(canvas, rng, place, rng.uniform(15, 20) if aside else rng.uniform(17, 27))
     else:
         bends = [place + (k, turn * k + rng.uniform(-14, 14)) for k in rng.uniform(30, 60) * np.linspace(-1.3, 1.3, 5)]
-        colour = (rgb(0.62, 0.10, 0.08), rgb(0.75, 0.60, 0.12))[rng.integers(2)]
+        colour = (rgb(0.50, 0.13, 0.10), rgb(0.60, 0.52, 0.26))[rng.integers(2)]
         canvas.shadow([(smooth_curve(*bends), 3.5)], 0.6)
         lay_cable(canvas, smooth_curve(*bends), rng.uniform(2.4, 3.8), colour)
 
@@ -279,6 +281,6 @@ def _rag(canvas: Canvas, rng: np.random.Generator, place: np.ndarray, size: floa
     slope = np.gradient(gaussian_filter(folds, 1.5))
     weave = 0.05 * np.sin(5.5 * (right + 0.4 * down)) * np.sin(5.5 * (down - 0.4 * right))
     light = 0.62 + 3.6 * (slope[1] * LIGHT[0] + slope[0] * LIGHT[1]) + 0.16 * folds + weave
-    colour = (rgb(0.60, 0.13, 0.10), rgb(0.17, 0.30, 0.52), rgb(0.72, 0.62, 0.40))[rng.integers(3)]
+    colour = (rgb(0.52, 0.20, 0.16), rgb(0.19, 0.30, 0.47), rgb(0.60, 0.53, 0.38))[rng.integers(3)]
     canvas.paint(0.6 * smoothstep(heap, -0.2, 0.1), BLACK, box)
     canvas.paint(smoothstep(heap, 0.0, 0.04), np.clip(light, 0.12, 1.4)[..., None] * colour, box)
