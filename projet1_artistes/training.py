@@ -161,7 +161,7 @@ _TRANSFER = Config(
     epochs=25,
 )
 _QUICK_TRANSFER = dataclasses.replace(
-    _TRANSFER, train_side=64, image_side=128, side=96, cutmix_probability=0, batch_size=16, images_seen=960, epochs=2
+    _TRANSFER, train_side=64, image_side=128, side=96, cutmix_probability=0, batch_size=16, images_seen=1_600, epochs=2
 )
 _TINY_TRANSFER = dataclasses.replace(_QUICK_TRANSFER, train_side=32, side=32, images_seen=16, epochs=1)
 _TINY_FROZEN = {"frozen_sides": (32,), "frozen_works": 60}
