@@ -8,7 +8,7 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -129,7 +129,14 @@ def reading_advice(location: Location, reference: Mapping[str, Any] | None, *, p
 # --- The files of reference/ -----------------------------------------------------------------------------------------
 
 
-def header(*, project: str, dataset: str, split: str | Mapping[str, str], seconds: float) -> dict[str, Any]:
+def header(
+    *,
+    project: str,
+    dataset: str,
+    split: str | Mapping[str, str],
+    seconds: float,
+    trained_on: Iterable[str] = (),
+) -> dict[str, Any]:
     """Returns the head of a `metrics.json`, measured by the command that runs.
 
     Args:
@@ -137,11 +144,13 @@ def header(*, project: str, dataset: str, split: str | Mapping[str, str], second
         dataset: name of the data, in French.
         split: what was learnt from and what was judged, in French; by category where there are several.
         seconds: what the trainings and the measures took, whenever they were done.
+        trained_on: the machines of the trainings, as `hardware` says them; said only if they are others.
     """
+    here, others = hardware(), sorted({*trained_on} - {"", hardware()})
     return {
         "dataset": dataset,
         "split": split,
-        "hardware": hardware(),
+        "hardware": f"entraînement : {' ; '.join(others)} ; mesures : {here}" if others else here,
         "duration_s": round(seconds),
         "date": date.today().isoformat(),
         "command": " ".join([f"python -m {project}", *sys.argv[1:]]),

@@ -23,7 +23,7 @@ import pandas as pd
 from commun import UserError, figures
 from commun.backend import keras  # first: it chooses the backend
 from commun.datasets import atomic_file, atomic_folder, working_folder
-from commun.results import to_json, write_json
+from commun.results import hardware, to_json, write_json
 from commun.sources import code_hash
 
 # What reading a damaged file raises.
@@ -117,6 +117,7 @@ class Run:
         metrics: those of the last epoch, and the `seconds` of all.
         folder: where it is saved; None if it is not.
         fresh: whether it was trained now.
+        hardware: that on which it was trained; empty if it is not known.
     """
 
     model: keras.Model
@@ -124,6 +125,7 @@ class Run:
     metrics: dict[str, float]
     folder: Path | None
     fresh: bool
+    hardware: str = ""
 
 
 def train(
@@ -194,7 +196,7 @@ def train(
     progress.finish(history)
     metrics = {name: value for name, value in rows[-1].items() if name != "epoch"}
     metrics["seconds"] = float(history["seconds"].sum())
-    run = Run(model, history, metrics, folder, fresh=True)
+    run = Run(model, history, metrics, folder, fresh=True, hardware=hardware())
     if folder:
         _save_run(run, config, data=data, code=code)
         shutil.rmtree(checkpoint.parent, ignore_errors=True)
@@ -317,7 +319,8 @@ def _save_run(run: Run, config: Budget, **identity: str) -> None:
         config = {"config": dataclasses.asdict(config), **identity}
         (folder / "config.json").write_text(to_json(config), encoding="utf-8")
         run.history.to_csv(folder / "history.csv", index=False)
-        (folder / "metrics.json").write_text(to_json(run.metrics), encoding="utf-8")
+        metrics = run.metrics | {"hardware": run.hardware}
+        (folder / "metrics.json").write_text(to_json(metrics), encoding="utf-8")
 
 
 def load_run(folder: Path) -> Run:
@@ -335,7 +338,7 @@ def load_run(folder: Path) -> Run:
             f"Le modèle enregistré dans {folder} est illisible ({type(error).__name__}). Effacez ce dossier et "
             "relancez : le modèle sera entraîné de nouveau."
         ) from error
-    return Run(model, history, metrics, folder, fresh=False)
+    return Run(model, history, metrics, folder, fresh=False, hardware=metrics.pop("hardware", ""))
 
 
 def save_weights(

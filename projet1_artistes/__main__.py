@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from commun import UserError, cli, exit_code, results
-from commun.training import config_hash
+from commun.training import Run, config_hash
 from projet1_artistes import PROJECT, REFERENCE, dataset, evaluation, experiments, frozen, training, transfer, variants
 from projet1_artistes.dataset import Data
 from projet1_artistes.networks import Classifier
@@ -157,25 +157,25 @@ def _budget(options: argparse.Namespace) -> training.Profile:
     )
 
 
-def _train(options: argparse.Namespace, data: Data, model: str, config: Config) -> tuple[list[Classifier], float]:
-    """Trains on training and validation for each seed: every choice is made. Returns the networks and the seconds."""
-    rows, classifiers, seconds = data.all_but_test, [], 0.0
+def _train(options: argparse.Namespace, data: Data, model: str, config: Config) -> tuple[list[Classifier], list[Run]]:
+    """Trains on training and validation for each seed: every choice is made. Returns the networks and their runs."""
+    rows, classifiers, runs = data.all_but_test, [], []
     images, classes = dataset.pictures(data, config.image_side), len(data.artists)
     for seed in options.graines:
         settings = dataclasses.replace(config, seed=seed)
         run = training.train(settings, images, data.labels, rows, classes=classes, title=f"{model}, graine {seed}")
         classifiers.append(training.classifier(run.model, settings, data.names))
-        seconds += run.metrics["seconds"]
+        runs.append(run)
         if seed == options.graines[0]:
             run.history.round(4).to_csv(REFERENCE / HISTORIES[model], index=False)
             training.save_reference(classifiers[0], settings)
-    return classifiers, seconds
+    return classifiers, runs
 
 
 def _measure(
     options: argparse.Namespace,
     data: Data,
-    trained: dict[str, tuple[list[Classifier], float]],
+    trained: dict[str, tuple[list[Classifier], list[Run]]],
     short: Config,
     *,
     frozen: bool,
@@ -187,12 +187,14 @@ def _measure(
     for model, (classifiers, _) in trained.items():
         metrics |= _judge(data, model, classifiers, rows)
     metrics |= _last_experiments(options, data, short)
+    runs = [run for _, of_model in trained.values() for run in of_model]
     content = results.header(
         project=PROJECT,
         dataset="Best Artworks of All Time (copie de 7 076 œuvres, carrés de 256 px)",
         split=f"70/15/15 par groupe de quasi-doublons, graine {SPLIT_SEED} : {len(rows)} œuvres de test ; "
         f"apprentissage sur les {len(data.works) - len(rows)} autres",
-        seconds=sum(seconds for _, seconds in trained.values()) + time.time() - start,
+        seconds=sum(run.metrics["seconds"] for run in runs) + time.time() - start,
+        trained_on=[run.hardware for run in runs],
     )
     if not trained:  # the experiments alone: what is said of the networks stays
         content = {name: previous.get(name, value) for name, value in content.items()}

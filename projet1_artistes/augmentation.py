@@ -70,7 +70,8 @@ def transform(
         changes = random.uniform(-1, 1, 2) * settings.brightness_contrast
         contrast, brightness = (1 + changes).astype(np.float32)
         mean = crop[::4, ::4].mean(axis=(0, 1))  # of one pixel in sixteen: faster
-        rows = crop.reshape(side, 3 * side) * contrast  # in place and by whole rows: three times as fast
+        # In place and by whole rows: three times as fast.
+        rows = crop.reshape(side, 3 * side) * contrast
         rows += np.tile(mean * (brightness - contrast), side)
         crop = np.clip(rows, 0, 255, out=rows).reshape(crop.shape)
     return crop

@@ -22,7 +22,7 @@ from commun.training import keras
 from projet1_artistes import evaluation, experiments, sides
 from projet1_artistes.dataset import Data
 from projet1_artistes.networks import Classifier
-from projet1_artistes.tables import variant_title
+from projet1_artistes.tables import points, variant_title
 from projet1_artistes.training import Config
 
 # --- Networks --------------------------------------------------------------------------------------------------------
@@ -126,6 +126,23 @@ def plot_variants(summary: pd.DataFrame, measure: str, *, title: str, ylabel: st
     return Drawing(figure, f"{title} En ordonnée, {ylabel}. {' ; '.join(parts)}.", "svg")
 
 
+def plot_gains(gains: pd.DataFrame, *, title: str, xlabel: str) -> Drawing:
+    """Draws `experiments.gains`, one line a variant: the difference in points, its interval, and zero."""
+    figure, axes = figures.new_figure(1.4 + 0.55 * max(1, len(gains)))
+    names, texts = [variant_title(variant) for variant in gains.index], []
+    for place, (name, (_, row)) in enumerate(zip(names, gains.iterrows(), strict=True)):
+        value, low, high = 100 * row[["gain", "low", "high"]]
+        spread = [[max(0, value - low)], [max(0, high - value)]]
+        style = {"color": PALETTE[place % len(PALETTE)], "fmt": MARKERS[place % len(MARKERS)], "capsize": 5}
+        axes.errorbar(value, place, xerr=spread, markersize=8, linewidth=2, **style)
+        axes.annotate(points(row).split(" [")[0], (value, place), (0, 9), textcoords="offset points", ha="center")
+        texts.append(f"{name}, {points(row)}")
+    axes.axvline(0, color="black", lw=1.2, ls="--")
+    axes.set(title=title, xlabel=xlabel, ylim=(len(gains) - 0.3, -0.7))
+    axes.set_yticks(range(len(gains)), names)
+    return Drawing(figure, f"{title} {xlabel} : {' ; '.join(texts)}.", "svg")
+
+
 def plot_sides(by_side: Mapping[str, pd.DataFrame], config: Config) -> Drawing:
     """Draws the accuracy of trained networks against the side at which whole works are shown, with what was learnt.
 
@@ -141,8 +158,8 @@ def plot_sides(by_side: Mapping[str, pd.DataFrame], config: Config) -> Drawing:
         errors = np.abs(100 * table[["accuracy_low", "accuracy_high"]].to_numpy().T - values.to_numpy())
         label = variant_title(name)
         axes.errorbar(values.index, values, errors, color=colour, marker=marker, capsize=3, label=label)
-        points = ", ".join(f"{percent(value)} à {side}" for side, value in table["accuracy"].items())
-        texts.append(f"{label} : {points}")
+        told = ", ".join(f"{percent(value)} à {side}" for side, value in table["accuracy"].items())
+        texts.append(f"{label} : {told}")
     learnt = sides.learnt_side(config)
     marks = (
         (config.train_side, ":", f"côté des morceaux appris ({config.train_side})"),

@@ -29,9 +29,13 @@ class LayerwiseAdamW(keras.optimizers.Adam):
         self.layer_decay, self.decoupled_decay = layer_decay, decoupled_decay
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Makes one step of one variable; with TensorFlow, this is not the variable of Keras, which has the path."""
+        """Makes one step of one variable.
+
+        With TensorFlow, this is not the variable of Keras, which has the path.
+        """
         path = self._trainable_variables[self._get_variable_index(variable)].path
-        rate = ops.cast(learning_rate, variable.dtype) * self.layer_decay ** networks.depth(path)
+        factor = self.layer_decay ** networks.depth(path)
+        rate = ops.cast(learning_rate, variable.dtype) * factor
         if path.endswith("kernel"):
             self.assign_sub(variable, ops.multiply(variable, rate * self.decoupled_decay))
         super().update_step(gradient, variable, rate)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from commun import results
 from commun.figures import number, percent
-from projet1_artistes import baselines, evaluation, experiments, leak, networks, sides
+from projet1_artistes import baselines, evaluation, experiments, leak, networks, sides, transfer
 from projet1_artistes.tables import points, variant_title, verdict
 from projet1_artistes.training import Config
 
@@ -88,6 +88,109 @@ def comment_colour(answers: pd.DataFrame, *, draws: int) -> str:
     if row["high"] < 0:
         return f"Le réseau résiduel fait nettement moins bien que la couleur seule : {points(row)} d'exactitude."
     return f"L'écart du réseau résiduel avec la couleur seule est de {points(row)} d'exactitude{verdict(row)}."
+
+
+def comment_transfer(answers: pd.DataFrame, *, real: bool, draws: int) -> str:
+    """Says in French what each level of transfer gains over the network from scratch, on the same works.
+
+    Args:
+        answers: of the levels of `transfer.LEVELS` that were tried, and of the network from scratch.
+        real: whether the works are paintings, not the drawn sample.
+        draws: bootstrap draws.
+    """
+    accuracy = experiments.summary(answers)["accuracy"]
+    rows = experiments.gains(answers, networks.RESIDUAL, measure="accuracy", draws=draws)
+    rows = rows[rows.index.isin(transfer.LEVELS)]
+    parts = [
+        f"« {variant_title(level)} » : {percent(accuracy[level])}, {points(row)}{verdict(row)}"
+        for level, row in rows.iterrows()
+    ]
+    text = f"Face au réseau entraîné depuis zéro ({percent(accuracy[networks.RESIDUAL])}), {' ; '.join(parts)}."
+    if (rows["low"] > 0).all():
+        text += " Ce que des photographies lui ont appris sert donc ici, quelle que soit la part du réseau qu'on règle."
+    elif (rows["high"] < 0).any():
+        lost = " et ".join(f"« {variant_title(level)} »" for level in rows.index[rows["high"] < 0])
+        text += f" Le pré-entraînement ne suffit pas pour {lost}."
+        if not real:
+            text += (
+                " Ces œuvres sont des dessins faits par un programme, loin des photographies dont il a appris, et ce "
+                "budget est court : de vraies peintures sont plus proches d'une photographie."
+            )
+    elif not (rows["low"] > 0).any():
+        text += " Aucun de ces écarts ne départage les réseaux : il faudrait plus d'œuvres, ou plus difficiles."
+    best = accuracy[list(rows.index)].idxmax()
+    others = rows.index.drop(best)
+    if len(others):
+        among = experiments.gains(answers[answers["variant"].isin(rows.index)], best, measure="accuracy", draws=draws)
+        second = accuracy[list(others)].idxmax()
+        if among.loc[second, "high"] < 0:
+            text += f" Le meilleur niveau est nettement « {variant_title(best)} »."
+        else:
+            text += " Entre les meilleurs niveaux, l'écart tient au hasard du tirage."
+    return text
+
+
+def retain_transfer(answers: pd.DataFrame, *, draws: int) -> str:
+    """Says in one French sentence what pre-training is worth, by the best level among the answers of all."""
+    accuracy = experiments.summary(answers)["accuracy"]
+    best = accuracy.drop(index=networks.RESIDUAL).idxmax()
+    row = experiments.gains(answers, networks.RESIDUAL, measure="accuracy", draws=draws).loc[best]
+    return (
+        f"Parti de photographies, un réseau pré-entraîné reconnaît au mieux **{percent(accuracy[best])}** des œuvres "
+        f"(« {variant_title(best)} ») : {points(row)} face au réseau entraîné depuis zéro{verdict(row)}."
+    )
+
+
+def comment_choice(table: pd.DataFrame) -> str:
+    """Says in French what real works taught of fine-tuning, from `variants.recorded`: one training each, no interval.
+
+    Of what was not measured, nothing is said.
+    """
+    if table.empty:
+        return "Les mesures sur de vraies œuvres (`reference/choix.csv`) sont absentes : rien n'est à comparer ici."
+    accuracy, parts = table["accuracy"], []
+
+    def compare(name: str, base: str, better: str, worse: str) -> None:
+        if {name, base} <= set(accuracy.index):
+            found = better if accuracy[name] > accuracy[base] else worse
+            parts.append(f"{found} ({percent(accuracy[name])} contre {percent(accuracy[base])})")
+
+    compare(
+        "etages",
+        "fige",
+        "régler les derniers étages fait mieux que tout figer",
+        "régler les derniers étages ne fait pas mieux que tout figer",
+    )
+    compare(
+        "tout",
+        "etages",
+        "régler tout le réseau fait mieux que ses derniers étages seuls",
+        "régler tout le réseau ne fait pas mieux que ses derniers étages seuls",
+    )
+    compare(
+        "tout_normalisation",
+        "tout",
+        "quand tout est réglé, laisser la normalisation par lots comme ImageNet l'a faite vaut mieux",
+        "quand tout est réglé, laisser la normalisation par lots comme ImageNet l'a faite ne vaut pas mieux",
+    )
+    compare(
+        "tout_prudent",
+        "tout",
+        "ralentir davantage les premières couches aide",
+        "ralentir davantage les premières couches n'aide pas",
+    )
+    compare(
+        "tout",
+        "tout_uniforme",
+        "un taux plus bas pour les premières couches fait mieux que le même partout",
+        "un taux plus bas pour les premières couches ne fait pas mieux que le même partout",
+    )
+    if not parts:
+        return f"Rien n'y est à comparer : seul est mesuré {', '.join(map(variant_title, table.index))}."
+    return (
+        f"Sur {number(table['n'].iloc[0])} vraies œuvres de validation : {' ; '.join(parts)}. Chaque ligne est un seul "
+        "entraînement : un écart de deux ou trois points pourrait changer avec la graine."
+    )
 
 
 def comment_threshold(answers: pd.DataFrame, *, asked: int, draws: int) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from commun import figures
 from commun.figures import number, percent
-from projet1_artistes import baselines, evaluation, experiments, leak, limits, networks, resizing
+from projet1_artistes import baselines, evaluation, experiments, leak, limits, networks, resizing, transfer
 from projet1_artistes.augmentation import repeat_factors
 from projet1_artistes.checks import split_counts
 from projet1_artistes.dataset import Data, duplicate_groups
@@ -31,9 +31,31 @@ VARIANTS = {
     baselines.COLOUR: "couleur seule",
     networks.PLAIN: "réseau simple",
     networks.RESIDUAL: "réseau résiduel",
+    transfer.FROZEN: "pré-entraîné, figé",
+    transfer.LAST_STAGES: "pré-entraîné, derniers étages",
+    transfer.WHOLE: "pré-entraîné, en entier",
+    "fige": "figé, tête linéaire (224 px)",  # from here on, the names of `variants`
+    "fige_256": "figé, tête linéaire (256 px)",
+    "etages": "derniers étages",
+    "etages_normalisation": "derniers étages, normalisation figée",
+    "tout": "en entier",
+    "tout_normalisation": "en entier, normalisation figée",
+    "tout_uniforme": "en entier, même taux partout",
+    "tout_prudent": "en entier, premières couches plus lentes",
+    "tout_lent": "en entier, taux plus bas",
+    "tout_rapide": "en entier, taux plus haut",
+    "tout_long": "en entier, plus longtemps",
+    "tout_grand": "en entier, morceaux de 224 px",
+    "tout_petit": "en entier, morceaux de 160 px",
+    "tout_sans_cutmix": "en entier, sans CutMix",
+    "zero": "depuis zéro",
+    "zero_long": "depuis zéro, plus longtemps",
+    "zero_grand": "depuis zéro, morceaux de 128 px",
+    "zero_profond": "depuis zéro, deux blocs par étage",
 }
 WAYS = {resizing.STRETCH: "étirer", resizing.CROP: "recadrer", resizing.PAD: "ajouter des bandes"}
 MEASURES = {"accuracy": "exactitude", "balanced_accuracy": "exactitude équilibrée", "macro_f1": "macro-F1"}
+CHOICE = {name: MEASURES[name] for name in ("accuracy", "macro_f1")}  # those of `variants.recorded`
 RECALL = {"balanced_accuracy": "rappel moyen", "macro_f1": "macro-F1"}
 
 

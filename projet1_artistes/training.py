@@ -95,7 +95,7 @@ class Profile:
         works_measured: works on which picture sizes are compared (notebook 01).
         transfer: the pre-trained network, wholly fine-tuned; `last_stages` fine-tunes its last stages alone.
         frozen_sides: at which the pre-trained network, left as it is, sees works in the experiments, in pixels,
-            increasing; where there is but one, the last.
+            increasing.
         frozen_works: works of training and validation that it sees there, at most.
     """
 
@@ -110,6 +110,11 @@ class Profile:
     transfer: Config
     frozen_sides: tuple[int, ...] = (64, 128, 224)
     frozen_works: int = 100_000
+
+    @property
+    def frozen_side(self) -> int:
+        """Side at which the frozen network sees works where there is but one, in pixels."""
+        return self.frozen_sides[-1]
 
     def last_stages(self) -> Config:
         """The pre-trained network whose first stages stay as ImageNet left them."""
@@ -156,7 +161,7 @@ _TRANSFER = Config(
     epochs=25,
 )
 _QUICK_TRANSFER = dataclasses.replace(
-    _TRANSFER, train_side=64, image_side=128, side=96, cutmix_probability=0, batch_size=16, images_seen=1_600, epochs=2
+    _TRANSFER, train_side=64, image_side=128, side=96, cutmix_probability=0, batch_size=16, images_seen=960, epochs=2
 )
 _TINY_TRANSFER = dataclasses.replace(_QUICK_TRANSFER, train_side=32, side=32, images_seen=16, epochs=1)
 _TINY_FROZEN = {"frozen_sides": (32,), "frozen_works": 60}

@@ -69,6 +69,23 @@ def measure(data: Data, name: str, config: Config | None) -> dict[str, object]:
     return about | {"n": len(others), "hardware": results.hardware()}
 
 
+def recorded(path: Path | None = None) -> pd.DataFrame:
+    """Returns what `choix.csv` says of the real validation part, the most accurate first.
+
+    Returns:
+        One row a variant, that of its first seed; the columns are those of `experiments.summary` (`n`, `accuracy` and
+        `macro_f1` with their bounds), and images_seen. Without a row if there is no such file.
+    """
+    path, bounds = path or RECORD, ("", "_low", "_high")
+    columns = ["n", *(f"{name}{bound}" for name in MEASURES for bound in bounds), "images_seen"]
+    if not path.is_file():
+        return pd.DataFrame(columns=columns)
+    rows = pd.read_csv(path)
+    rows = rows[rows["part"] == VALIDATION].sort_values("seed", kind="stable").drop_duplicates("variant")
+    rows = rows.sort_values("accuracy", ascending=False, kind="stable")
+    return rows.set_index("variant")[columns].rename_axis(None)
+
+
 def record(line: dict[str, object], path: Path | None = None) -> None:
     """Adds a line to `reference/choix.csv`; it replaces that of the same variant and seed."""
     path = path or RECORD

@@ -75,9 +75,9 @@ def _run(options: argparse.Namespace) -> None:
             table = ablation.training_ablation(data, budget, title=data.category.title)
             print(table.round(4).to_csv(index=False), flush=True)
             continue
-        _train(data, budget, options.graine)
+        trained_on = _train(data, budget, options.graine)
         if not options.sans_test:
-            _measure(data, budget, options.graine)
+            _measure(data, budget, options.graine, trained_on)
 
 
 def _name(data: dataset.Data, budget: Profile) -> str:
@@ -86,8 +86,8 @@ def _name(data: dataset.Data, budget: Profile) -> str:
     return data.category.name if side == budget.side else f"{data.category.name}_{side}"
 
 
-def _train(data: dataset.Data, budget: Profile, seed: int) -> None:
-    """Trains what judges a category, and writes it with the ablation on synthetic defects."""
+def _train(data: dataset.Data, budget: Profile, seed: int) -> set[str]:
+    """Trains what judges a category, and writes it with the ablation on synthetic defects. Returns the hardware."""
     title, start, folder = data.category.title, time.time(), project.REFERENCE / _name(data, budget)
     runs = {
         task: dataclasses.replace(run, model=storage.quantised(run.model))
@@ -98,6 +98,7 @@ def _train(data: dataset.Data, budget: Profile, seed: int) -> None:
     (folder.parent / "LICENCE.md").write_text(LICENCE, encoding="utf-8")
     ablation.scoring_ablation(data, unseen).round(4).to_csv(folder / "ablation.csv", index=False)
     print(f"{title} : détecteur écrit ({time.time() - start:.0f} s)", flush=True)
+    return {run.hardware for run in runs.values()}
 
 
 def _split(data: dataset.Data) -> str:
@@ -111,7 +112,7 @@ def _split(data: dataset.Data) -> str:
     return " ; ".join([*parts, *(remark for remark in [REMARKS.get((data.category.name, counts))] if remark)])
 
 
-def _measure(data: dataset.Data, budget: Profile, seed: int) -> None:
+def _measure(data: dataset.Data, budget: Profile, seed: int, trained_on: set[str]) -> None:
     """Reads the test part of a category with the committed detector, once.
 
     The figures go to `metrics.json` and to the journal, and what each variant of scoring is worth to the ablation.
@@ -131,7 +132,8 @@ def _measure(data: dataset.Data, budget: Profile, seed: int) -> None:
         for metric, entry in entries.items()
     }
     seconds = sum(content["training_s"].values())
-    content |= results.header(project=project.PROJECT, dataset="MVTec AD", split=content["split"], seconds=seconds)
+    head = {"project": project.PROJECT, "dataset": "MVTec AD", "split": content["split"], "seconds": seconds}
+    content |= results.header(**head, trained_on=trained_on)
     results.write_json(path, content)
     configs = {task: dataclasses.asdict(model.config) for task, model in judge.models.items()}
     key = commun.training.config_hash({"category": name, "models": configs, **dataclasses.asdict(judge.scoring)})

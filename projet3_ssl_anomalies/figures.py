@@ -248,7 +248,10 @@ def distance_scale(top: float) -> LogNorm:
 
 def distance_bar(figure: Figure, shown, axes):
     """Adds the bar of colours of `distance_scale`, and returns it."""
-    return figure.colorbar(shown, ax=axes, shrink=0.85, format=FuncFormatter(lambda value, _: number(value)))
+    written = FuncFormatter(lambda value, _: f"{value:g}".replace(".", ","))
+    bar = figure.colorbar(shown, ax=axes, shrink=0.85, ticks=LogLocator(subs=(1, 2, 5)), format=written)
+    bar.minorticks_off()
+    return bar
 
 
 def use_logarithms(axes, formatter) -> None:

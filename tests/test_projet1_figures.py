@@ -63,6 +63,18 @@ def test_variants_are_named_in_french():
     assert "rien, 50,0\u00a0% ; 40, 25,0\u00a0%" in drawing.alt
 
 
+def test_gains_are_drawn_beside_zero():
+    values = {"gain": [0.25, -0.1], "low": [0.2, -0.2], "high": [0.3, 0.05]}
+    gains = pd.DataFrame(values, index=["frozen", "whole"])
+    drawing = figures.plot_gains(gains, title="Quel gain ?", xlabel="points")
+    axes = drawing.figure.axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["pré-entraîné, figé", "pré-entraîné, en entier"]
+    assert [text.get_text() for text in axes.texts] == ["+25,0\u00a0points", "−10,0\u00a0points"]
+    segments = [bars.get_segments()[0] for bars in axes.collections]
+    np.testing.assert_allclose(segments, [[[20, 0], [30, 0]], [[-20, 1], [5, 1]]])
+    assert "pré-entraîné, en entier, −10,0\u00a0points [−20,0 ; 5,0]" in drawing.alt
+
+
 # --- What a classifier is worth --------------------------------------------------------------------------------------
 
 

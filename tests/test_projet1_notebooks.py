@@ -15,7 +15,7 @@ from test_projet1_dataset import collection, opened
 
 from commun import figures, results
 from commun.training import Run
-from projet1_artistes import dataset, readings, training, transfer
+from projet1_artistes import dataset, networks, readings, training, transfer, variants
 
 ROOT = Path(__file__).resolve().parents[1] / "projet1_artistes"
 SEED, THRESHOLD = 7, 33
@@ -46,6 +46,8 @@ def said(monkeypatch):
 def asked(request, monkeypatch, tmp_path_factory, said):
     """Runs without training, on a few works, and shows nothing; records the configurations that are asked for.
 
+    Small networks stand for the pre-trained one, and colours for its features.
+
     With the parameter False, the works have no low-quality copies.
     """
     monkeypatch.setenv("PROJETS_TRAVAIL", str(tmp_path_factory.mktemp("travail")))
@@ -56,11 +58,13 @@ def asked(request, monkeypatch, tmp_path_factory, said):
     def train(config, images, labels, rows, validation=None, *, classes, title="", model=None):
         configs.append(config)
         history = pd.DataFrame([{"epoch": 1, "loss": 1.0, "accuracy": 0.1, "val_accuracy": 0.1}])
-        model = training.network(config, classes) if model is None else model
+        built = dataclasses.replace(config, architecture=networks.PLAIN)  # quicker
+        model = training.network(built if config.architecture == networks.TRANSFER else config, classes)
         return Run(model, history, {}, None, fresh=True)
 
     monkeypatch.setattr(dataset, "load", lambda: data)
     monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(transfer, "fine_tune", train)
     monkeypatch.setattr(transfer, "features", lambda images, side: images.mean(axis=(1, 2)))
     for module, name in ((figures, "montrer"), (results, "carte")):
         monkeypatch.setattr(module, name, lambda *arguments, **options: None)
@@ -79,7 +83,9 @@ def test_the_seed_and_the_threshold_of_notebook_02_reach_every_training(asked):
     run("02_modele.ipynb", PROFIL="essai", GRAINE=SEED, SEUIL=THRESHOLD)
     profile = training.profile("essai")
     assert {config.seed for config in asked} == {SEED}
-    assert [config.oversampling_threshold for config in asked] == [THRESHOLD, THRESHOLD, *profile.thresholds]
+    assert [config.oversampling_threshold for config in asked] == [*4 * [THRESHOLD], *profile.thresholds]
+    for found, expected in zip(asked[2:4], (profile.last_stages(), profile.transfer), strict=True):
+        assert found == dataclasses.replace(expected, seed=SEED, oversampling_threshold=THRESHOLD)
 
 
 def test_the_seed_and_the_threshold_of_notebook_03_reach_every_training(asked):
@@ -221,3 +227,33 @@ def test_the_schedule_is_no_precaution_against_memorising():
     listed = [line for line in text.splitlines() if line.startswith("- ")]
     assert len(listed) == 4 and not any("taux" in line for line in listed)
     assert "**taux d'apprentissage**, lui, ne protège de rien" in text
+
+
+def test_three_levels_of_transfer_join_the_table_and_the_figure(asked, said, monkeypatch):
+    shown, drawn = {}, []
+    monkeypatch.setattr(figures, "tableau", lambda table, *, legende, **options: shown.update({legende: table}))
+    monkeypatch.setattr(figures, "montrer", lambda drawing, **options: drawn.append(drawing.alt))
+    run("02_modele.ipynb", PROFIL="essai", GRAINE=SEED)
+    (table,) = (table for legend, table in shown.items() if "pré-entraîné" in legend)
+    levels = ["pré-entraîné, figé", "pré-entraîné, derniers étages", "pré-entraîné, en entier"]
+    assert table.index.tolist() == ["couleur seule", "réseau simple", "réseau résiduel", *levels]
+    assert table["œuvres"].nunique() == 1
+    (alt,) = (alt for alt in drawn if alt.startswith("Que gagne un réseau pré-entraîné ?"))
+    assert all(f"{level}, " in alt for level in levels)
+    assert any("vraies œuvres, validation" in legend for legend in shown)
+    assert any(text.startswith("Sur 1\u202f072 vraies œuvres") for text in said)
+    assert "Parti de photographies" in said[-1]
+
+
+def test_without_the_file_of_choices_the_notebook_says_so_and_goes_on(asked, said, monkeypatch, tmp_path):
+    monkeypatch.setattr(variants, "RECORD", tmp_path / "choix.csv")
+    run("02_modele.ipynb", PROFIL="essai")
+    assert any("(`reference/choix.csv`) sont absentes" in text for text in said)
+    assert not any("façons de transférer" in text for text in said)
+
+
+def test_other_weights_are_those_of_keras_applications(asked):
+    run("02_modele.ipynb", PROFIL="essai", POIDS="imagenet")
+    last, whole = asked[2:4]
+    assert {(config.backbone, config.weights) for config in (last, whole)} == {("EfficientNetV2B0", "imagenet")}
+    assert last.frozen_until and not whole.frozen_until

@@ -8,7 +8,7 @@ import pytest
 from test_projet1_evaluation import _sure
 from test_projet1_experiments import thresholds
 
-from projet1_artistes import baselines, networks, readings
+from projet1_artistes import baselines, networks, readings, transfer
 
 
 def plain(text: str) -> str:
@@ -34,6 +34,54 @@ def test_what_the_network_adds_to_colour(right, said, unsaid):
     text = readings.comment_colour(answers, draws=200)
     assert all(words in text for words in said) and unsaid not in text
     assert "ne peut venir que" not in text
+
+
+def levels(frozen, last, whole):
+    """Answers of the three levels, and of the network from scratch, which recognises a hundred works."""
+    right = dict(zip(transfer.LEVELS, (frozen, last, whole), strict=True))
+    return thresholds({networks.RESIDUAL: np.arange(100), **right})
+
+
+@pytest.mark.parametrize("real", [True, False])
+def test_what_pre_training_gains_or_loses(real):
+    def said(*right):
+        return plain(readings.comment_transfer(levels(*right), real=real, draws=200))
+
+    won = said(BETTER, BETTER, np.arange(300))
+    assert won.startswith("Face au réseau entraîné depuis zéro (25,0 %), « pré-entraîné, figé » : 50,0 %, +25,0 points")
+    assert "sert donc ici" in won and "dessins" not in won
+    assert won.endswith("Le meilleur niveau est nettement « pré-entraîné, en entier ».")
+    lost = said(BETTER, WORSE, WORSE)
+    assert "ne suffit pas pour « pré-entraîné, derniers étages » et « pré-entraîné, en entier »." in lost
+    assert ("loin des photographies" in lost) == (not real) and "sert donc ici" not in lost
+    alike = said(SAME, SAME, SAME)
+    assert "Aucun de ces écarts ne départage" in alike and "dessins" not in alike
+    assert alike.endswith("l'écart tient au hasard du tirage.")
+    mixed = said(SAME, BETTER, BETTER)
+    assert not any(words in mixed for words in ("sert donc ici", "ne suffit pas", "Aucun", "dessins"))
+
+
+@pytest.mark.parametrize(("right", "said"), [(BETTER, "gain net"), (WORSE, "perte nette"), (SAME, "hasard")])
+def test_what_is_retained_of_transfer(right, said):
+    text = plain(readings.retain_transfer(levels(right, right[:20], right[:20]), draws=200))
+    assert f"**{len(right) / 4:.1f} %**".replace(".", ",") in text and "(« pré-entraîné, figé »)" in text
+    assert said in text
+
+
+def test_what_real_works_taught_is_told_both_ways():
+    def said(**accuracy):
+        return plain(readings.comment_choice(pd.DataFrame({"accuracy": accuracy, "n": 1072})))
+
+    text = said(fige=0.65, etages=0.77, tout=0.72, tout_normalisation=0.76, tout_prudent=0.67)
+    assert "derniers étages fait mieux que tout figer (77,0 % contre 65,0 %)" in text
+    assert "tout le réseau ne fait pas mieux que ses derniers étages seuls (72,0 % contre 77,0 %)" in text
+    assert "ImageNet l'a faite vaut mieux (76,0 % contre 72,0 %)" in text and "n'aide pas" in text
+    assert "même partout" not in text  # not measured
+    text = said(fige=0.65, etages=0.6, tout=0.72, tout_normalisation=0.7, tout_prudent=0.8, tout_uniforme=0.7)
+    assert "étages ne fait pas mieux que tout figer" in text and "tout le réseau fait mieux" in text
+    assert "ne vaut pas mieux" in text and "couches aide" in text and "fait mieux que le même partout" in text
+    assert "figé, tête linéaire" in said(fige=0.65)
+    assert "absentes" in readings.comment_choice(pd.DataFrame())
 
 
 def test_the_threshold_that_is_advised_and_its_price():

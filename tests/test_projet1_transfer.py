@@ -14,7 +14,7 @@ from test_projet1_training import TINY, works
 
 from commun import UserError
 from commun.datasets import Location
-from projet1_artistes import dataset, efficientnet, layerwise, networks, training, transfer, variants
+from projet1_artistes import dataset, efficientnet, layerwise, networks, tables, training, transfer, variants
 from projet1_artistes.layerwise import LayerwiseAdamW
 from projet1_artistes.networks import TRANSFER
 from projet1_artistes.training import FROM_SCRATCH, TRANSFERRED, Config
@@ -201,6 +201,26 @@ def test_rare_painters_weigh_as_much_as_others():
     assert (found.argmax(axis=1)[labels == 1] == 1).mean() > 0.6
 
 
+# --- Fine-tuning -----------------------------------------------------------------------------------------------------
+
+
+def test_fine_tuning_is_the_same_training_without_the_compiler(narrow, work, monkeypatch, tmp_path_factory):
+    images, labels = works(12)
+    arguments = (images, labels, np.arange(8), np.arange(8, 12))
+    config = dataclasses.replace(SMALL, layer_decay=0.7, images_seen=16)
+    found, again = (transfer.fine_tune(config, *arguments, classes=3) for _ in range(2))
+    assert found.fresh and not again.fresh
+    if keras.config.backend() == "tensorflow":
+        assert not found.model.jit_compile and not again.model.jit_compile
+    answers = [networks.scores(run.model, images, 32) for run in (found, again)]
+    np.testing.assert_allclose(*answers, rtol=1e-3, atol=1e-4)
+    monkeypatch.setenv("PROJETS_TRAVAIL", str(tmp_path_factory.mktemp("ailleurs")))
+    alone = training.train(config, *arguments, classes=3)
+    assert alone.fresh and alone.folder.name == found.folder.name
+    for measured in ("loss", "val_loss"):
+        np.testing.assert_allclose(alone.history[measured], found.history[measured], rtol=0.01)
+
+
 # --- What is committed -----------------------------------------------------------------------------------------------
 
 
@@ -263,6 +283,38 @@ def test_a_choice_is_recorded_once(tmp_path):
     table = pd.read_csv(path)
     assert table["variant"].tolist() == ["tout", "tout", "fige"]
     assert table["accuracy"].tolist() == [0.6, 0.5124, 0.5124]
+
+
+def test_choices_are_read_the_best_first(tmp_path):
+    path = tmp_path / "choix.csv"
+    assert variants.recorded(path).empty
+    measures = {name + bound: 0.5 for name in variants.MEASURES for bound in ("", "_low", "_high")}
+    line = {"variant": "tout", "part": "validation", "n": 9, "seed": 0, "images_seen": 100} | measures
+    tested = {"variant": "x", "part": "test"}
+    for change in ({"seed": 1, "accuracy": 0.1}, {}, {"variant": "etages", "accuracy": 0.7}, tested):
+        variants.record(line | change, path)
+    variants.record({**line, "variant": "fige", "seed": None, "images_seen": None, "accuracy": 0.6}, path)
+    found = variants.recorded(path)
+    assert found["accuracy"].to_dict() == {"etages": 0.7, "fige": 0.6, "tout": 0.5}
+    assert found["n"].tolist() == [9, 9, 9] and np.isnan(found.loc["fige", "images_seen"])
+    assert list(tables.summary_table(found, tables.CHOICE)) == ["œuvres", "exactitude", "macro-F1"]
+
+
+def test_the_variants_that_are_committed_have_french_names():
+    names = [*variants.FROZEN, *variants.configurations(training.profile("complet")), *transfer.LEVELS]
+    titles = [tables.variant_title(name) for name in names]
+    assert len(set(titles)) == len(names) and not set(titles) & set(names)
+    found = variants.recorded()
+    assert set(found.index) <= set(names) and found.loc["etages", "accuracy"] > found.loc["fige", "accuracy"]
+
+
+def test_the_network_of_keras_applications_is_an_option():
+    full = training.profile("complet")
+    assert transfer.with_weights(full.transfer, "") is full.transfer
+    last = transfer.with_weights(full.last_stages(), "imagenet")
+    application = keras.applications.EfficientNetV2B0(include_top=False, weights=None, input_shape=(None, None, 3))
+    assert last.frozen_until in [layer.name for layer in application.layers]
+    assert not transfer.with_weights(full.transfer, "imagenet").frozen_until
 
 
 def test_pictures_of_another_side_follow_the_same_rows(work, tmp_path):

@@ -130,6 +130,14 @@ def test_the_journal_gains_a_line_at_each_reading(tmp_path):
     assert table["date"].str.fullmatch(r"\d{4}-\d\d-\d\d").all()
 
 
+def test_the_head_of_metrics_says_where_models_were_trained_if_it_is_elsewhere():
+    about = {"project": "p", "dataset": "d", "split": "s", "seconds": 1}
+    here = results.hardware()
+    assert {results.header(**about, trained_on=machines)["hardware"] for machines in ((), [""], [here, ""])} == {here}
+    elsewhere = results.header(**about, trained_on=["GPU B", here, "GPU A", "GPU A"])["hardware"]
+    assert elsewhere == f"entraînement : GPU A ; GPU B ; mesures : {here}"
+
+
 LABELS = {"b": "Mesure B", "a": "Mesure A"}
 MINE = {"a": {"value": 0.5, "ci95": [0.25, 0.75]}, "hors": {"value": 1, "ci95": [1, 1]}}
 

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from commun import UserError, figures, training  # first: it chooses the default backend of Keras
+from commun.results import hardware
 from commun.training import ArrayBatches, Budget, epoch_indices, reset_generators, train
 
 import keras  # isort: skip
@@ -364,7 +365,7 @@ def test_a_run_is_trained_once_then_loaded_equal(work, trained):
     assert np.array_equal(np.asarray(fresh.model(x)), np.asarray(loaded.model(x)))
     assert not np.array_equal(np.asarray(fresh.model(x)), np.asarray(small_model()(x)))
     pd.testing.assert_frame_equal(fresh.history, loaded.history, rtol=1e-14)  # pandas 2 reads within one bit
-    assert fresh.metrics == loaded.metrics
+    assert fresh.metrics == loaded.metrics and fresh.hardware == loaded.hardware == hardware()
     assert names(work) == [fresh.folder.name]
     assert names(fresh.folder) == ["config.json", "history.csv", "metrics.json", "model.keras"]
 
