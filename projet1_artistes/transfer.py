@@ -99,7 +99,7 @@ def linear_head(
     regression = LogisticRegression(C=c, max_iter=1000)
     head = make_pipeline(StandardScaler(), regression)
     options = {"logisticregression__sample_weight": weights / weights.mean()}
-    with threadpool_limits(1, "blas"):  # where others compute too, threads wait for each other
+    with threadpool_limits(1, "blas"):  # elsewhere, its threads would wait for each other
         head.fit(features[rows], labels[rows], **options)
     probabilities = np.zeros((len(others), classes), np.float32)
     if len(others):
