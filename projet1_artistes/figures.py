@@ -107,7 +107,7 @@ def plot_accuracy(history: pd.DataFrame) -> Drawing:
     last = history.iloc[-1]
     alt = f"Exactitude par époque ; à la fin, {percent(last['accuracy'])} sur l'apprentissage"
     alt += f", {percent(last['val_accuracy'])} sur la validation." if "val_accuracy" in history else "."
-    return Drawing(figure, alt, "svg")
+    return Drawing(figure, alt)
 
 
 def plot_variants(summary: pd.DataFrame, measure: str, *, title: str, ylabel: str, xlabel: str = "") -> Drawing:
@@ -140,7 +140,7 @@ def plot_gains(gains: pd.DataFrame, *, title: str, xlabel: str) -> Drawing:
     axes.axvline(0, color="black", lw=1.2, ls="--")
     axes.set(title=title, xlabel=xlabel, ylim=(len(gains) - 0.3, -0.7))
     axes.set_yticks(range(len(gains)), names)
-    return Drawing(figure, f"{title} {xlabel} : {' ; '.join(texts)}.", "svg")
+    return Drawing(figure, f"{title} {xlabel} : {' ; '.join(texts)}.")
 
 
 def plot_sides(by_side: Mapping[str, pd.DataFrame], config: Config) -> Drawing:
@@ -171,7 +171,7 @@ def plot_sides(by_side: Mapping[str, pd.DataFrame], config: Config) -> Drawing:
     axes.set_xticks(list(values.index))
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=11)
     alt = f"Exactitude selon le côté, en pixels, des œuvres jugées. {' ; '.join(texts)}."
-    return Drawing(figure, f"{alt} Lignes verticales : {marks[0][2]}, {marks[1][2]}.", "svg")
+    return Drawing(figure, f"{alt} Lignes verticales : {marks[0][2]}, {marks[1][2]}.")
 
 
 # --- What a classifier is worth --------------------------------------------------------------------------------------
