@@ -128,7 +128,7 @@ def _run(options: argparse.Namespace) -> None:
 
 def _with_frozen(options: argparse.Namespace, data: Data, full: training.Profile) -> None:
     """Runs the experiments of `frozen` that are asked for: they learn from training works, and judge validation."""
-    rows, seeds, side = data.all_but_test, tuple(options.graines_courtes), full.frozen_sides[-1]
+    rows, seeds, side = data.all_but_test, tuple(options.graines_courtes), full.frozen_side
     draws, asked = full.draws, [name for name in WITH_FROZEN if name in options.experiences]
     if "qualite_fige" in asked:
         frozen.record_qualities(frozen.compare_qualities(data, rows, full.frozen_sides), draws=draws)
