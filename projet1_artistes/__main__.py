@@ -56,6 +56,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--largeur": (full.config.width, "canaux du premier étage du réseau"),
         "--cote-appris": (full.config.train_side, "côté des morceaux appris, en pixels"),
         "--cote": (full.config.side, "côté des œuvres entières, en pixels"),
+        "--seuil": (full.config.oversampling_threshold, "œuvres en dessous desquelles un artiste est augmenté"),
         "--images-courtes": (full.short.images_seen, "images vues par chaque réseau des expériences"),
         "--plis": (full.folds, "plis de la comparaison des traitements"),
         "--images-transfert": (full.transfer.images_seen, "images vues par le réseau pré-entraîné"),
@@ -146,13 +147,25 @@ def _budget(options: argparse.Namespace) -> training.Profile:
     """Returns the whole budget, as the options change it."""
     full, replace = training.profile("complet"), dataclasses.replace
     sizes = {"width": options.largeur, "train_side": options.cote_appris, "side": options.cote}
+    threshold = options.seuil
     seed = options.graines[0] if options.graines else full.config.seed
     return replace(
         full,
-        config=replace(full.config, images_seen=options.images, epochs=options.epoques, seed=seed, **sizes),
+        config=replace(
+            full.config,
+            images_seen=options.images,
+            epochs=options.epoques,
+            seed=seed,
+            oversampling_threshold=threshold,
+            **sizes,
+        ),
         short=replace(full.short, images_seen=options.images_courtes),
         transfer=replace(
-            full.transfer, images_seen=options.images_transfert, epochs=options.epoques_transfert, seed=seed
+            full.transfer,
+            images_seen=options.images_transfert,
+            epochs=options.epoques_transfert,
+            seed=seed,
+            oversampling_threshold=threshold,
         ),
     )
 
@@ -207,7 +220,11 @@ def _judge(data: Data, model: str, classifiers: list[Classifier], rows: np.ndarr
     images = dataset.pictures(data, classifiers[0].image_side)[rows]
     committed = training.load_reference(model=model).predict(images)
     seeds = [classifier.predict(images) for classifier in classifiers]
-    return _with_prefix(PREFIXES[model], *(_evaluate(data, rows, answers) for answers in (committed, *seeds)))
+    return _with_prefix(
+        PREFIXES[model],
+        _evaluate(data, rows, committed),
+        *(_evaluate(data, rows, answers, draws=2) for answers in seeds),  # no interval of theirs is kept
+    )
 
 
 def _judge_frozen(data: Data, rows: np.ndarray) -> dict:
@@ -218,8 +235,8 @@ def _judge_frozen(data: Data, rows: np.ndarray) -> dict:
     return _with_prefix(PREFIXES[FROZEN], measured, measured)
 
 
-def _evaluate(data: Data, rows: np.ndarray, answers: np.ndarray) -> dict:
-    return evaluation.evaluate(answers, data.labels[rows], data.groups[rows])
+def _evaluate(data: Data, rows: np.ndarray, answers: np.ndarray, *, draws: int = results.DRAWS) -> dict:
+    return evaluation.evaluate(answers, data.labels[rows], data.groups[rows], draws=draws)
 
 
 def _with_prefix(prefix: str, committed: dict, *seeds: dict) -> dict:

@@ -149,7 +149,7 @@ _SHORT = Config(
     images_seen=24_000,
     epochs=4,
 )
-_FULL = Config(images_seen=340_000, epochs=34)
+_FULL = Config(images_seen=510_000, epochs=34, oversampling_threshold=200)
 _TRANSFER = Config(
     architecture=TRANSFER,
     train_side=192,

@@ -1,7 +1,7 @@
 """Three levels of transfer: frozen features and a linear head, the last stages fine-tuned, or the whole network.
 
 The first is what a network trained on ImageNet knows of paintings without learning anything. The two others are
-`fine_tune` with the configurations `Profile.last_stages` and `Profile.transfer`.
+`training.train` with the configurations `Profile.last_stages` and `Profile.transfer`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import numpy as np
 
 from commun.datasets import atomic_file, working_folder
 from commun.sources import code_hash
-from commun.training import Run, fingerprint, keras
-from projet1_artistes import PROJECT, augmentation, efficientnet, training
+from commun.training import fingerprint, keras
+from projet1_artistes import PROJECT, augmentation, efficientnet
 from projet1_artistes.training import Config
 
 from keras import ops  # isort: skip
@@ -105,32 +105,6 @@ def linear_head(
     if len(others):
         probabilities[:, regression.classes_] = head.predict_proba(features[others])
     return probabilities
-
-
-def fine_tune(
-    config: Config,
-    images: np.ndarray,
-    labels: np.ndarray,
-    rows: np.ndarray,
-    validation: np.ndarray,
-    *,
-    classes: int,
-    title: str = "",
-) -> Run:
-    """Does what `training.train` does, in less time with TensorFlow: its compiler, XLA, is left out.
-
-    On two cores of a processor, XLA takes five times longer for a step of EfficientNet-Lite0, whose convolutions are
-    by channel, and twice as long to compile it. The arguments are those of `training.train`.
-    """
-    quick = keras.backend.backend() == "tensorflow"
-    model = None
-    if quick:
-        model = training.build(config, classes)
-        model.jit_compile = False
-    run = training.train(config, images, labels, rows, validation, classes=classes, title=title, model=model)
-    if quick:
-        run.model.jit_compile = False  # also where it is found again
-    return run
 
 
 def with_weights(config: Config, weights: str) -> Config:

@@ -64,7 +64,6 @@ def asked(request, monkeypatch, tmp_path_factory, said):
 
     monkeypatch.setattr(dataset, "load", lambda: data)
     monkeypatch.setattr(training, "train", train)
-    monkeypatch.setattr(transfer, "fine_tune", train)
     monkeypatch.setattr(transfer, "features", lambda images, side: images.mean(axis=(1, 2)))
     for module, name in ((figures, "montrer"), (results, "carte")):
         monkeypatch.setattr(module, name, lambda *arguments, **options: None)

@@ -204,23 +204,6 @@ def test_rare_painters_weigh_as_much_as_others():
 # --- Fine-tuning -----------------------------------------------------------------------------------------------------
 
 
-def test_fine_tuning_is_the_same_training_without_the_compiler(narrow, work, monkeypatch, tmp_path_factory):
-    images, labels = works(12)
-    arguments = (images, labels, np.arange(8), np.arange(8, 12))
-    config = dataclasses.replace(SMALL, layer_decay=0.7, images_seen=16)
-    found, again = (transfer.fine_tune(config, *arguments, classes=3) for _ in range(2))
-    assert found.fresh and not again.fresh
-    if keras.config.backend() == "tensorflow":
-        assert not found.model.jit_compile and not again.model.jit_compile
-    answers = [networks.scores(run.model, images, 32) for run in (found, again)]
-    np.testing.assert_allclose(*answers, rtol=1e-3, atol=1e-4)
-    monkeypatch.setenv("PROJETS_TRAVAIL", str(tmp_path_factory.mktemp("ailleurs")))
-    alone = training.train(config, *arguments, classes=3)
-    assert alone.fresh and alone.folder.name == found.folder.name
-    for measured in ("loss", "val_loss"):
-        np.testing.assert_allclose(alone.history[measured], found.history[measured], rtol=0.01)
-
-
 # --- What is committed -----------------------------------------------------------------------------------------------
 
 
