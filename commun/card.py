@@ -12,12 +12,13 @@ import re
 import time
 import uuid
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from commun import UserError, figures
+from commun import UserError, exercices, figures
 from commun.datasets import ROOT, Location
 from commun.notebook import code_cells, replace_surrogates
 
@@ -34,7 +35,15 @@ _PACKAGES = ("keras", "tensorflow", "numpy", "pandas", "matplotlib", "scikit-lea
 _START = time.time()
 
 
-def carte(carnet: str, *, profil: str, donnees: Location) -> None:
+def carte(
+    carnet: str,
+    *,
+    profil: str,
+    donnees: Location,
+    auteur: tuple[str, str, str] = ("", "", ""),
+    resultats: Mapping[str, float] | None = None,
+    references: Mapping[str, float] | None = None,
+) -> None:
     """Shows the run's card: what this kernel executed, with which versions, profile and data.
 
     It reads the kernel's own history, so it holds in JupyterLab, in VS Code and in a batch run alike.
@@ -43,6 +52,9 @@ def carte(carnet: str, *, profil: str, donnees: Location) -> None:
         carnet: path of the notebook in the repository, with "/" ("projet2_cvae/01_preparation.ipynb").
         profil: "essai", "rapide" or "complet".
         donnees: where the data came from.
+        auteur: name, group and identifier of the hand-out: the notebook's NOM, GROUPE and SUJET.
+        resultats: what this run measured, the most important first: French name -> value.
+        references: the same on real data, from `reference/`, where there are some.
     """
     from IPython import get_ipython
     from IPython.display import display
@@ -56,6 +68,10 @@ def carte(carnet: str, *, profil: str, donnees: Location) -> None:
         "cellules": cells,
         "suite": followed,
         "parametres": parameters,
+        **dict(zip(("nom", "groupe", "sujet"), auteur, strict=True)),
+        "resultats": {name: float(value) for name, value in (resultats or {}).items()},
+        "references": {name: float(value) for name, value in (references or {}).items()},
+        "reponses": exercices.marks(),
         "profil": profil,
         "donnees": donnees.title if donnees.is_real else f"échantillon synthétique ({donnees.title})",
         "donnees_reelles": donnees.is_real,
@@ -186,9 +202,14 @@ def _versions() -> dict[str, str]:
 
 def _rows(card: Mapping) -> list[tuple[str, str]]:
     followed = f" ; {FOLLOWED}" if card["suite"] else ""
+    author = ", ".join(filter(None, (card.get("nom"), card.get("groupe") and f"groupe {card['groupe']}")))
+    counts = Counter(card.get("reponses", {}).values())
     return [
         ("Carnet", card["carnet"]),
+        *([("Auteur", author)] if author else []),
         ("Exécution", f"{card['etat']} ({len(card['cellules'])} cellules){_ADVICE.get(card['etat'], followed)}"),
+        *(("Résultat", f"{name} : {figures.number(value)}") for name, value in card.get("resultats", {}).items()),
+        *([("Réponses", ", ".join(f"{n} {state}" for state, n in counts.items()))] if counts else []),
         ("Paramètres modifiés", card["parametres"].replace("\n", " ; ") or "aucun"),
         ("Profil", card["profil"]),
         ("Données", " ".join(filter(None, (card["donnees"], card["avertissement"] and f"({card['avertissement']})")))),

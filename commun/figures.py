@@ -109,13 +109,14 @@ def phrase(template: str, values: Mapping[str, Any] | None = None, **more: Any) 
 
 def dire(template: str, values: Mapping[str, Any] | None = None, **more: Any) -> None:
     """Shows a Markdown sentence filled with values (see `phrase`)."""
-    _display({"text/markdown": phrase(template, values, **more)})
+    afficher({"text/markdown": phrase(template, values, **more)})
 
 
 # --- Showing ---------------------------------------------------------------------------------------------------------
 
 
-def _display(bundle: dict[str, Any], metadata: dict | None = None, **options: Any) -> None:
+def afficher(bundle: dict[str, Any], metadata: dict | None = None, **options: Any) -> None:
+    """Shows an output, MIME type -> content, as it is."""
     from IPython.display import display
 
     bundle.setdefault("text/plain", next(iter(bundle.values())))
@@ -182,7 +183,7 @@ def _bundle(drawing: Drawing) -> tuple[dict[str, Any], dict]:
 def montrer(drawing: Drawing) -> None:
     """Shows a figure with its alternative text."""
     bundle, metadata = _bundle(drawing)
-    _display(bundle, metadata)
+    afficher(bundle, metadata)
 
 
 def tableau(table: pd.DataFrame, *, legende: str, decimals: int = 3, index: bool = True, triable: bool = False) -> None:
@@ -195,7 +196,7 @@ def tableau(table: pd.DataFrame, *, legende: str, decimals: int = 3, index: bool
     )
     body = shown.to_html(index=index, border=0, justify="left", escape=True, classes="triable" if triable else None)
     caption = f"<caption>{html.escape(legende)}</caption>"
-    _display({
+    afficher({
         "text/html": body.replace(">\n", f">{caption}\n", 1),
         "text/plain": f"{legende}\n{shown.to_string(index=index)}",
     })
@@ -211,7 +212,7 @@ def code(*items: Callable | type) -> None:
         source = textwrap.dedent(inspect.getsource(item))
         body = highlight(source, PythonLexer(), HtmlFormatter(noclasses=True, style="friendly"))
         title = f"Source de {item.__module__}.{item.__qualname__}"
-        _display({"text/html": f"<details open><summary>{title}</summary>{body}</details>", "text/plain": source})
+        afficher({"text/html": f"<details open><summary>{title}</summary>{body}</details>", "text/plain": source})
 
 
 class Slot:
