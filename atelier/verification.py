@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from commun.card import CARD_MIME, IN_ORDER, MODIFIED, compare, hashes
+from commun import seen
+from commun.card import CARD_MIME, DISORDER, IN_ORDER, MODIFIED, cell_hash, compare, hashes, is_whole
 from commun.datasets import ROOT
 from commun.notebook import INJECTED, failures, read_notebook, tags
 
 NEVER, FAILED, NO_CARD = "jamais exécuté", "en erreur", "exécuté sans carte"
+ALTERED = "sorties modifiées"
 HANDED_OUT = ROOT / "atelier" / "distribution.json"
 
 
@@ -21,7 +23,11 @@ def check(path: Path) -> tuple[str, dict[str, Any] | None]:
     Raises:
         UserError: the file is missing or is not a notebook.
     """
-    notebook = read_notebook(path)
+    return judge(read_notebook(path))
+
+
+def judge(notebook: Mapping[str, Any]) -> tuple[str, dict[str, Any] | None]:
+    """Does what `check` does, of a notebook that is read already."""
     card = card_of(notebook)
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     if any(map(failures, code)):
@@ -30,7 +36,37 @@ def check(path: Path) -> tuple[str, dict[str, Any] | None]:
         return NO_CARD if any(cell["outputs"] or cell["execution_count"] for cell in code) else NEVER, None
     if card["execution"] in handed_out().values():
         return NEVER, card
-    return _relation(notebook, card), card
+    relation = _relation(notebook, card)
+    if relation == IN_ORDER and (changed := altered(notebook, card)):
+        last = notebook["cells"][_card_position(notebook["cells"])].get("execution_count")
+        again = [last and (notebook["cells"][i].get("execution_count") or 0) > last for i in changed]
+        relation = DISORDER if all(again) else ALTERED
+    return relation, card
+
+
+def altered(notebook: Mapping[str, Any], card: Mapping[str, Any]) -> list[int]:
+    """Returns the positions of the cells that show what the kernel of the card has not sent.
+
+    Either an output was changed by hand, or the cell was executed again after the card. What can't be compared is left
+    out: first cards, cells that changed, outputs that a front end stores in its own way (`commun.seen`).
+    """
+    cells, position = notebook["cells"], _card_position(notebook["cells"])
+    sent, found = card.get("sorties"), []
+    own = _executed(notebook, card)
+    if isinstance(sent, list) and own and len(sent) == len(own) and all(isinstance(text, str) for text in sent):
+        for text, index in zip(sent, own, strict=True):
+            outputs = cells[index]["outputs"]
+            if index == position:  # the rows that it shows; the card itself has a hash of its own
+                shown = next(output["data"] for output in outputs if _card({"outputs": [output]}))
+                data = {name: value for name, value in shown.items() if name != CARD_MIME}
+                outputs = [{"output_type": "display_data", "data": data}]
+            if seen.differs(text, outputs):
+                found.append(index)
+    try:
+        whole = is_whole(card)
+    except RecursionError:  # no kernel has made that
+        whole = False
+    return found if whole else sorted({*found, position})
 
 
 def card_of(notebook: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -46,7 +82,12 @@ def state(path: Path, card: Mapping[str, Any]) -> str:
 
 def followed(path: Path) -> bool:
     """Says whether cells with code follow that of the card: it can't tell anything of them."""
-    return bool(hashes(cell["source"] for cell in _around_card(read_notebook(path))[1]))
+    return has_more(read_notebook(path))
+
+
+def has_more(notebook: Mapping[str, Any]) -> bool:
+    """Does what `followed` does, of a notebook that is read already."""
+    return bool(hashes(cell["source"] for cell in _around_card(notebook)[1]))
 
 
 def stale(paths: Sequence[Path]) -> list[Path]:
@@ -61,6 +102,15 @@ def stale(paths: Sequence[Path]) -> list[Path]:
 def handed_out() -> dict[str, str]:
     """Returns the run ids of the committed notebooks: "project/name.ipynb" -> id."""
     return json.loads(HANDED_OUT.read_text(encoding="utf-8")) if HANDED_OUT.is_file() else {}
+
+
+def _executed(notebook: Mapping[str, Any], card: Mapping[str, Any]) -> list[int]:
+    """Returns the positions of the cells that a card lists, in order; none if the cells are not those."""
+    end = (_card_position(notebook["cells"]) or 0) + 1
+    code = [i for i, cell in enumerate(notebook["cells"][:end]) if cell["cell_type"] == "code"]
+    filled = [(i, digest) for i in code if (digest := cell_hash(notebook["cells"][i]["source"]))]
+    own = [(i, digest) for i, digest in filled if INJECTED not in tags(notebook["cells"][i])]
+    return next(([i for i, _ in part] for part in (own, filled) if [d for _, d in part] == card["cellules"]), [])
 
 
 def _relation(notebook: Mapping[str, Any], card: Mapping[str, Any]) -> str:
@@ -87,7 +137,7 @@ def _card_position(cells: Sequence[Mapping[str, Any]]) -> int | None:
 
 def _card(cell: Mapping[str, Any]) -> dict[str, Any] | None:
     """Returns the card that a cell shows, if it is whole enough to be compared."""
-    for output in cell.get("outputs", []):
+    for output in cell["outputs"] if cell.get("cell_type", "code") == "code" else []:  # elsewhere they are anything
         card = output.get("data", {}).get(CARD_MIME)
         if not isinstance(card, dict) or not isinstance(card.get("cellules"), list):
             continue

@@ -8,6 +8,8 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from types import TracebackType
 
+from commun import seen
+
 
 class UserError(Exception):
     """A mistake that the user can mend.
@@ -75,3 +77,6 @@ def native_stderr_to(path: Path) -> Generator[None]:
     finally:
         os.dup2(saved, 2)
         os.close(saved)
+
+
+seen.watch()  # as soon as a notebook imports anything of ours

@@ -18,7 +18,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from commun import UserError, exercices, figures
+from commun import UserError, exercices, figures, seen
 from commun.datasets import ROOT, Location
 from commun.notebook import code_cells, replace_surrogates
 
@@ -60,8 +60,9 @@ def carte(
     from IPython.display import display
 
     shell = get_ipython()
-    inputs = [source for source in shell.history_manager.input_hist_raw[1:] if source.strip()]
-    cells, state, parameters, followed = _judge(inputs, _notebook_path(carnet, shell.user_ns))
+    history = {count: code for count, code in enumerate(shell.history_manager.input_hist_raw) if count and code.strip()}
+    cells, state, parameters, followed, kept = _judge(list(history.values()), _notebook_path(carnet, shell.user_ns))
+    counts = [list(history)[index] for index in kept]
     card = {
         "carnet": carnet,
         "etat": state,
@@ -70,8 +71,10 @@ def carte(
         "parametres": parameters,
         **dict(zip(("nom", "groupe", "sujet"), auteur, strict=True)),
         "resultats": {name: float(value) for name, value in (resultats or {}).items()},
+        "principal": next(iter(resultats or {}), ""),  # a file does not keep the order of names
         "references": {name: float(value) for name, value in (references or {}).items()},
         "reponses": exercices.marks(),
+        "modeles": dict(seen.models),
         "profil": profil,
         "donnees": donnees.title if donnees.is_real else f"échantillon synthétique ({donnees.title})",
         "donnees_reelles": donnees.is_real,
@@ -82,7 +85,10 @@ def carte(
         "duree_s": round(time.time() - _START),
         "execution": uuid.uuid4().hex,
     }
-    display({CARD_MIME: card, "text/html": _html(card), "text/plain": _text(card)}, raw=True)
+    shown = {"text/html": _html(card), "text/plain": _text(card)}
+    card["sorties"] = [*(seen.sent(count, history[count]) for count in counts[:-1]), seen.of_bundle(shown)]
+    card["empreinte"] = seen.json_hash(card)
+    display({CARD_MIME: card, **shown}, raw=True)
 
 
 def hashes(sources: Iterable[str], *, old: bool = False) -> list[str]:
@@ -118,28 +124,37 @@ def compare(executed: Sequence[str], expected: Sequence[str]) -> str:
     return DISORDER if set(executed) <= set(expected) else MODIFIED
 
 
-def _judge(inputs: Sequence[str], path: Path | None) -> tuple[list[str], str, str, bool]:
+def is_whole(card: Mapping[str, Any]) -> bool:
+    """Says whether a card is as it was shown: no field changed since; true of the first cards, which can't tell."""
+    rest = {name: value for name, value in card.items() if name != "empreinte"}
+    return seen.json_hash(rest) == card.get("empreinte") if {"empreinte", "sorties"} & set(card) else True
+
+
+def _judge(inputs: Sequence[str], path: Path | None) -> tuple[list[str], str, str, bool, list[int]]:
     """Compares what a kernel executed with its notebook, up to the cell that asks, which is the last one executed.
 
     papermill adds a cell of parameters that the notebook lacks: it is left out where the rest is then the notebook. A
     student's cell with the same first line stays.
 
     Returns:
-        The hashes of the inputs, the state, the parameters that papermill changed, and whether other cells follow.
+        The hashes of the inputs, the state, the parameters that papermill changed, whether other cells follow, and
+        the indices of the inputs that have these hashes.
     """
+    filled = [index for index, source in enumerate(inputs) if cell_hash(source)]
     executed = hashes(inputs)
     try:
         expected = hashes(code_cells(path)) if path else None
     except UserError:
         expected = None
     if expected is None:
-        return executed, "carnet introuvable", "", False
+        return executed, "carnet introuvable", "", False, filled
     for added in (None, *(i for i, source in enumerate(inputs) if source.startswith("# Parameters\n"))):
         rest = hashes(source for i, source in enumerate(inputs) if i != added)
         if rest == expected[: len(rest)]:
             parameters = "" if added is None else inputs[added].split("\n", 1)[1].strip()
-            return rest, IN_ORDER, parameters, len(expected) > len(rest)
-    return executed, compare(executed, expected), "", False
+            kept = [index for index in filled if index != added]
+            return rest, IN_ORDER, parameters, len(expected) > len(rest), kept
+    return executed, compare(executed, expected), "", False, filled
 
 
 def _notebook_path(carnet: str, names: Mapping[str, Any]) -> Path | None:
@@ -203,13 +218,14 @@ def _versions() -> dict[str, str]:
 def _rows(card: Mapping) -> list[tuple[str, str]]:
     followed = f" ; {FOLLOWED}" if card["suite"] else ""
     author = ", ".join(filter(None, (card.get("nom"), card.get("groupe") and f"groupe {card['groupe']}")))
-    counts = Counter(card.get("reponses", {}).values())
+    counts, models = Counter(card.get("reponses", {}).values()), card.get("modeles", {})
     return [
         ("Carnet", card["carnet"]),
         *([("Auteur", author)] if author else []),
         ("Exécution", f"{card['etat']} ({len(card['cellules'])} cellules){_ADVICE.get(card['etat'], followed)}"),
         *(("Résultat", f"{name} : {figures.number(value)}") for name, value in card.get("resultats", {}).items()),
         *([("Réponses", ", ".join(f"{n} {state}" for state, n in counts.items()))] if counts else []),
+        *([("Modèles", ", ".join(f"{n} {what}{'s' * (n > 1)}" for what, n in models.items()))] if models else []),
         ("Paramètres modifiés", card["parametres"].replace("\n", " ; ") or "aucun"),
         ("Profil", card["profil"]),
         ("Données", " ".join(filter(None, (card["donnees"], card["avertissement"] and f"({card['avertissement']})")))),

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from commun import UserError, figures
+from commun import UserError, figures, seen
 from commun.backend import keras  # first: it chooses the backend
 from commun.datasets import atomic_file, atomic_folder, working_folder
 from commun.results import hardware, to_json, write_json
@@ -170,6 +170,7 @@ def train(
         folder = run_folder(config, project=project, data=data, code=code)
     if folder and folder.is_dir():
         run = load_run(folder)
+        seen.note_model(fresh=False)
         if title:
             show_history(run.history, title=title, unit=unit)
         return run
@@ -196,6 +197,7 @@ def train(
     progress.finish(history)
     metrics = {name: value for name, value in rows[-1].items() if name != "epoch"}
     metrics["seconds"] = float(history["seconds"].sum())
+    seen.note_model(fresh=True)
     run = Run(model, history, metrics, folder, fresh=True, hardware=hardware())
     if folder:
         _save_run(run, config, data=data, code=code)
