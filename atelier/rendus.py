@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import glob
 import os
@@ -86,6 +87,68 @@ def expand_all(names: Iterable[Path]) -> tuple[list[Path], int]:
     return list(found.values()), code
 
 
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """A hand-in where it was found.
+
+    Attributes:
+        path: of the file.
+        place: folders and archives that hold it, from what was named down.
+        label: how it is named to the instructor.
+    """
+
+    path: Path
+    place: tuple[str, ...]
+    label: str
+
+
+def find(names: Sequence[Path], work: Path) -> tuple[list[Found], list[str], int]:
+    """Finds the hand-ins of folders, files, patterns and archives, each once; archives are opened in `work`.
+
+    Returns:
+        The hand-ins, what could not be taken out of archives (French sentences), and 2 if a name stands for nothing.
+    """
+    found: dict[Path, Found] = {}
+    problems: list[str] = []
+    sources = [path for name in names for path in _matches(name)]
+    several = len(sources) > 1
+    files = [path.absolute().parent for path in sources if path.is_file() and not _is_archive(path)]
+    common = Path(os.path.commonpath(files)) if files and len({folder.anchor for folder in files}) == 1 else None
+
+    def open_archive(archive: Path, label: str, place: tuple[str, ...]) -> None:
+        from atelier import archives
+
+        folder = work / f"{len(list(work.iterdir()))}"
+        unpacked = archives.unpack(archive, folder)
+        problems.extend(unpacked.problems)
+        for path in unpacked.notebooks:
+            inner = path.relative_to(folder.resolve() if path.is_relative_to(folder.resolve()) else folder)
+            found[path] = Found(path, (*place, *inner.parts[:-1]), f"{label} › {inner.as_posix()}")
+
+    def look(source: Path) -> None:
+        if _is_archive(source):
+            return open_archive(source, str(source), (source.stem,) if several else ())
+        if not source.is_dir():
+            if not source.exists() and glob.has_magic(str(source)):
+                raise UserError(f"Aucun carnet ne correspond à {source}. Vérifiez le chemin.")
+            parents = source.absolute().parent.relative_to(common).parts if common else ()
+            found[source.resolve()] = Found(source, parents, str(source))
+            return None
+        inside = _inside(source, (".ipynb", ".zip"))
+        if not inside:
+            raise UserError(f"{source} est un dossier qui ne contient aucun carnet (.ipynb). Vérifiez son chemin.")
+        for path in inside:
+            place = (*((source.name,) if several else ()), *path.relative_to(source).parts[:-1])
+            if _is_archive(path):
+                open_archive(path, str(path), (*place, path.stem))
+            else:
+                found[path.resolve()] = Found(path, place, str(path))
+        return None
+
+    code = for_each(sources, look)
+    return list(found.values()), problems, code
+
+
 def pages(paths: Sequence[Path], output: Path | None) -> dict[Path, Path]:
     """Returns the page of each notebook: no two have the same.
 
@@ -120,9 +183,23 @@ def repeated(runs: Mapping[Path, str]) -> dict[str, list[Path]]:
     return {run: paths for run, paths in groups.items() if len(paths) > 1}
 
 
-def _inside(folder: Path) -> list[Path]:
-    """Returns the hand-ins of a folder, at any depth."""
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".ipynb" and path.is_file())
+def _matches(name: Path) -> list[Path]:
+    """Returns what a pattern stands for, or the name itself."""
+    if name.exists() or not glob.has_magic(str(name)):
+        return [name]
+    matches = [Path(match) for match in sorted(glob.glob(str(name), recursive=True))]
+    matches = [path for path in matches if path.is_dir() or path.suffix.lower() in (".ipynb", ".zip")]
+    return list(filter(_is_hand_in, matches)) or [name]
+
+
+def _is_archive(path: Path) -> bool:
+    return path.suffix.lower() == ".zip" and path.is_file()
+
+
+def _inside(folder: Path, suffixes: Sequence[str] = (".ipynb",)) -> list[Path]:
+    """Returns the hand-ins of a folder, at any depth; links out of it are none."""
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
+    paths = [path for path in paths if not path.is_symlink()]
     return [path for path in paths if _is_hand_in(path.relative_to(folder))]
 
 
