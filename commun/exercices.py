@@ -75,14 +75,10 @@ def repondu(reponse: Any) -> bool:
         return False
     if isinstance(reponse, (tuple, list)) and reponse:
         return all(map(repondu, reponse))
-    if not inspect.isfunction(reponse) and not inspect.isclass(reponse):
-        return True
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(reponse)))
-    except (OSError, TypeError, SyntaxError):
-        return True
-    functions = [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
-    return not functions or not all(map(_is_left, functions))
+    if inspect.isclass(reponse):  # a notebook's class has no source of its own, unlike its methods
+        methods = [item for item in vars(reponse).values() if inspect.isfunction(item)]
+        return not methods or any(map(repondu, methods))
+    return not inspect.isfunction(reponse) or not _is_left(reponse)
 
 
 def marks() -> dict[str, str]:
@@ -90,6 +86,10 @@ def marks() -> dict[str, str]:
     return {str(number): _marks[number] for number in sorted(_marks)}
 
 
-def _is_left(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Says whether the body of a function holds nothing but texts and `...`."""
-    return all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in function.body)
+def _is_left(function: Callable) -> bool:
+    """Says whether the body of a function holds nothing but texts and `...`; no, if its source can't be read."""
+    try:
+        body = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0].body
+    except (OSError, TypeError, SyntaxError, AttributeError):
+        return False
+    return all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in body)

@@ -1,0 +1,122 @@
+"""The hand-outs of the real notebooks, answered by script: not at all, and wrongly.
+
+Only a real run tells that every cell which uses an answer can do without it. It takes long, two minutes and more on two
+cores, because each notebook runs once more, in the profile "essai"; the models are those of the chain of
+`test_notebooks.py`, which has seen that the solutions are right.
+"""
+
+import ast
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+import nbformat
+import pytest
+from chain import checked
+
+from atelier import notebooks, verification
+from atelier.distribution import ANSWER, distribute, hand_out
+from commun.card import IN_ORDER
+from commun.exercices import UNANSWERED, WRONG
+from commun.notebook import read_notebook, tags
+
+PROJECTS = notebooks.projects()
+
+pytestmark = pytest.mark.carnets
+
+
+@pytest.fixture(scope="module")
+def papers(tmp_path_factory):
+    """The hand-outs of each project, in a folder with a space and an accent: the notebooks in order."""
+    folder = tmp_path_factory.mktemp("sujets distribués")
+    distribute(PROJECTS, folder, group="B2")
+    return {project: sorted((folder / project).glob("*.ipynb")) for project in PROJECTS}
+
+
+def run_in_order(project, paths, output):
+    """Runs the hand-outs of a project, on one core; returns their cards."""
+    cards = {}
+    for path in paths:
+        executed = output / project / path.name
+        outcome = notebooks.run(path, executed, {"PROFIL": "essai"}, threads=1)
+        assert not outcome.error, f"{project}/{path.name} : {outcome.error}"
+        cards[path] = verification.card_of(read_notebook(executed))
+    return cards
+
+
+def test_a_hand_out_left_unanswered_runs_from_top_to_bottom(papers, reports, tmp_path, monkeypatch):
+    monkeypatch.setenv("PROJETS_TRAVAIL", str(reports.work))
+    with ThreadPoolExecutor(len(PROJECTS)) as pool:
+        runs = list(pool.map(run_in_order, papers, papers.values(), [tmp_path] * len(papers)))
+    for path, card in ((path, card) for cards in runs for path, card in cards.items()):
+        assert card["etat"] == IN_ORDER
+        assert card["groupe"] == "B2" and card["sujet"]
+        assert card["reponses"] == dict.fromkeys(checked(read_notebook(path)), UNANSWERED), path.name
+
+
+def test_wrong_answers_get_wrong_marks(papers, reports, tmp_path, monkeypatch):
+    """In one notebook; `test_projetN_questions.py` gives wrong answers to every check."""
+    monkeypatch.setenv("PROJETS_TRAVAIL", str(reports.work))
+    paper = answered_wrongly(json.loads(papers["projet2_cvae"][0].read_text(encoding="utf-8")))
+    source, executed = tmp_path / "01_preparation.ipynb", tmp_path / "rendu.ipynb"
+    nbformat.write(nbformat.from_dict(paper), source)
+    execute_to_the_end(source, executed)  # a wrong answer may break the cells that use it, but not its check
+    card = verification.card_of(read_notebook(executed))
+    assert card["etat"] == IN_ORDER
+    assert card["reponses"] == dict.fromkeys(checked(paper), WRONG)
+
+
+def test_every_checked_question_has_an_answer_to_give(papers):
+    for path in (path for paths in papers.values() for path in paths):
+        paper = read_notebook(path)
+        questions = [cell["source"] for cell in paper["cells"] if "question" in tags(cell)]
+        numbers = [re.match(r"\*\*Question (\d+)\.\*\*", source)[1] for source in questions]
+        assert numbers == [str(number) for number in range(1, len(numbers) + 1)], path.name
+        assert 5 <= len(numbers) <= 8
+        assert len(checked(paper)) >= 3 and set(checked(paper)) <= set(numbers)
+        assert sum(ANSWER in tags(cell) for cell in paper["cells"]) >= len(numbers)
+        assert hand_out(paper)["cells"] == paper["cells"]  # no solution is left in it
+
+
+def answered_wrongly(paper):
+    """A hand-out where each value is a text that answers nothing, and each function returns one."""
+    for cell in paper["cells"]:
+        if ANSWER in tags(cell) and cell["cell_type"] == "code":
+            tree = Wrong().visit(ast.parse("".join(cell["source"])))
+            cell["source"] = ast.unparse(ast.fix_missing_locations(tree))
+    return paper
+
+
+class Wrong(ast.NodeTransformer):
+    """Writes an absurd text in the place of each `...`, and returns it where the body of a function is no more."""
+
+    def visit_Expr(self, node):
+        return ast.Return(self.visit(node.value)) if _left(node.value) else node
+
+    def visit_ClassDef(self, node):
+        node.body = [ast.Pass() if isinstance(line, ast.Expr) and _left(line.value) else line for line in node.body]
+        return self.generic_visit(node)
+
+    def visit_Constant(self, node):
+        return ast.Constant("réponse absurde") if _left(node) else node
+
+
+def _left(node):
+    return isinstance(node, ast.Constant) and node.value is ...
+
+
+def execute_to_the_end(source, target):
+    """Runs a notebook in the profile "essai", beyond the cells that fail."""
+    from nbclient import NotebookClient
+
+    notebook = nbformat.read(source, as_version=4)
+    for cell in notebook.cells:
+        if "parameters" in cell.metadata.get("tags", []):
+            cell.source = re.sub(r'(PROFIL: str = )"\w+"', r'\1"essai"', cell.source)
+    nbformat.write(notebook, source)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PROJETS_CARNET", str(source))
+        folder = {"metadata": {"path": str(source.parent)}}
+        NotebookClient(notebook, timeout=1200, kernel_name="python3", allow_errors=True, resources=folder).execute()
+    target.parent.mkdir(exist_ok=True)
+    nbformat.write(notebook, target)
