@@ -35,6 +35,8 @@ LABELS = {
     "val_accuracy": "exactitude de validation",
 }
 NBSP, THIN = "\u00a0", "\u202f"
+EXPLORER_MIME = "application/vnd.projets.explorateur+json"
+_STEEP = 4  # a loss that is divided by more than this is drawn on a logarithmic scale
 
 STYLE = {
     "figure.constrained_layout.use": True,
@@ -186,6 +188,21 @@ def montrer(drawing: Drawing) -> None:
     afficher(bundle, metadata)
 
 
+def explorer(drawing: Drawing, donnees: Mapping[str, Any]) -> None:
+    """Shows a figure that a report turns into something to explore.
+
+    JupyterLab and paper show the figure. The report checks the data and brings the script (`atelier/explorateurs.py`,
+    which says what each kind holds).
+
+    Args:
+        drawing: what is seen without a script.
+        donnees: what JSON can hold: "genre", the kind of explorer, then its numbers, texts and sheets of images
+            (`commun.sheets.sheet`).
+    """
+    bundle, metadata = _bundle(drawing)
+    afficher({EXPLORER_MIME: dict(donnees), **bundle}, metadata)
+
+
 def tableau(table: pd.DataFrame, *, legende: str, decimals: int = 3, index: bool = True, triable: bool = False) -> None:
     """Shows a table with a caption, its numbers in French, a dash where there is nothing.
 
@@ -266,19 +283,22 @@ def new_figure(height: float = 4.0, *, rows: int = 1, columns: int = 1, width: f
 
 
 def plot_history(history: pd.DataFrame, *, title: str, unit: str = "") -> Drawing:
-    """Draws the loss, and the validation loss where there is one, against epochs."""
+    """Draws the whole curve of the loss, and of the validation loss where there is one, against epochs.
+
+    The scale is logarithmic where the loss falls far, so that its first epoch does not flatten the others.
+    """
     figure, axes = new_figure(3.4)
     curves = [name for name in ("loss", "val_loss") if name in history]
     for name, colour, marker in zip(curves, PALETTE, MARKERS, strict=False):
         step = max(1, len(history) // 15)
         axes.plot(history["epoch"], history[name], color=colour, marker=marker, markevery=step, label=LABELS[name])
     values = history[curves].to_numpy()
-    later = values[1:][np.isfinite(values[1:])]
-    if later.size:  # none is left of a training that diverged
-        low, high = later.min(), later.max()
-        if len(history) > 3 and values[0].max() > high + 2 * (high - low):  # the first epoch would flatten the others
-            margin = 0.08 * (high - low + 1e-9)
-            axes.set_ylim(low - margin, high + margin)
+    seen = values[np.isfinite(values)]
+    if seen.size and 0 < seen.min() < seen.max() / _STEEP:  # none is seen of a training that diverged at once
+        axes.set_yscale("log")  # the whole curve, and its end still readable
+        axes.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(mpl.ticker.ScalarFormatter())
+        axes.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
     axes.set(title=title, xlabel="époque", ylabel=f"perte ({unit})" if unit else "perte")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.legend()

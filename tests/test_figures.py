@@ -313,17 +313,19 @@ def test_a_training_that_diverges_still_has_its_curves(bad, kept):
     assert drawing.alt.endswith("à la fin, perte indéfini.")
 
 
-def test_the_first_epoch_does_not_flatten_the_others():
+def test_a_loss_that_falls_far_is_drawn_whole_on_a_logarithmic_scale():
     history = pd.DataFrame({"epoch": range(1, 9), "loss": [900, 20, 15, 12, 11, 10, 10, 10]})
-    low, high = figures.plot_history(history, title="t").figure.axes[0].get_ylim()
-    assert low < 10 and 20 < high < 25
+    axes = figures.plot_history(history, title="t").figure.axes[0]
+    low, high = axes.get_ylim()
+    assert axes.get_yscale() == "log" and low < 10 and high > 900
 
 
-def test_a_first_epoch_that_flattens_nothing_stays_in_the_frame():
-    losses = {"loss": [2.4, 1.7, 1.4, 1.2, 1.1], "val_loss": [2.2, 1.2, 0.7, 0.5, 0.4]}
-    history = pd.DataFrame({"epoch": range(1, 6), **losses})
-    low, high = figures.plot_history(history, title="t").figure.axes[0].get_ylim()
-    assert low < 0.4 and high > 2.4
+@pytest.mark.parametrize("losses", [[2.4, 1.7, 1.4, 1.2, 1.1], [300, 250, 241, 240, 240], [9, 1, 0, 0, 0]])
+def test_any_other_loss_is_drawn_whole_on_a_plain_scale(losses):
+    history = pd.DataFrame({"epoch": range(1, 6), "loss": losses, "val_loss": losses})
+    axes = figures.plot_history(history, title="t").figure.axes[0]
+    low, high = axes.get_ylim()
+    assert axes.get_yscale() == "linear" and low <= min(losses) and high >= max(losses)
 
 
 def test_the_text_of_learning_curves_counts_epochs_and_time():
