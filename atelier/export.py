@@ -1,21 +1,20 @@
-"""Turns executed notebooks into self-contained HTML reports, and writes their index.
+"""Turns executed notebooks into self-contained HTML reports.
 
 A report is one file that opens without a network: formulas are converted to MathML (`formules.py`), pictures and style
-are inlined, and nothing is loaded from outside the file. The look is in `modele/`, on nbconvert's template `basic`.
+are inlined, and nothing is loaded from outside the file. At its head, it says what the check of the notebook finds
+(`bilan.py`). The look is in `modele/`, on nbconvert's template `basic`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import html
 import re
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any
 
-from atelier import fragments, sommaire, sorties, tableaux, terminal, texte, typographie, verification
+from atelier import explorateurs, fragments, gabarits, sommaire, sorties, tableaux, terminal, texte, typographie
+from atelier.bilan import Bilan, bilan, put_cards
 from atelier.formules import FormulaError as FormulaError
 from atelier.formules import mathml as mathml
 from atelier.texte import NO_ALT as NO_ALT
@@ -28,14 +27,13 @@ if TYPE_CHECKING:
     from bs4 import BeautifulSoup, Tag
     from nbformat import NotebookNode
 
-TEMPLATE = Path(__file__).parent / "modele"
+TEMPLATE = gabarits.MODELE
+ROLES = ("question", "solution", "reponse", "verification")  # tags that the style knows
+RECAP = "Ce qu'il faut retenir"
 ERROR_MARKER = "papermill-error-cell-tag"
 MAX_ERROR = 300  # characters of an error told on one line
 
-Status = Literal["réussi", "échec", "non exécuté"]
 _KEPT = ("cell_type", "source", "metadata", "outputs", "execution_count", "attachments")
-_CLASSES = {"réussi": "reussi", "échec": "echec", "non exécuté": "jamais"}
-_MARKS = {"réussi": "✓", "échec": "✗", "non exécuté": "–"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,33 +52,6 @@ class Failure:
     def anchor(self) -> str:
         """Identifier of the cell in the report."""
         return f"cellule-{self.cell}"
-
-
-@dataclasses.dataclass(frozen=True)
-class ReportLine:
-    """A line of the index: a report, or a notebook that has none.
-
-    Attributes:
-        project: heading under which it stands; lines of one project follow each other.
-        title: title of the notebook.
-        page: address of the report, relative to the index; "" where there is none.
-        status: how the run ended.
-        seconds: how long it took, None if unknown.
-        error_anchor: identifier of the failing cell in the page.
-        error: the error, on one line.
-        profile: profile of the run.
-        source: data that it used.
-    """
-
-    project: str
-    title: str
-    page: str
-    status: Status
-    seconds: float | None
-    error_anchor: str = ""
-    error: str = ""
-    profile: str = ""
-    source: str = ""
 
 
 def export_notebook(
@@ -110,18 +81,22 @@ def export_notebook(
     code_cells = [cell for cell in node.cells if cell.cell_type == "code"]
     for cell in code_cells:
         cell.metadata["failed"] = failure is not None and cell.metadata.number == failure.cell
-    card = verification.card_of(node)  # before its output is reduced to what a page shows
+    found = bilan(notebook, failed=failure is not None)
+    put_cards(node.cells, found)
     texts = sorties.prepare(node)
+    explored = explorateurs.kinds(code_cells)
+    title = _title(node, notebook)
     page = {
-        "title": _title(node, notebook),
-        "css": _css(),
-        "script": (TEMPLATE / "rapport.js").read_text(encoding="utf-8"),
+        "title": title,
+        "css": gabarits.css(" – ".join(filter(None, (title, found.author)))) + explorateurs.style(explored),
+        "entete": gabarits.render("entete.html.j2", bilan=found, facts=_facts(found)),
+        "script": (TEMPLATE / "rapport.js").read_text(encoding="utf-8") + explorateurs.script(explored),
         "has_code": any(cell.source.strip() for cell in code_cells),
         "failure": failure,
-        "warning": (card or {}).get("avertissement"),
-        "previous": previous and (_href(previous[0]), previous[1]),
-        "following": following and (_href(following[0]), following[1]),
-        "index": _href(index),
+        "warning": found.warning,
+        "previous": previous and (gabarits.href(previous[0]), previous[1]),
+        "following": following and (gabarits.href(following[0]), following[1]),
+        "index": gabarits.href(index),
     }
     resources = {"page": page, "writer": texte.Writer(), "metadata": {"path": str(notebook.resolve().parent)}}
     body, _ = _exporter().from_notebook_node(node, resources)
@@ -133,36 +108,10 @@ def export_notebook(
     for table in soup.select("main table"):
         tableaux.dress(soup, table)
     sommaire.fill(soup)
+    _put_head(soup)
+    _recall(soup, found)
     with atomic_file(target) as temporary:
         temporary.write_text(sorties.put_texts(str(soup), texts), encoding="utf-8", newline="\n")
-
-
-def export_index(lines: Sequence[ReportLine], target: Path) -> None:
-    """Writes the page that lists the reports, by project, in the order given.
-
-    Args:
-        lines: the reports.
-        target: the page to write; it appears complete or not at all.
-
-    Raises:
-        UserError: the page can't be written.
-    """
-    import jinja2
-
-    groups: dict[str, list[ReportLine]] = {}
-    for line in lines:
-        groups.setdefault(line.project, []).append(line)
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATE, encoding="utf-8"), autoescape=False)
-    environment.filters.update(href=lambda address: html.escape(_href(address)), details=_details)
-    page = environment.get_template("rapports.html.j2").render(
-        css=_css(),
-        summary=_summary(lines),
-        groups=list(groups.items()),
-        classes=_CLASSES,
-        marks=_MARKS,
-    )
-    with atomic_file(target) as temporary:
-        temporary.write_text(page, encoding="utf-8", newline="\n")
 
 
 def failure_of(notebook: Path) -> Failure | None:
@@ -231,8 +180,41 @@ def _one_line(text: str) -> str:
 # --- The page ---------------------------------------------------------------------------------------------------------
 
 
-def _css() -> str:
-    return "\n".join((TEMPLATE / name).read_text(encoding="utf-8") for name in ("rapport.css", "formules.css"))
+def _facts(found: Bilan) -> list[tuple[str, str]]:
+    """Returns what the head of a page tells after the verdict and the results: name, text."""
+    lasted = f"en {duration(found.seconds)}" if found.seconds is not None else ""
+    facts = [
+        ("Réponses aux questions", found.answers),
+        ("Données", found.source),
+        ("Profil", found.profile),
+        ("Date et durée", ", ".join(filter(None, (found.day, lasted)))),
+    ]
+    return [(name, text) for name, text in facts if text]
+
+
+def _put_head(soup: BeautifulSoup) -> None:
+    """Puts the title of the notebook above the head of the page, where the notebook opens with it.
+
+    The head stays a child of `main`, which nothing of a notebook can be: what it says can't be imitated.
+    """
+    head = soup.select_one("main > .bilan")
+    first = head.find_next_sibling()
+    title = first.find(True) if first is not None and "texte" in first.get("class", []) else None
+    if title is not None and title.name == "h1":
+        head.insert_before(title.extract())
+
+
+def _recall(soup: BeautifulSoup, found: Bilan) -> None:
+    """Says in the recap too that the data is synthetic: who reads only the end must know."""
+    if not found.synthetic:
+        return
+    for heading in soup.select("main .texte > h2"):
+        if heading.get_text().replace("\u2019", "'").strip().startswith(RECAP):
+            note = soup.new_tag("p", attrs={"class": "synthetique"})
+            mark = soup.new_tag("strong")
+            mark.string = "Données synthétiques."
+            note.extend([mark, f" {found.synthetic}"])
+            heading.insert_after(note)
 
 
 @functools.cache
@@ -262,6 +244,7 @@ def _exporter() -> Any:
             "picture_size": sorties.size,
             "inline_svg": sorties.inline_svg,
             "closed": sorties.closed,
+            "role": lambda cell: "".join(f" celltag_{tag}" for tag in ROLES if tag in cell.metadata.get("tags", [])),
             "ansi2html": terminal.to_html,
         },
     )
@@ -291,6 +274,10 @@ def _refuse_remote(soup: BeautifulSoup) -> None:
             style.string = _local_css(style.string)
     for element in soup.select("[style]"):
         element["style"] = _local_css(element["style"])
+    for element in soup.select("main .texte :is([style], dialog)"):  # a text stays in its place: it covers no other
+        if element.name == "dialog" or fragments.MOVES.search(element["style"]):
+            box = element.find_parent(class_="texte")
+            box["class"] = [*box["class"], "confine"]
 
 
 def _local_css(css: str) -> str:
@@ -307,32 +294,3 @@ def _highlight(block: Tag) -> None:
 
     source = highlight(block.get_text(), PythonLexer(stripnl=False), HtmlFormatter())
     block.replace_with(BeautifulSoup(source, features="html.parser"))
-
-
-# --- The index --------------------------------------------------------------------------------------------------------
-
-
-def _href(address: str) -> str:
-    """Returns a relative address with its spaces and accents quoted."""
-    return quote(address.replace("\\", "/"), safe="/#%?=&:.-_~")
-
-
-def _details(line: ReportLine) -> list[str]:
-    return [
-        *([duration(line.seconds)] if line.seconds is not None else []),
-        *([f"profil {line.profile}"] if line.profile else []),
-        *([line.source] if line.source else []),
-    ]
-
-
-def _summary(lines: Sequence[ReportLine]) -> str:
-    counts = {status: sum(line.status == status for line in lines) for status in _CLASSES}
-    words = {
-        "réussi": ("réussi", "réussis"),
-        "échec": ("en échec", "en échec"),
-        "non exécuté": ("non exécuté", "non exécutés"),
-    }
-    parts = [f"{count} {words[status][count > 1]}" for status, count in counts.items() if count]
-    total = sum(line.seconds or 0 for line in lines)
-    time = f", en {duration(total)}" if total else ""
-    return f"{len(lines)} carnet{'s' * (len(lines) > 1)} : {', '.join(parts) or 'rien encore'}{time}."

@@ -48,7 +48,7 @@ columnspacing rowspacing columnlines rowlines frame framespacing columnspan dept
 """
 _URLS = {"http", "https", "mailto", "data"}
 _RESERVED = re.compile(r"contenu|montrer-le-code|cellule-\d+")  # identifiers that the page gives itself
-_MOVES = re.compile(r"(?:^|[\s;{])(?:position|transform|float|z-index|inset)\s*:|margin[\w-]*\s*:[^;}]*-\d", re.I)
+MOVES = re.compile(r"(?:^|[\s;{])(?:position|transform|float|z-index|inset)\s*:|margin[\w-]*\s*:[^;}]*-\d", re.I)
 _SPECIAL = re.compile(r"<(?:style|script|iframe|object|embed|canvas|video|audio)\b|style\s*=", re.I)
 _SEEN = re.compile(r"<(?:img|svg|table|hr|video|audio|math|input|meter|progress)\b", re.I)
 _ROOTS = re.compile(r"^(?:(?:html|body|:root|:host)(?![\w-])\s*)+")
@@ -84,7 +84,7 @@ def safe(source: str) -> Fragment:
     whole = not _replace_scripts(soup) and whole
     styles = [style.extract() for style in soup.find_all("style")]
     sheet = "\n".join(style.get_text() for style in styles if not style.has_attr("scoped"))  # pandas' own is scoped
-    moves = _MOVES.search(sheet) or any(_MOVES.search(element["style"]) for element in soup.select("[style]"))
+    moves = MOVES.search(sheet) or any(MOVES.search(element["style"]) for element in soup.select("[style]"))
     body = _clean(str(soup))
     if sheet.strip() or moves:
         name = f"sortie-{hashlib.sha256(sheet.encode()).hexdigest()[:8]}"

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from atelier import fragments, terminal
+from atelier import explorateurs, fragments, terminal
 from atelier.fragments import NEEDS_SCRIPT, absent
 from atelier.texte import NO_ALT
 
@@ -97,11 +97,15 @@ def put_texts(page: str, texts: Mapping[str, str]) -> str:
 
 def alt_text(output: NotebookNode, kind: str) -> str:
     """Returns the alternative text of a picture: its metadata, else a text that describes it, else a filler."""
-    metadata = output.get("metadata", {})
+    return alternative(output.data, output.get("metadata", {}), kind)
+
+
+def alternative(data: Mapping[str, Any], metadata: Mapping[str, Any], kind: str) -> str:
+    """Returns the alternative text of a picture, from the data and metadata of its output (see `alt_text`)."""
     for place in (metadata.get(kind), metadata):
         if isinstance(place, dict) and isinstance(place.get("alt"), str) and place["alt"]:
             return place["alt"]
-    text = output.data.get("text/plain", "")
+    text = data.get("text/plain", "")
     return text if text and not re.match(r"<.*>$", text, flags=re.DOTALL) else NO_ALT
 
 
@@ -167,7 +171,9 @@ def _prepared(output: NotebookNode, states: Mapping[str, Any]) -> NotebookNode:
         output.evalue = re.sub("\x1b\\[[^m]*m", "", _text(output.evalue))
         output.traceback = [_text("\n".join(output.traceback))] if output.traceback else []
         return output
-    return _display(_choose(output.data, states, output), output.metadata)
+    shown = _display(_choose(output.data, states, output), output.metadata)
+    shown.metadata["explorateur"] = explorateurs.of_output(output.data, shown.data)  # whatever the notebook says of it
+    return shown
 
 
 def _display(data: Mapping[str, str], metadata: Mapping[str, Any] | None = None) -> NotebookNode:

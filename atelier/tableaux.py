@@ -30,6 +30,9 @@ def dress(soup: BeautifulSoup, table: Tag) -> None:
     if all(len(head.get_text()) <= 24 for head in heads):
         for head in heads:
             head["class"] = [*head.get("class", []), "court"]
+    for head in table.select("thead th"):  # a corner is the header of nothing
+        if not head.get_text().strip() and head.find(True) is None:
+            head.name = "td"
     del table["border"]
     for row in table.select("thead tr[style]"):  # pandas aligns headers here
         del row["style"]

@@ -16,7 +16,9 @@ from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from atelier import export
-from atelier.export import ReportLine, export_index, export_notebook, title_of
+from atelier.bilan import Bilan, Result
+from atelier.export import export_notebook, title_of
+from atelier.index import ReportLine, export_index
 from commun import UserError
 
 PIXEL = base64.b64encode(
@@ -305,10 +307,20 @@ def test_an_unreadable_notebook_is_a_user_error(tmp_path):
     assert not (tmp_path / "p.html").exists()
 
 
+KNOWN = Bilan(
+    "exécuté de haut en bas",
+    "bon",
+    "Dans l'ordre.",
+    source="échantillon",
+    synthetic="Ce carnet a travaillé sur un échantillon.",
+    profile="rapide",
+    results=(Result("fidélité <de> classe", "0,913", "bon", "dans l'intervalle attendu (de 0,9 à 1)", "0,908"),),
+    answers="2 justes sur 3",
+)
 LINES = [
-    ReportLine("Projet 1", "Préparer", "projet 1/01.html", "réussi", 65, profile="rapide", source="échantillon"),
-    ReportLine("Projet 1", "Évaluer", "projet 1/03.html", "échec", 4000, "cellule-4", "ValueError: a < b"),
-    ReportLine("Projet 2", "Générer", "", "non exécuté", None),
+    ReportLine("projet1_artistes", "Projet 1.1 : préparer", "projet 1/01.html", "réussi", 65, bilan=KNOWN),
+    ReportLine("projet1_artistes", "Évaluer", "projet 1/03.html", "échec", 4000, "cellule-4", "ValueError: a < b"),
+    ReportLine("Projet <2>", "Générer", "", "non exécuté", None, question="Comment <inventer> ?"),
 ]
 
 
@@ -317,15 +329,21 @@ def test_index(tmp_path):
     text = (tmp_path / "index.html").read_text(encoding="utf-8")
     page = BeautifulSoup(text, "html.parser")
     assert remote(text) == []
-    assert [heading.string for heading in page.select("h2")] == ["Projet 1", "Projet 2"]
-    good, bad, never = (line.get_text().replace("\u00a0", " ") for line in page.select("li"))
-    assert "réussi" in good and "1 min 05 s" in good and "profil rapide" in good and "échantillon" in good
-    assert "échec" in bad and "1 h 06 min" in bad and "ValueError: a < b" in bad
-    assert "non exécuté" in never
+    assert [heading.get_text() for heading in page.select("h2")] == ["Qui a peint ce tableau\u00a0?", "Projet <2>"]
+    good, bad, never = (" ".join(line.get_text().split()) for line in page.select("li"))
+    assert good.startswith("1.1 Préparer ") and "✓ réussi · ✓ exécuté de haut en bas · 1 min 05 s" in good
+    assert "profil rapide" in good and "échantillon" in good and "réponses : 2 justes sur 3" in good
+    result = "fidélité <de> classe 0,913 ✓ dans l'intervalle attendu (de 0,9 à 1) référence sur données réelles : 0,908"
+    assert good.endswith(result)
+    assert "✗ échec" in bad and "1 h 06 min" in bad and "ValueError: a < b" in bad
+    assert "non exécuté" in never and "Comment <inventer> ?" in never
     links = [link["href"] for link in page.select("li a")]
     assert links == ["projet%201/01.html", "projet%201/03.html", "projet%201/03.html#cellule-4"]
-    assert "3 carnets : 1 réussi, 1 en échec, 1 non exécuté" in page.select_one(".bilan").string
+    total = page.select_one(".bilan-total").get_text().replace("\u00a0", " ")
+    assert "3 carnets : 1 réussi, 1 en échec, 1 non exécuté" in total
+    assert "Données synthétiques." in page.select_one("main > .synthetique").get_text()
     export_index([], tmp_path / "vide.html")
+    assert "synthétique" not in (tmp_path / "vide.html").read_text(encoding="utf-8").partition("<body>")[2]
 
 
 def test_colours_have_enough_contrast():
@@ -347,6 +365,7 @@ def test_colours_have_enough_contrast():
         for name in ("encre", "doux", "lien", "rouge", "vert", "ambre", "mot", "chaine", "nombre", "nom", "note"):
             assert min(contrast(theme[name], theme[ground]) for ground in ("fond", "carte")) >= 4.5, name
         assert min(contrast(theme[name], theme["rouge-fond"]) for name in ("encre", "rouge")) >= 4.5
+        assert min(contrast(theme[name], theme["ambre-fond"]) for name in ("encre", "ambre")) >= 4.5
     for colour in re.findall(r"-fg \{ color: (#\w+)", css):
         assert contrast(colour, "#ffffff") >= 4.5
 
