@@ -92,4 +92,4 @@ def _check_classes(data: Data) -> tuple[bool, str]:
 def _check_seed(data: Data) -> tuple[bool, str]:
     again = split_by_group(data.labels, data.groups)
     moved = sum(len(np.setdiff1d(rows, data.rows(part))) for part, rows in again.items())
-    return moved == 0, f"{moved} œuvre(s) ailleurs"
+    return moved == 0, f"œuvres qui changent de jeu : {moved}"

@@ -32,13 +32,14 @@ LABELS = {
 }
 PRETRAINED = {  # prefix of their names in the reference -> title
     "frozen/": "référence, réseau pré-entraîné figé",
-    "transfer/": "référence, réseau pré-entraîné affiné",
+    "transfer/": "référence, réseau pré-entraîné réglé",
 }
 PUBLISHED = {
     "test_accuracy": "0,468 (CNN résiduel) ; 0,380 (VGG) ; pré-entraînés : 0,818 et 0,87 (ResNet-50)",
     "test_macro_f1": "0,376 (VGG) ; 0,186 (ResNet-18) ; pré-entraînés : 0,84 (ResNet-50) et 0,888 (TinyViT)",
 }
 PUBLISHED_IN = (
+    "La colonne « publié » vient de travaux d'étudiants ou d'amateurs, sans comité de lecture, et d'un concours. "
     "Depuis zéro : CNN résiduel à 128 px, dépôt chickenmaru/2023_CouseAssignment_CNN_PaintCNN ; VGG à 204 px, où des "
     "œuvres répétées avant le découpage se retrouvent des deux côtés, et ResNet-18, dépôt "
     "chernandez67/ML-Project-Group-77. Pré-entraînés sur ImageNet : ResNet-50 à 224 px, dépôt de kamilabielska, et à "
@@ -145,10 +146,12 @@ def group_weights(groups: np.ndarray, draws: int) -> tuple[np.ndarray, np.ndarra
     """Draws groups with replacement, as many as there are (Efron's bootstrap).
 
     Returns:
-        How often each group is drawn, float32 of shape (draws, g), and the column of each of the n works, shape (n,).
+        How often each group is drawn, float32 of shape (draws, g), and the column of each
+        of the n works, shape (n,).
     """
     names, place = np.unique(groups, return_inverse=True)
-    weights = np.random.default_rng(0).multinomial(len(names), np.full(len(names), 1 / len(names)), size=draws)
+    shares = np.full(len(names), 1 / len(names))
+    weights = np.random.default_rng(0).multinomial(len(names), shares, size=draws)
     return weights.astype(np.float32), place
 
 

@@ -123,7 +123,7 @@ def plot_variants(summary: pd.DataFrame, measure: str, *, title: str, ylabel: st
     axes.set(title=title, ylabel=ylabel, xlabel=xlabel, xlim=(-0.5, len(summary) - 0.3))
     axes.set_xticks(places, names)
     parts = (f"{name}, {percent(value)}" for name, value in zip(names, values, strict=True))
-    return Drawing(figure, f"{title} En ordonnée, {ylabel}. {' ; '.join(parts)}.", "svg")
+    return Drawing(figure, f"{title} En ordonnée, {ylabel}. {' ; '.join(parts)}.")
 
 
 def plot_gains(gains: pd.DataFrame, *, title: str, xlabel: str) -> Drawing:
@@ -231,7 +231,7 @@ def plot_reliability(probabilities: np.ndarray, labels: np.ndarray) -> Drawing:
         f"Exactitude selon la confiance, en {len(table)} groupes de réponses, des moins aux plus sûres : "
         f"{' ; '.join(texts)}. Écart moyen (ECE) : {error}."
     )
-    return Drawing(figure, alt, "svg")
+    return Drawing(figure, alt)
 
 
 def plot_f1_against_works(table: pd.DataFrame) -> Drawing:

@@ -145,7 +145,7 @@ def plot_sizes(work: pd.Series, table: pd.DataFrame) -> Drawing:
             whole.add_patch(Rectangle((x, y), width, width, fill=False, edgecolor=colour, lw=thickness))
         whole.set_title(f"{side} px", loc="center")
         fidelity = _decibels(resizing.psnr(image, resizing.enlarged(small, len(image))))
-        part.set_xlabel("définition du fichier" if side >= len(image) else fidelity)
+        part.set_xlabel("résolution du fichier" if side >= len(image) else fidelity)
         texts.append(f"{side} px ({part.get_xlabel()})")
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])

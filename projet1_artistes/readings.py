@@ -14,10 +14,20 @@ from projet1_artistes.tables import points, variant_title, verdict
 from projet1_artistes.training import Config
 
 FEW = 3  # artists who have fewest works, whose recalls are set beside those of the others
+MOST = 0.5  # of the fine contrast: a picture that keeps less has lost its strokes
 SURE = 0.5  # probability above which an answer is confident: all other artists together have less
 
 
 # --- Notebook 01 -----------------------------------------------------------------------------------------------------
+
+
+def comment_side(small: float, kept: float) -> str:
+    """Says in French what is left of the strokes at 64 pixels and at the side that is kept: shares of fine contrast."""
+    if kept > MOST >= small:
+        return "la composition y est entière et la touche s'y devine, tandis qu'à 64 pixels elle se perd."
+    if small > MOST:
+        return "la touche s'y devine, et à 64 pixels encore ; le gain est donc petit sur ces œuvres."
+    return "la composition y est entière, mais la touche s'y perd déjà sur ces œuvres."
 
 
 def comment_leak(answers: pd.DataFrame, doubled: pd.DataFrame, *, duplicated: int, draws: int) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from commun.figures import number, percent
@@ -69,7 +70,7 @@ def comment_qualities(gains: Mapping[int, pd.DataFrame]) -> str:
     side = max(gains)
     row = gains[side].loc[experiments.REDUCED]
     return (
-        f"{text} La définition seule (les grandes images réduites, sans la compression des copies) change "
+        f"{text} La résolution seule (les grandes images réduites, sans la compression des copies) change "
         f"l'exactitude, à {side} pixels, de {points(row)}{verdict(row)}."
     )
 
@@ -148,6 +149,7 @@ def comment_needed(curves: Mapping[str, pd.DataFrame], prices: Mapping[str, pd.D
         counts = table.index.to_numpy(int)
         sign, value = limits.needed(counts, table["balanced_accuracy"].to_numpy())
         text = f"{_needed(sign, value, counts)} au {NETWORKS[network]}"
+        text += _dip(counts, table["balanced_accuracy"].to_numpy())
         enough = int(counts[counts >= value].min())
         price = prices.get(network)
         if price is not None and enough in price.index:
@@ -158,6 +160,18 @@ def comment_needed(curves: Mapping[str, pd.DataFrame], prices: Mapping[str, pd.D
             )
         parts.append(text)
     return f"Pour que le rappel moyen de ces artistes atteigne {percent(limits.HALF, 0)}, il faut {' ; '.join(parts)}."
+
+
+def _dip(counts: np.ndarray, recalls: np.ndarray) -> str:
+    """Says that the recall reached the share with fewer works than those that are told, and fell again."""
+    reached = recalls >= limits.HALF
+    first = int(reached.argmax())
+    if not reached.any() or reached[first:].all():
+        return ""
+    return (
+        f", bien que {counts[first]} y suffisent une fois ({percent(recalls[first])}) avant que le rappel ne "
+        "redescende, signe que le hasard d'un entraînement pèse ici autant que le nombre d'œuvres"
+    )
 
 
 def _needed(sign: str, value: float, counts) -> str:

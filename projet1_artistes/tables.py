@@ -11,7 +11,17 @@ import pandas as pd
 
 from commun import figures
 from commun.figures import number, percent
-from projet1_artistes import baselines, evaluation, experiments, leak, limits, networks, resizing, transfer
+from projet1_artistes import (
+    baselines,
+    efficientnet,
+    evaluation,
+    experiments,
+    leak,
+    limits,
+    networks,
+    resizing,
+    transfer,
+)
 from projet1_artistes.augmentation import repeat_factors
 from projet1_artistes.checks import split_counts
 from projet1_artistes.dataset import Data, duplicate_groups
@@ -185,6 +195,12 @@ def artist_table(measures: pd.DataFrame) -> pd.DataFrame:
     return measures.set_axis(titles, axis=1)
 
 
+def headline(metrics: Mapping[str, Mapping] | None) -> dict[str, float]:
+    """Returns the headline results of notebook 03, French name -> value, from `evaluation.evaluate` or a reference."""
+    names = {"test_accuracy": "exactitude au test", "test_macro_f1": "macro-F1 au test"}
+    return {title: metrics[name]["value"] for name, title in names.items() if name in (metrics or {})}
+
+
 def confusion_table(confusions: pd.DataFrame, data: Data) -> pd.DataFrame:
     """Shows `evaluation.frequent_confusions`, with the two genres and periods, or one where they are the same."""
     artists = evaluation.styles(data)
@@ -201,6 +217,14 @@ def confusion_table(confusions: pd.DataFrame, data: Data) -> pd.DataFrame:
         "genres": both("genre"),
         "périodes": both("period"),
     })
+
+
+def backbone_table() -> pd.DataFrame:
+    """Shows the stages of EfficientNet-Lite0: blocks, side of the filters, stride, expansion and channels."""
+    titles = ["blocs", "côté des filtres", "pas", "cartes multipliées par", "cartes rendues"]
+    table = pd.DataFrame(efficientnet.BLOCKS, columns=titles)
+    table.insert(0, "étage", range(1, len(table) + 1))
+    return table
 
 
 # --- The experiments -------------------------------------------------------------------------------------------------
@@ -221,12 +245,16 @@ def gain_table(gains: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"écart": [points(row) for _, row in gains.iterrows()]}, index=gains.index.map(variant_title))
 
 
-def comment_qualities(table: pd.DataFrame) -> str:
-    """Says in French what the `summary` of `experiments.compare_qualities` gives: both accuracies, if any."""
-    if table.empty:
+def comment_qualities(table: pd.DataFrame, gains: pd.DataFrame | None) -> str:
+    """Says in French what the `summary` of `experiments.compare_qualities` gives: both accuracies, if any.
+
+    `gains` are those of the accuracy over high quality; None if there is nothing to compare.
+    """
+    if table.empty or gains is None:
         return "rien à comparer, faute de copies en basse qualité"
     high, low = (percent(table.loc[quality, "accuracy"]) for quality in (experiments.HIGH, experiments.LOW))
-    return f"{high} contre {low}"
+    row = gains.loc[experiments.LOW]
+    return f"{high} contre {low} d'exactitude ; la basse qualité change l'exactitude de {points(row)}{verdict(row)}"
 
 
 def comment_gains(gains: pd.DataFrame, *, base: Any, price: pd.DataFrame | None = None) -> str:
@@ -248,7 +276,8 @@ def points(gain: pd.Series) -> str:
     """Shows a row of `experiments.gains`: the difference in points, its sign, and its interval."""
     value, low, high = (number(100 * gain[name], 1) for name in ("gain", "low", "high"))
     sign = "+" if gain["gain"] > 0 else ""
-    return f"{sign}{value}{figures.NBSP}points [{low} ; {high}]"
+    unit = "points" if abs(round(100 * gain["gain"], 1)) >= 2 else "point"  # the French plural starts at two
+    return f"{sign}{value}{figures.NBSP}{unit} [{low} ; {high}]"
 
 
 def verdict(gain: pd.Series) -> str:

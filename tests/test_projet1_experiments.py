@@ -118,12 +118,15 @@ def test_without_low_quality_there_is_nothing_to_compare(trained, data, monkeypa
     answers = experiments.compare_qualities(data, CONFIG, seeds=(0,), part=VALIDATION)
     assert answers.empty and not trained
     assert experiments.summary(answers).empty
-    assert "faute de copies" in tables.comment_qualities(experiments.summary(answers))
+    assert "faute de copies" in tables.comment_qualities(experiments.summary(answers), None)
 
 
 def test_both_qualities_are_told():
     table = pd.DataFrame({"accuracy": [0.5, 0.25, 0.4]}, index=["high", "low", "reduced"])
-    assert tables.comment_qualities(table).replace("\xa0", " ") == "50,0 % contre 25,0 %"
+    gains = pd.DataFrame({"gain": [-0.25], "low": [-0.3], "high": [-0.2]}, index=["low"])
+    said = tables.comment_qualities(table, gains).replace("\xa0", " ")
+    assert said.startswith("50,0 % contre 25,0 % d'exactitude") and said.endswith("[−30,0 ; −20,0], une perte nette")
+    assert "le hasard du tirage" in tables.comment_qualities(table, gains.assign(high=0.1))
 
 
 @pytest.mark.parametrize(("limit", "small"), [(6, [3]), (5, []), (21, [1, 2, 3])])

@@ -254,6 +254,11 @@ def test_what_each_network_needs_is_said_with_its_price():
     assert "de 10 à 20 œuvres" in text and "−2,0 points" in text and "une perte nette" in text and "−5,0" not in text
     text = plain(readings.comment_needed({FROZEN: curve(0.6, 0.7, 0.8)}, {FROZEN: gain([0.1, 0.1], [20, 40])}))
     assert "**10 œuvres ou moins**" in text and "points" not in text
+    assert "redescende" not in text
+    for recalls, known in (((0.1, 0.6, 0.4), "plus de 40"), ((0.6, 0.4, 0.7), "environ 2")):
+        text = plain(readings.comment_needed({SCRATCH: curve(*recalls)}, {}))
+        first = {0.1: 20, 0.6: 10}[recalls[0]]
+        assert known in text and f"bien que {first} y suffisent une fois (60,0 %) avant que le rappel" in text
     text = plain(readings.comment_needed({SCRATCH: curve(0.1, 0.2, 0.3)}, {SCRATCH: gain([0.0, 0.03], [20, 40])}))
     assert "de 10 à 40 œuvres" in text and "un gain net" in text
 
@@ -309,7 +314,7 @@ def test_the_threshold_of_the_head_is_recommended_by_the_rule_with_its_price():
     prices = gain([-0.1, 0.0], [25, 50])
     close = gain([-0.1, -0.005], [0, 25])
     text = plain(readings.comment_head_thresholds(table, 50, close, 0, prices))
-    assert "**moins de 25 images** ; le prix, face" in text and "−0,5 points" in text and "une perte nette" in text
+    assert "**moins de 25 images** ; le prix, face" in text and "−0,5 point [" in text and "une perte nette" in text
     assert "plus grand seuil" not in text
     apart = gain([-0.1, -0.05], [0, 25])
     text = plain(readings.comment_head_thresholds(table, 50, apart, 0, prices))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import inspect
 import json
+import linecache
+import re
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,22 +17,32 @@ import pandas as pd
 import pytest
 from test_projet1_dataset import collection, opened
 
-from commun import figures, results
+from commun import UserError, exercices, figures, results
 from commun.training import Run
-from projet1_artistes import dataset, networks, readings, training, transfer, variants
+from projet1_artistes import choice, dataset, networks, readings, training, transfer, variants
 
 ROOT = Path(__file__).resolve().parents[1] / "projet1_artistes"
 SEED, THRESHOLD = 7, 33
 
 
-def run(name: str, **parameters) -> None:
-    """Runs the code cells of a notebook in this process, with other parameters."""
+NOTEBOOKS = ("01_preparation.ipynb", "02_modele.ipynb", "03_evaluation.ipynb")
+
+
+def cells_of(name: str) -> list[tuple[str, str, list[str]]]:
+    """The cells of a notebook: kind, source, tags."""
     cells = json.loads((ROOT / name).read_text(encoding="utf-8"))["cells"]
+    return [(cell["cell_type"], "".join(cell["source"]), cell["metadata"].get("tags", [])) for cell in cells]
+
+
+def run(name: str, edit: Callable[[str, list[str]], str] = lambda source, tags: source, **parameters) -> None:
+    """Runs the code cells of a notebook in this process, with other parameters, each changed by `edit`."""
     space: dict = {}
-    for cell in cells:
-        if cell["cell_type"] == "code":
-            exec("".join(cell["source"]), space)
-            if "parameters" in cell["metadata"].get("tags", []):
+    for number, (kind, source, tags) in enumerate(cells_of(name)):
+        if kind == "code":
+            source, file = edit(source, tags), f"<{name}, cell {number}>"
+            linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)  # for `inspect`
+            exec(compile(source, file, "exec"), space)
+            if "parameters" in tags:
                 assert parameters.keys() <= space.keys()
                 space |= parameters
 
@@ -65,7 +79,8 @@ def asked(request, monkeypatch, tmp_path_factory, said):
     monkeypatch.setattr(dataset, "load", lambda: data)
     monkeypatch.setattr(training, "train", train)
     monkeypatch.setattr(transfer, "features", lambda images, side: images.mean(axis=(1, 2)))
-    for module, name in ((figures, "montrer"), (results, "carte")):
+    monkeypatch.setattr(exercices, "_marks", {})
+    for module, name in ((figures, "montrer"), (figures, "afficher"), (results, "carte")):
         monkeypatch.setattr(module, name, lambda *arguments, **options: None)
     monkeypatch.setattr(figures, "code", check_code)
     return configs
@@ -73,9 +88,10 @@ def asked(request, monkeypatch, tmp_path_factory, said):
 
 def check_code(*items) -> None:
     """Code that is shown fits the width of a report."""
-    for item in (item for item in items if item.__module__.startswith("projet1")):
+    for item in items:
         lines = textwrap.dedent(inspect.getsource(item)).splitlines()
-        assert not [line for line in lines if len(line) > 90], item
+        widest = 90 if item.__module__.startswith("projet1") else 94  # what a page shows without a scroll bar
+        assert not [line for line in lines if len(line) > widest], item
 
 
 def test_the_seed_and_the_threshold_of_notebook_02_reach_every_training(asked):
@@ -121,6 +137,164 @@ def test_the_seed_of_notebook_01_draws_the_examples_and_the_threshold_is_drawn(a
     run("01_preparation.ipynb", PROFIL="essai", GRAINE=SEED, SEUIL=THRESHOLD)
     assert len({name for name, _ in seen}) == 8
     assert {value for _, value in seen} == {SEED, THRESHOLD}
+
+
+# --- The knobs of notebook 02 ----------------------------------------------------------------------------------------
+
+OTHERS = {
+    "largeur": 12,
+    "blocs": 2,
+    "abandon": 0.5,
+    "cote_appris": 24,
+    "cote_juge": 40,
+    "taux": 0.01,
+    "decroissance": 0.2,
+    "lissage": 0.3,
+    "part_cutmix": 1,
+    "images_vues": 64,
+}
+
+
+class Stopped(Exception):
+    """The trainings that are looked at were asked for."""
+
+
+def with_knob(name, value):
+    def edit(source, tags):
+        changed = re.sub(rf"(?m)^{name} = .+?(?=  # )", f"{name} = {value!r}", source)
+        return changed if source.startswith("largeur = ") else source
+
+    return edit
+
+
+def test_the_configuration_cell_has_one_commented_line_for_each_knob():
+    (source,) = (source for _, source, _ in cells_of("02_modele.ipynb") if source.startswith("largeur = "))
+    lines = source.splitlines()
+    fields = {name: field for field, (name, *_) in choice.KNOBS.items()}
+    assert [line.split(" = ")[0] for line in lines] == list(fields)
+    for line in lines:
+        name = line.split(" = ")[0]
+        assert re.fullmatch(rf"{name} = profil\.config\.{fields[name]}  # .{{20,}}", line), line
+    effects = next(source for _, source, _ in cells_of("02_modele.ipynb") if "À vous de jouer : les réglages" in source)
+    assert all(f"`{name}`" in effects for name in fields)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_each_knob_reaches_the_networks_that_are_trained_and_nothing_else(asked, monkeypatch, name):
+    def twice(*arguments, _train=training.train, **options):
+        result = _train(*arguments, **options)
+        if len(asked) == 2:
+            raise Stopped
+        return result
+
+    monkeypatch.setattr(training, "train", twice)
+    with pytest.raises(Stopped):
+        run("02_modele.ipynb", with_knob(name, OTHERS[name]), PROFIL="essai")
+    (field,) = (field for field, (french, *_) in choice.KNOBS.items() if french == name)
+    config = training.profile("essai").config
+    plain, residual = asked
+    assert residual == dataclasses.replace(config, **{field: OTHERS[name]}) != config
+    assert plain == dataclasses.replace(residual, architecture=networks.PLAIN)
+
+
+def test_notebook_03_judges_the_network_whose_knobs_were_changed(asked, said):
+    run("02_modele.ipynb", with_knob("largeur", 12), PROFIL="essai")
+    trained = asked[1]
+    assert trained.width == 12 and "changé" not in said[0]
+    asked.clear()
+    said.clear()
+    run("03_evaluation.ipynb", PROFIL="essai")
+    assert asked[0] == trained
+    assert "Le réseau jugé est celui du carnet 02 (graine 0, seuil 100, largeur 12)." in said[0]
+
+
+def test_a_knob_out_of_range_is_refused_before_any_training(asked):
+    with pytest.raises(UserError, match=r"abandon = 3 : il faut un nombre de 0 à 0,95"):
+        run("02_modele.ipynb", with_knob("abandon", 3), PROFIL="essai")
+    assert asked == []
+
+
+# --- Questions -------------------------------------------------------------------------------------------------------
+
+
+def left(source: str, tags: list[str]) -> str:
+    """A solution as a hand-out leaves it: names without values, functions without bodies."""
+    if "solution" not in tags:
+        return source
+    kept = []
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef):
+            node.body = [*node.body[:1], ast.Expr(ast.Constant(...))]
+            kept.append(ast.unparse(node))
+        elif isinstance(node, ast.Assign):
+            kept += [f"{name.id} = ..." for target in node.targets for name in ast.walk(target)
+                     if isinstance(name, ast.Name)]  # fmt: skip
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            kept.append(ast.unparse(node))
+    return "\n".join(kept)
+
+
+def checked(name: str) -> list[str]:
+    return [re.search(r"verifier\(\s*(\d+)", source)[1] for _, source, tags in cells_of(name) if "verification" in tags]
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_the_solutions_are_right_and_a_hand_out_runs_unanswered(asked, name):
+    run(name, PROFIL="essai")
+    assert exercices.marks() == dict.fromkeys(checked(name), exercices.RIGHT)
+    exercices._marks.clear()
+    run(name, left, PROFIL="essai")
+    assert exercices.marks() == dict.fromkeys(checked(name), exercices.UNANSWERED)
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_questions_are_numbered_answered_and_checked(name):
+    cells = cells_of(name)
+    starts = [place for place, (_, _, tags) in enumerate(cells) if "question" in tags]
+    assert 5 <= len(starts) <= 8 and len(checked(name)) >= 3
+    functions = interpretations = 0
+    for number, (place, following) in enumerate(zip(starts, [*starts[1:], len(cells)], strict=True), start=1):
+        kind, text, _ = cells[place]
+        assert kind == "markdown" and text.startswith(f"**Question {number}.** ")
+        solutions = [(kind, source) for kind, source, tags in cells[place:following] if "solution" in tags]
+        checks = [source for _, source, tags in cells[place:following] if "verification" in tags]
+        assert len(solutions) == 1
+        (kind, source), *_ = solutions
+        if kind == "markdown":
+            interpretations += 1
+            assert not checks and len(source) > 200
+            continue
+        (check,) = checks
+        assert len(ast.parse(check).body) == 1 and re.match(rf"exercices\.verifier\(\s*{number}, questions\.", check)
+        defined = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+        functions += len(defined)
+        named = defined[0].name if defined else f"q{number}"
+        assert re.search(rf"\b{named}\b", check) and f"`{named}" in text
+        for node in defined:
+            assert ast.get_docstring(node) and 2 <= node.end_lineno - node.lineno - 1 <= 8
+    assert functions >= 1 and interpretations >= 1
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_notebook_opens_with_its_objectives_and_closes_with_them(name):
+    cells = cells_of(name)
+    first = cells[0][1]
+    assert all(f"**{word}.**" in first for word in ("Objectifs", "Prérequis", "Durée"))
+    (last,) = (source for kind, source, _ in cells if "### Vous savez maintenant" in source)
+    assert "### Glossaire" in last and "### Bibliographie" in last
+    flat = " ".join(first.split())
+    goals = re.findall(r"(?m)^- (.+?)[;.]$", last.split("### Glossaire")[0])
+    assert 3 <= len(goals) <= 5 and all(goal.strip() in flat for goal in goals)
+    for line in last.split("### Glossaire")[1].split("### Bibliographie")[0].strip().splitlines():
+        assert line.count("|") == 4
+    assert len(re.findall(r"\]\(https://[^)]+\)", last)) >= 3
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_the_prose_keeps_the_words_of_the_field(name):
+    prose = "\n".join(source for kind, source, _ in cells_of(name) if kind == "markdown")
+    for word in ("(s)", "définition moiti", "part de test", "part d'apprentissage", "part de validation"):
+        assert word not in prose
 
 
 # --- What notebook 02 chose ------------------------------------------------------------------------------------------
@@ -185,7 +359,7 @@ WORDS = {  # the English word, or its initials -> the French one
     "epoch": "époque",
     "bootstrap": "rééchantillonnage",
     "CutMix": "coller dans une œuvre un rectangle d'une autre",
-    "FixRes": "corriger l'écart de définition",
+    "FixRes": "corriger l'écart de résolution",
     "CAM": "carte d'activation de classe",
     "ECE": "erreur de calibration attendue",
     "data leakage": "fuite",
@@ -209,7 +383,7 @@ def test_a_word_of_the_field_is_named_beside_the_french_one(word):
 
 def test_the_score_of_colour_is_said_where_it_is_measured_and_both_networks_judge_alike(asked, said):
     run("02_modele.ipynb", PROFIL="essai")
-    assert said[1].startswith("La couleur seule reconnaît")  # before any network
+    assert said[2].startswith("La couleur seule reconnaît")  # before any network; after the data and the settings
     plain, residual, *_ = asked
     assert plain == dataclasses.replace(residual, architecture="plain")
     config = training.profile("essai").config

@@ -92,7 +92,7 @@ def test_the_threshold_that_is_advised_and_its_price():
     assert text.endswith("C'est aussi la valeur du paramètre `SEUIL`.")
     close = thresholds({0: SAME, 50: np.arange(104)})
     text = plain(readings.comment_threshold(close, asked=100, draws=200))
-    assert "au seuil 50 ; le plus petit seuil dont l'écart" in text and "est **0** (−1,0 points" in text
+    assert "au seuil 50 ; le plus petit seuil dont l'écart" in text and "est **0** (−1,0 point [" in text
     assert "Le paramètre `SEUIL` vaut 100" in text and "prix" not in text
     text = readings.comment_threshold(thresholds({0: BETTER, 50: WORSE}), asked=0, draws=200)
     assert "c'est le plus petit essayé" in text and "nous conseillons **0**" in text
@@ -165,3 +165,12 @@ def test_calibration_is_defined_and_told_in_both_directions(smoothing):
     assert "**trop peu sûr de lui**" in under
     assert ("lissage des étiquettes" in under) == bool(smoothing) == ("92,5 %" in under)
     assert "au hasard des œuvres près" in fair and "trop" not in fair
+
+
+# --- Notebook 01 -----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_left_of_the_strokes_is_told_both_ways():
+    assert "à 64 pixels elle se perd" in readings.comment_side(0.45, 0.78)
+    assert "à 64 pixels encore" in readings.comment_side(0.7, 0.9)
+    assert "s'y perd déjà" in readings.comment_side(0.2, 0.4)

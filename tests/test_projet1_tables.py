@@ -170,3 +170,17 @@ def test_classes_numbered_after_the_split_are_seen(data):
     assert 5 in failed(changed(data, artist=labels, part=parts))
     backwards = dataclasses.replace(data, artists=data.artists.iloc[::-1].reset_index(drop=True))
     assert 5 in failed(backwards)
+
+
+def test_the_headline_of_notebook_03_is_that_of_its_measures():
+    measures = {"test_accuracy": {"value": 0.8}, "test_macro_f1": {"value": 0.7}, "test_top3": {"value": 0.9}}
+    assert tables.headline(measures) == {"exactitude au test": 0.8, "macro-F1 au test": 0.7}
+    assert tables.headline(None) == {}
+
+
+def test_the_stages_of_the_pre_trained_network_are_those_that_are_built():
+    from projet1_artistes import efficientnet
+
+    table = tables.backbone_table()
+    assert len(table) == len(efficientnet.STAGES) - 2 == 7
+    assert table["cartes rendues"].tolist() == [channels for *_, channels in efficientnet.BLOCKS]
