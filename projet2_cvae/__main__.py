@@ -14,11 +14,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from commun import cli, exit_code, results
+from commun import UserError, cli, exit_code, results
 from commun.training import Budget, Run, config_hash, save_weights
-from projet2_cvae import PROJECT, REFERENCE, dataset, evaluation, judge, selection, training
+from projet2_cvae import PROJECT, REFERENCE, comparison, dataset, evaluation, judge, selection, training
 from projet2_cvae.model import CVAE, Config
 
+ADVICE = "téléchargez-les (python -m atelier donnees telecharger fashion_mnist)"
 LICENCE = """# Licence
 
 Les poids et les mesures de ce dossier viennent d'un entraînement sur Fashion-MNIST (Zalando Research, licence MIT).
@@ -44,13 +45,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     text = "graines des modèles finals (0 1 2 par défaut)"
     parser.add_argument("--graines", type=int, nargs="+", default=[0, 1, 2], help=text)
+    text = "ne mesure que le rival linéaire, et l'ajoute aux mesures déjà faites"
+    parser.add_argument("--rival", action="store_true", help=text)
     options = parser.parse_args(arguments)
-    return exit_code(lambda: _make(options))
+    return exit_code(lambda: _add_rival() if options.rival else _make(options))
 
 
 def _make(options: argparse.Namespace) -> None:
     data = dataset.load()
-    cli.require_real([data.location], advice="téléchargez-les (python -m atelier donnees telecharger fashion_mnist)")
+    cli.require_real([data.location], advice=ADVICE)
     REFERENCE.mkdir(exist_ok=True)
     trial = Budget(images_seen=options.images_essai, epochs=training.profile("complet").trial[1])
     study = selection.search(data, trial, trials=options.essais, title="Étude")
@@ -110,6 +113,33 @@ def _measure(data: dataset.Data, config: Config, models: Sequence[CVAE], default
     results.write_json(REFERENCE / "metrics.json", head | {"metrics": metrics, "default_model": of_default})
     key = config_hash(dataclasses.asdict(config))
     results.journal(REFERENCE / "journal.csv", key, {n: np.mean(e["per_seed"]) for n, e in metrics.items()})
+    _measure_rival(data)
+
+
+def _add_rival() -> None:
+    """Measures the linear rival on the real test part, beside a reference that is already there.
+
+    Raises:
+        UserError: the data are not the real ones, or the reference is missing.
+    """
+    data = dataset.load()
+    cli.require_real([data.location], advice=ADVICE)
+    if not (REFERENCE / "metrics.json").is_file():
+        raise UserError(f"{REFERENCE / 'metrics.json'} est absent : lancez d'abord python -m {PROJECT}, sans --rival.")
+    _measure_rival(data)
+
+
+def _measure_rival(data: dataset.Data) -> None:
+    """Adds to `metrics.json` the rival, and the Fréchet distance of training images to test images."""
+    features = evaluation.load_reference_features()
+    rival = comparison.rival_metrics(data.train, features, data.test)
+    content = results.read_metrics(REFERENCE / "metrics.json")
+    content["metrics"] |= rival
+    content["frechet_train_test"] = comparison.training_distance(features, data.test)
+    results.write_json(REFERENCE / "metrics.json", content)
+    values = {name.removeprefix("rival/"): np.mean(entry["per_seed"]) for name, entry in rival.items()}
+    key = f"rival linéaire, {comparison.RIVAL_DIMENSIONS} dimensions par classe"
+    results.journal(REFERENCE / "journal.csv", key, values)
 
 
 if __name__ == "__main__":

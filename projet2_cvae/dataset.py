@@ -140,11 +140,15 @@ def counts(data: Data) -> pd.DataFrame:
 
 
 def duplicates(first: Part, second: Part) -> list[tuple[int, int]]:
-    """Returns the pairs (index in `first`, index in `second`) of images that are equal to the last pixel."""
+    """Returns the pairs (index in `first`, index in `second`) of equal images.
+
+    Equal to the last pixel: two such images have the same hash.
+    """
     seen: dict[bytes, int] = {}
     for index, image in enumerate(first.images):
         seen.setdefault(hashlib.sha256(image.tobytes()).digest(), index)
-    pairs = ((seen.get(hashlib.sha256(im.tobytes()).digest()), i) for i, im in enumerate(second.images))
+    hashes = (hashlib.sha256(image.tobytes()).digest() for image in second.images)
+    pairs = ((seen.get(found), index) for index, found in enumerate(hashes))
     return [(a, b) for a, b in pairs if a is not None]
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from commun.figures import MARKERS, PALETTE, WIDTH, Drawing, image_grid, new_figure, number, percent
 from commun.training import keras
+from projet2_cvae.comparison import tone
 from projet2_cvae.dataset import CLASSES, Part, one_per_class
 from projet2_cvae.evaluation import bernoulli_entropy, decode_plane, encode, interpolate, reconstruct, swap_class
 from projet2_cvae.judge import ReferenceFeatures, logits_and_features
@@ -26,14 +27,28 @@ def plot_classes(part: Part) -> Drawing:
     """Draws ten images of each class, one class a row."""
     images = part.images[one_per_class(part, 10, seed=0)]
     figure = image_grid(images, columns=10, row_labels=CLASSES)
-    return Drawing(figure, "Dix images d'apprentissage de chacune des dix classes, une classe par ligne.")
+    covered = pd.Series([(images[10 * c : 10 * c + 10] > 0).mean() for c in range(len(CLASSES))], CLASSES)
+    alt = (
+        f"Dix images d'apprentissage de chacune des dix classes, une classe par ligne ({', '.join(CLASSES)}). Le "
+        "vêtement "
+        f"couvre de {percent(covered.min(), 0)} de l'image ({covered.idxmin()}) à {percent(covered.max(), 0)} "
+        f"({covered.idxmax()})."
+    )
+    return Drawing(figure, alt)
 
 
 def plot_means(part: Part) -> Drawing:
     """Draws the mean image of each class."""
     means = np.stack([part.images[part.labels == c].mean(axis=0) for c in range(len(CLASSES))])
     figure = image_grid(means, CLASSES, columns=5, title="L'image moyenne de chaque classe")
-    return Drawing(figure, "L'image moyenne de chacune des dix classes.")
+    blur = pd.Series([part.images[part.labels == c].std(axis=0).mean() / 255 for c in range(len(CLASSES))], CLASSES)
+    alt = (
+        f"L'image moyenne de chacune des dix classes. La plus nette est celle de la classe « {blur.idxmin()} » (écart "
+        "type "
+        f"d'un pixel : {percent(blur.min(), 0)} de l'échelle), la plus floue celle de « {blur.idxmax()} » "
+        f"({percent(blur.max(), 0)})."
+    )
+    return Drawing(figure, alt)
 
 
 def plot_grey_levels(part: Part) -> Drawing:
@@ -48,7 +63,8 @@ def plot_grey_levels(part: Part) -> Drawing:
     means = pd.Series([part.images[part.labels == c].mean() / 255 for c in range(len(CLASSES))], CLASSES).sort_values()
     right.barh(means.index, means, color=PALETTE[1])
     right.set(title="Luminosité moyenne", xlabel="niveau moyen (0 : noir, 1 : blanc)")
-    alt = f"Histogramme des niveaux de gris ({percent(levels[0])} de noir) et luminosité moyenne de chaque classe."
+    alt = f"Histogramme des niveaux de gris ({percent(levels[0])} de noir) et luminosité moyenne de chaque classe, de "
+    alt += f"{number(means.iloc[0], 2)} ({means.index[0]}) à {number(means.iloc[-1], 2)} ({means.index[-1]})."
     return Drawing(figure, alt, "svg")
 
 
@@ -75,7 +91,10 @@ def plot_class_entropy(part: Part) -> Drawing:
     axes.axvline(entropy.mean(), color="black", ls="--")
     axes.set(title="Le plancher de chaque classe (en tirets : la moyenne)", xlabel="nats par image")
     mean = number(entropy.mean(), 1)
-    alt = f"Plancher moyen de chaque classe, en nats par image ; moyenne de toutes les images : {mean}."
+    alt = (
+        f"Plancher moyen de chaque classe, en nats par image : de {number(table.iloc[0], 0)} ({table.index[0]}) à "
+        f"{number(table.iloc[-1], 0)} ({table.index[-1]}) ; moyenne de toutes les images : {mean}."
+    )
     return Drawing(figure, alt, "svg")
 
 
@@ -136,8 +155,11 @@ def plot_planes(models: Mapping[str, CVAE], part: Part) -> Drawing:
     """Draws the codes of a 2-D latent space: one row a model, one column a class, over all the others in grey."""
     figure, axes = new_figure(0.85 * len(models) + 0.4, rows=len(models), columns=10, sharex=True, sharey=True)
     figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, hspace=0.02, wspace=0.01)
+    spread = []
     for index, (row, (name, model)) in enumerate(zip(np.atleast_2d(axes), models.items(), strict=True)):
         codes, _ = encode(model, part)
+        within = np.mean([codes[part.labels == c].std(axis=0).mean() for c in np.unique(part.labels)])
+        spread.append(f"{name} (une classe y occupe {percent(within / codes.std(axis=0).mean(), 0)} de la largeur)")
         row[0].set_ylabel(name, rotation=0, ha="right", va="center", labelpad=8)
         for c, axis in enumerate(row):
             axis.scatter(*codes.T, s=1, color="#dfe3e6", rasterized=True)
@@ -148,18 +170,22 @@ def plot_planes(models: Mapping[str, CVAE], part: Part) -> Drawing:
             if index == 0:
                 axis.set_title(CLASSES[c], fontsize=10, fontweight="normal", loc="center")
     alt = "Les codes de chaque classe, en bleu, parmi les autres, en gris, dans le plan latent, une classe par colonne"
-    return Drawing(figure, f"{alt} ; de haut en bas : {', '.join(models)}.")
+    return Drawing(figure, f"{alt} ; de haut en bas : {', '.join(spread)}.")
 
 
 def plot_manifolds(models: Mapping[str, tuple[CVAE, int]]) -> Drawing:
     """Draws the decoded plane of several (model, label) as mosaics side by side."""
     figure, axes = new_figure(WIDTH / len(models) + 0.3, columns=len(models), squeeze=False)
+    levels = []
     for axis, (name, (model, label)) in zip(axes[0], models.items(), strict=True):
         tiles = decode_plane(model, label)
+        levels.append(f"{name} (gris moyen d'une vignette : de {percent(tiles.mean(axis=(2, 3)).min() / 255, 0)} à "
+                      f"{percent(tiles.mean(axis=(2, 3)).max() / 255, 0)})")  # fmt: skip
         axis.imshow(np.concatenate(np.concatenate(tiles, axis=1), axis=1), vmin=0, vmax=255)
         axis.set(xticks=[], yticks=[])
         axis.set_title(name, fontsize=11, loc="center")
-    return Drawing(figure, f"Mosaïques du plan latent décodé, de gauche à droite : {' ; '.join(models)}.")
+    alt = "Mosaïques de 10 × 10 vignettes du plan latent décodé, de −2 à 2 sur chaque axe, de gauche à droite"
+    return Drawing(figure, f"{alt} : {' ; '.join(levels)}.")
 
 
 def plot_terms(history: pd.DataFrame) -> Drawing:
@@ -220,13 +246,13 @@ def plot_parallel(table: pd.DataFrame) -> Drawing:
         f"Coordonnées parallèles de {len(trials)} essais complets, de {number(best['val_nelbo'])} à "
         f"{number(worst['val_nelbo'])} nats. Le meilleur : {settings}."
     )
-    return Drawing(figure, alt, "svg")
+    return Drawing(figure, alt)  # many curves make a vector figure heavy
 
 
-def plot_importance(shares: pd.Series) -> Drawing:
-    """Draws the shares of `selection.importance` as bars."""
+def plot_importance(shares: pd.Series, names: Mapping[str, str] = NAMES) -> Drawing:
+    """Draws the shares of `selection.importance` as bars, under the French names of the settings."""
     figure, axes = new_figure(0.9 + 0.38 * max(len(shares), 1))
-    names, texts = [NAMES[name] for name in shares.index], [percent(value, 0) for value in shares]
+    names, texts = [names[name] for name in shares.index], [percent(value, 0) for value in shares]
     bars = axes.barh(names[::-1], 100 * shares[::-1].to_numpy(), color=PALETTE[0])
     axes.bar_label(bars, texts[::-1], padding=4)
     axes.set(title="Quel réglage explique les écarts entre essais ?", xlabel="part de la variance expliquée (%)")
@@ -280,24 +306,34 @@ def plot_loss_budget(table: pd.DataFrame) -> Drawing:
         f"{number(gap.max(), 1)} nats ({gap.idxmax()}) ; en moyenne, plancher {number(mean['entropy'], 1)}, écart "
         f"{number(mean['gap'], 1)}, KL {number(mean['kl'], 1)}."
     )
-    return Drawing(figure, alt, "svg")
+    return Drawing(figure, alt)  # hatches make a vector figure heavy
 
 
 def plot_generated(images: np.ndarray) -> Drawing:
     """Draws generated garments, one class a row, images ordered by class."""
     columns = len(images) // len(CLASSES)
-    alt = f"Images inventées pour chacune des dix classes, {columns} par classe, une classe par ligne."
+    means = pd.Series([images[c * columns : (c + 1) * columns].mean() / 255 for c in range(len(CLASSES))], CLASSES)
+    alt = (
+        f"Images inventées pour chacune des dix classes, {columns} par classe, une classe par ligne. Gris moyen : de "
+        f"{percent(means.min(), 0)} ({means.idxmin()}) à {percent(means.max(), 0)} ({means.idxmax()})."
+    )
     return Drawing(image_grid(images, columns=columns, row_labels=CLASSES), alt)
 
 
-def plot_class_swaps(model: CVAE, part: Part) -> Drawing:
+def plot_class_swaps(model: CVAE, part: Part, *, title: str = "") -> Drawing:
     """Draws each garment, then its style worn by the ten classes, one garment a row."""
     swaps = swap_class(model, part).reshape(len(part), 10, 28, 28)
     images = [im for garment, row in zip(part.images[..., 0], swaps, strict=True) for im in (garment, *row)]
     captions = [c for label in part.labels for c in (f"({CLASSES[label]})", *CLASSES)]
-    garments = ", ".join(CLASSES[label] for label in part.labels)
-    alt = f"Des vêtements de test (première colonne : {garments}) et leur style porté par les dix classes."
-    return Drawing(image_grid(images, captions, columns=11), alt)
+    worn = tone(swaps.reshape(-1, 28, 28)).reshape(len(part), 10).mean(axis=1)
+    rows = zip(part.labels, tone(part.images), worn, strict=True)
+    tones = " ; ".join(f"{CLASSES[c]}, {percent(own, 0)} puis {percent(mean, 0)}" for c, own, mean in rows)
+    alt = (
+        f"{title or 'Même style, autre classe'} : un vêtement de test par ligne, puis son code décodé dans les dix "
+        "classes. "
+        f"Gris moyen du vêtement, puis de ses dix images : {tones}."
+    )
+    return Drawing(image_grid(images, captions, columns=11, title=title), alt)
 
 
 def plot_interpolations(model: CVAE, first: Part, second: Part) -> Drawing:
@@ -307,7 +343,13 @@ def plot_interpolations(model: CVAE, first: Part, second: Part) -> Drawing:
     images = [image for start, row, end in rows for image in (start, *row, end)]
     captions = ["départ", *[""] * 10, "arrivée"] * len(first)
     garments = ", ".join(CLASSES[label] for label in first.labels)
-    alt = f"Promenades de dix étapes entre deux vêtements de test de même classe, une par ligne ({garments})."
+    jumps = np.abs(np.diff(steps.astype(float), axis=1)).mean(axis=(2, 3)) / 255
+    alt = (
+        f"Promenades de dix étapes entre deux vêtements de test de même classe, une par ligne ({garments}). D'une "
+        "étape à "
+        f"la suivante, un pixel change en moyenne de {percent(jumps.mean())} de l'échelle, au plus de "
+        f"{percent(jumps.max())}."
+    )
     return Drawing(image_grid(images, captions, columns=12), alt)
 
 
@@ -318,4 +360,6 @@ def plot_least_convincing(
     answers = logits_and_features(reference.judge, images[indices])[0].argmax(1)
     captions = [f"{CLASSES[a]}\nlu : {CLASSES[b]}" for a, b in zip(labels[indices], answers, strict=True)]
     alt = f"Les {len(indices)} images inventées les moins convaincantes ; sous chacune, classe demandée, puis lue."
+    asked = pd.Series(np.array(CLASSES)[labels[indices]]).value_counts()
+    alt += f" La plus fréquente : {asked.index[0]} ({asked.iloc[0]} images)."
     return Drawing(image_grid(images[indices], captions, columns=10), alt)

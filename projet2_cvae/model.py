@@ -145,7 +145,9 @@ class CVAE(keras.Model):
         mirrored = (keras.random.uniform(ops.shape(labels), seed=self.noise) < 0.5) & ~shoe
         return ops.where(ops.reshape(mirrored, (-1, 1, 1, 1)), ops.flip(images, axis=2), images)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
         """Returns the mean negative ELBO of a batch; in training, beta warms up."""
         images, logits, mean, log_variance = y_pred
         reconstruction = ops.mean(bernoulli_nll(images, logits))

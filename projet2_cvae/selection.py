@@ -1,7 +1,8 @@
 """The search for hyper-parameters: an Optuna study on the validation part.
 
 Every trial is judged by one number, whatever its own loss: the negative ELBO at beta = 1, on the same validation
-images, with the same latent noise.
+images, with the same latent noise. All trials take as many gradient steps: with lots of another size, they see more
+images, or fewer.
 """
 
 from __future__ import annotations
@@ -39,13 +40,14 @@ FIRST = (  # tried before any draw: the settings of notebook 02, and the same wi
     {**_USUAL, "conditioning": "concat", "learning_rate": 1e-3},
     {**_USUAL, "conditioning": "per_class", "learning_rate": 2e-3},
 )
+USUAL_NAMES = ("par défaut", "par défaut, poids par classe")
 WIDEST = {"dense": 512, "conv": 64}  # so that the committed weights stay under 5 MB
 NAMES = {
     "conditioning": "étiquette",
     "architecture": "forme",
     "size": "taille",
     "latent_dim": "dimension latente",
-    "learning_rate": "pas d'apprentissage",
+    "learning_rate": "taux d'apprentissage",
     "batch_size": "taille de lot",
     "warmup": "montée de β",
 }
@@ -62,7 +64,7 @@ def search(data: Data, budget: Budget, *, trials: int, title: str = "") -> pd.Da
 
     Args:
         data: trials train on `data.fit` and are judged on `data.validation`.
-        budget: length of a trial, its epochs and seed.
+        budget: gradient steps of a trial, its epochs and seed.
         trials: number of finished trials wanted, pruned ones included.
         title: shown with the progress; nothing is shown if empty.
 
@@ -91,7 +93,7 @@ def table_of(study) -> pd.DataFrame:
     """Returns a study's finished trials, one row each.
 
     Columns: `number`, `state` (a key of `STATES`), `val_nelbo` (nats, at the trial's last epoch), `epochs`, `seconds`,
-    `parameters` (count), and the hyper-parameters of `SPACE`.
+    `steps` (of a complete trial), `parameters` (count), and the hyper-parameters of `SPACE`.
     """
     rows = [
         {
@@ -99,6 +101,7 @@ def table_of(study) -> pd.DataFrame:
             "state": {"COMPLETE": "complete", "PRUNED": "pruned"}.get(t.state.name, "failed"),
             "val_nelbo": t.intermediate_values[max(t.intermediate_values)] if t.intermediate_values else np.nan,
             "epochs": len(t.intermediate_values),
+            "steps": t.user_attrs.get("steps", 0),
             "seconds": round(t.duration.total_seconds(), 1),
             "parameters": t.user_attrs.get("parameters", 0),
             **{name: t.params.get(name) for name in SPACE},
@@ -115,16 +118,32 @@ def reference_table() -> pd.DataFrame | None:
     return pd.read_csv(path) if path.is_file() else None
 
 
+def reference_losses() -> dict[str, float]:
+    """Returns what the final on the real data gave: the validation loss of the default settings, and the lowest one.
+
+    Keys "default" and "best", in nats per image; empty where there is no reference.
+    """
+    path = REFERENCE / "finale.csv"
+    if not path.is_file():
+        return {}
+    losses = pd.read_csv(path)["val_nelbo"]  # the default settings are its first row
+    return {"default": float(losses.iloc[0]), "best": float(losses.min())}
+
+
 def finalists(table: pd.DataFrame, count: int, budget: Budget) -> dict[str, Config]:
     """Returns what is trained again at full length, by French name: the two `FIRST` settings and the best trials.
 
     A short trial flatters the settings that learn fast, so the usual ones are always given a second chance. They are
     not ranked again among the best.
     """
-    usual = dict(zip(("par défaut", "par défaut, poids par classe"), FIRST, strict=True))
     others = [params for params in best(table, count + len(FIRST)) if params not in FIRST][:count]
     ranked = {f"essai classé {rank}": params for rank, params in enumerate(others, 1)}
-    return {name: config_of(params, budget) for name, params in (usual | ranked).items()}
+    return usual(budget) | {name: config_of(params, budget) for name, params in ranked.items()}
+
+
+def usual(budget: Budget) -> dict[str, Config]:
+    """Returns the two `FIRST` settings at full length, by French name: the label joined, then weights by class."""
+    return {name: config_of(params, budget) for name, params in zip(USUAL_NAMES, FIRST, strict=True)}
 
 
 def best(table: pd.DataFrame, count: int) -> list[dict]:
@@ -140,10 +159,18 @@ def best(table: pd.DataFrame, count: int) -> list[dict]:
 
 
 def config_of(params: dict, budget: Budget) -> Config:
-    """Returns the configuration of a trial's parameters, trained as long as `budget` says."""
-    plain = {name: v.item() if isinstance(v, np.generic) else v for name, v in params.items()}
+    """Returns the configuration of a trial, of as many gradient steps as `budget` has.
+
+    Lots of another size than the budget's make it see more images, or fewer: at equal
+    images, small lots would take more steps, and win by that alone.
+    """
+    plain = {
+        name: v.item() if isinstance(v, np.generic) else v for name, v in params.items()
+    }
     width = round(WIDEST[params["architecture"]] * plain.pop("size"))
-    return Config(width=width, images_seen=budget.images_seen, epochs=budget.epochs, seed=budget.seed, **plain)
+    images_seen = round(budget.images_seen * plain["batch_size"] / budget.batch_size)
+    length = {"images_seen": images_seen, "epochs": budget.epochs, "seed": budget.seed}
+    return Config(width=width, **length, **plain)
 
 
 def complete_trials(table: pd.DataFrame) -> pd.DataFrame:
@@ -237,20 +264,6 @@ def summary(table: pd.DataFrame) -> dict[str, float]:
     return {"trials": len(table), "complete": len(values), "lowest": values.min(), "highest": values.max()}
 
 
-def conclusion(table: pd.DataFrame) -> str:
-    """Says in French what a study's complete trials show: the best of each architecture, and what matters most."""
-    complete = complete_trials(table)
-    if complete.empty:
-        return "Aucun essai n'est complet : cette étude ne permet pas de conclure."
-    lowest = complete.groupby("architecture")["val_nelbo"].min()
-    text = f"Sur {len(complete)} essais complets, " if len(complete) > 1 else "Sur 1 essai complet, "
-    text += " ; ".join(
-        f"le meilleur réseau de forme {VALUES[name]} atteint {figures.number(v, 1)} nats" for name, v in lowest.items()
-    )
-    shares = importance(table)
-    return f"{text}. Le réglage qui compte le plus : **{NAMES[shares.index[0]]}**." if len(shares) else f"{text}."
-
-
 def word(name: str, value) -> str:
     """Spells the value of a hyper-parameter in French."""
     if isinstance(value, str):
@@ -322,6 +335,7 @@ def _objective(data: Data, budget: Budget, trial) -> float:
     def report(model, row: dict) -> None:
         if row["epoch"] == 1:
             trial.set_user_attr("parameters", model.count_params())
+            trial.set_user_attr("steps", config.steps)
         trial.report(row["val_loss"], int(row["epoch"]) - 1)
         if row["epoch"] < budget.epochs and trial.should_prune():  # at its last epoch, it is complete
             raise optuna.TrialPruned

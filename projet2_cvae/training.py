@@ -25,7 +25,8 @@ class Profile:
     Attributes:
         model: images seen by the working model, and the epochs that cut them.
         plane: images seen by each of the two models with a 2-D latent space.
-        trial: images seen by one trial of the search, and the epochs that cut them.
+        trial: images seen by one trial of the search with lots of 128, and the epochs that cut them; the other trials
+            take as many gradient steps.
         trials: trials of the search.
         finalists: trials trained again at full length.
         judge: images seen by the judge.

@@ -446,7 +446,7 @@ def test_the_eight_metrics_and_their_intervals(model: CVAE, real: judging.Refere
     assert value["class_fidelity"] == pytest.approx((read == part.labels).mean())
     table = evaluation.generation_table(metrics, made, part.labels, real, part)
     assert table["fidélité"].mean() == pytest.approx(value["class_fidelity"])
-    assert table["juge sur le réel"].mean() == pytest.approx(value["classifier_accuracy"])
+    assert table["juge sur le test"].mean() == pytest.approx(value["classifier_accuracy"])
     assert table["diversité"].mean() == pytest.approx(value["diversity"])
     matrix = evaluation.confusion(made, part.labels, real)
     assert matrix.sum() == 30 and np.trace(matrix) == (read == part.labels).sum()

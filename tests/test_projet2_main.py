@@ -21,7 +21,7 @@ import pytest
 from commun import results
 from commun import training as common
 from commun.datasets import IDX_FILES
-from projet2_cvae import __main__, dataset, evaluation, judge, sample, selection, training
+from projet2_cvae import __main__, comparison, dataset, evaluation, judge, sample, selection, training
 
 TINY = [
     *("--essais", "2", "--images-essai", "64", "--images", "1024", "--epoques", "1"),
@@ -64,6 +64,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Place
         patch.setattr(selection, "WIDEST", {"dense": 16, "conv": 4})
         patch.setattr(judge, "JudgeConfig", functools.partial(judge.JudgeConfig, width=4, features=6, epochs=1))
         patch.setattr(evaluation, "evaluate", functools.partial(evaluation.evaluate, draws=5))
+        patch.setattr(comparison, "rival_metrics", functools.partial(comparison.rival_metrics, draws=60))
 
         def run(name: str, *more: str) -> int:
             with pytest.MonkeyPatch.context() as here:
@@ -94,9 +95,12 @@ def poisoned(places: dict[str, Place]) -> Path:
 
 def test_the_command_makes_the_whole_reference(clean: Path) -> None:
     content = results.read_metrics(clean / "metrics.json")
-    assert set(content["metrics"]) == set(evaluation.LABELS) == set(content["default_model"])
-    for entry in content["metrics"].values():
-        assert entry["ci95"][0] <= entry["value"] <= entry["ci95"][1] and len(entry["per_seed"]) == 1
+    rival = {f"rival/{name}" for name in ("class_fidelity", "diversity", "frechet_ratio")}
+    assert set(content["metrics"]) - rival == set(evaluation.LABELS) == set(content["default_model"])
+    assert rival < set(content["metrics"]) and content["frechet_train_test"] > 0
+    for name, entry in content["metrics"].items():
+        assert entry["ci95"][0] <= entry["value"] <= entry["ci95"][1]
+        assert len(entry["per_seed"]) == (3 if name in rival else 1)
     assert content["split"] == "test officiel (40 images) ; apprentissage sur les 240 autres"
     assert content["dataset"] == "Fashion-MNIST" and content["command"].startswith("python -m projet2_cvae")
     assert content["duration_s"] > 0
@@ -107,7 +111,7 @@ def test_the_command_makes_the_whole_reference(clean: Path) -> None:
     best = final.loc[final["val_nelbo"].idxmin()]
     assert all(best[name] == value for name, value in config.items())
     assert len(pd.read_csv(clean / "historique.csv")) == 1
-    assert len(pd.read_csv(clean / "journal.csv")) == 1
+    assert len(pd.read_csv(clean / "journal.csv")) == 2  # the model, and the rival
     assert "MIT" in (clean / "LICENCE.md").read_text(encoding="utf-8")
 
 

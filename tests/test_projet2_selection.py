@@ -15,7 +15,7 @@ from sqlalchemy.engine import Engine
 
 from commun import UserError, training
 from commun.datasets import Location
-from projet2_cvae import model, sample, selection
+from projet2_cvae import model, readings, sample, selection
 from projet2_cvae.dataset import Data, Part
 from projet2_cvae.model import Config
 
@@ -108,7 +108,7 @@ def imagined_table(count: int = 12, *, seed: int = 0, complete: int | None = Non
 def test_a_real_search_measures_validation_and_resumes(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(selection, "WIDEST", {"dense": 16, "conv": 4})
     table = selection.search(data, BUDGET, trials=2)
-    expected = ["number", "state", "val_nelbo", "epochs", "seconds", "parameters", *selection.SPACE]
+    expected = ["number", "state", "val_nelbo", "epochs", "steps", "seconds", "parameters", *selection.SPACE]
     assert list(table.columns) == expected and table["state"].tolist() == ["complete"] * 2
     assert (table["epochs"] == BUDGET.epochs).all() and (table["parameters"] > 1000).all()
     assert table["val_nelbo"].between(300, 700).all()  # 784 ln 2 = 543 nats, before any learning
@@ -274,16 +274,36 @@ def _params(**changes) -> dict:
 def test_config_of_takes_every_parameter(architecture: str, size: float) -> None:
     params = _params(architecture=architecture, size=np.float64(size), latent_dim=np.int64(24))
     config = selection.config_of(params, _budget(999, epochs=3, seed=5))
-    assert (config.images_seen, config.epochs, config.seed) == (999, 3, 5)
+    assert (config.epochs, config.seed) == (3, 5)
     assert config.width == selection.WIDEST[architecture] * size and config.conditional
     back = dataclasses.asdict(config) | {"size": config.width / selection.WIDEST[architecture]}
     assert {name: back[name] for name in selection.SPACE} == params
     assert all(type(v) in (int, float, bool, str) for v in dataclasses.asdict(config).values())
 
 
+@pytest.mark.parametrize("size", selection.SPACE["batch_size"])
+def test_all_trials_take_as_many_steps_whatever_their_lots(size: int) -> None:
+    """The fault that this catches: at equal images, small lots take more steps, and win by that alone."""
+    budget = _budget(12_800, epochs=4)
+    config = selection.config_of(_params(batch_size=size), budget)
+    assert config.steps == budget.steps == 100 and config.images_seen == 100 * size
+    assert selection.config_of(selection.FIRST[0], budget).images_seen == budget.images_seen
+
+
+def test_the_table_of_a_study_says_its_steps(data: Data, imagined: list[dict]) -> None:
+    table = selection.search(data, _budget(2560), trials=5)
+    assert table["steps"].tolist() == [20] * 5 and not readings.steps_vary(table)
+
+
+def test_the_reference_study_took_other_steps_for_other_lots() -> None:
+    table = selection.reference_table()
+    assert table.groupby("batch_size")["steps"].first().to_dict() == {64: 3440, 128: 1720, 256: 856}
+    assert readings.steps_vary(table)
+
+
 def test_describe_config_says_every_setting() -> None:
     text = selection.describe_config(selection.config_of(_params(), BUDGET)).replace(NBSP, " ")
-    for said in ("forme convolutive", "taille 75 %", "dimension latente 24", "pas d'apprentissage 0,0015", "β 25 %"):
+    for said in ("forme convolutive", "taille 75 %", "dimension latente 24", "taux d'apprentissage 0,0015", "β 25 %"):
         assert said in text
     assert [part.startswith(name) for part, name in zip(text.split(", "), selection.NAMES.values(), strict=True)]
     other = selection.config_of(_params(size=0.5, architecture="dense"), BUDGET)
@@ -342,7 +362,7 @@ def test_too_few_complete_trials_say_so(complete: int) -> None:
     table = imagined_table(6, complete=complete)
     shares = selection.importance(table)
     assert shares.empty
-    text = selection.conclusion(table)
+    text = readings.study(table)
     assert "compte le plus" not in text and text.startswith(("Aucun essai", f"Sur {complete} essai"))
     assert selection.summary(table)["complete"] == complete
 
@@ -354,7 +374,7 @@ def test_equal_results_have_no_importance() -> None:
 def test_conclusion_and_summary_hold_the_values() -> None:
     table = imagined_table(30, complete=25)
     complete = table[:25]
-    text = selection.conclusion(table)
+    text = readings.study(table)
     for form, word in (("dense", "dense"), ("conv", "convolutive")):
         low = complete.loc[complete["architecture"] == form, "val_nelbo"].min()
         assert f"forme {word} atteint {low:.1f} nats".replace(".", ",") in text
