@@ -212,8 +212,9 @@ def training_variants(images: int, epochs: int) -> Iterator[tuple[str, str, Conf
         epochs: parts into which a training is cut.
     """
     common = {"start_from_mean": False, "images_seen": images, "epochs": epochs}
-    for task in PRETEXTS:
-        yield RETAINED, task, Config(task=task, **training.SETTINGS.get(task, {}), **common)
+    budget = Profile(128, images, epochs, False, 0, 0, 0)
+    for task, config in training.configurations(budget, side=128).items():
+        yield RETAINED, task, dataclasses.replace(config, images_seen=images)
     for structure in (0.0, 0.1, 1.0):
         yield "structure", f"{structure:g}", Config(structure=structure, **common)
     yield "cells", "32/16/8", Config(cells=(32, 16, 8), **common)
@@ -238,16 +239,20 @@ def training_ablation(data: Data, budget: Profile, *, title: str = "") -> pd.Dat
     for constant, value, config in training_variants(budget.images, budget.epochs):
         config = dataclasses.replace(config, side=learnt.images.shape[1])
         run = training.train(config, learnt, title=f"{title}, {constant} {value}" if title else "")
-        unseen = detector.held_out({config.task: run.model}, data, budget)
-        normals = detector.normals_of(unseen.good)
-        good = detector.left_out_maps(unseen.good, normals)
-        bad = detector.painted_maps(unseen, normals)
-        for name in good:
-            measures = on_synthetic(good[name], bad[name], unseen.painted.masks, unseen.painted.defect_types)
-            row = {"category": data.category.name, "constant": constant, "value": value, "signal": name}
-            row |= {measure: measures[measure] for measure in MEASURES}
-            rows.append(row | {"seconds": round(run.metrics["seconds"])})
+        table = signals_alone(detector.held_out({config.task: run.model}, data, budget))
+        row = {"category": data.category.name, "constant": constant, "value": value}
+        rows += [row | of_signal | {"seconds": round(run.metrics["seconds"])} for of_signal in table.to_dict("records")]
     return pd.DataFrame(rows)
+
+
+def signals_alone(unseen: HeldOut, scoring: ScoringConfig = SCORING) -> pd.DataFrame:
+    """Measures each signal alone on synthetic defects: one row a signal, `signal`, `image`, `pixel` and `pro`."""
+    normals = detector.normals_of(unseen.good, scoring)
+    good = detector.left_out_maps(unseen.good, normals, scoring)
+    bad = detector.painted_maps(unseen, normals, scoring)
+    truth = (unseen.painted.masks, unseen.painted.defect_types)
+    rows = {name: on_synthetic(good[name], bad[name], *truth, scoring=scoring) for name in good}
+    return pd.DataFrame([{"signal": name, **{m: row[m] for m in MEASURES}} for name, row in rows.items()])
 
 
 def signals_of_test(data: Data, models: dict, side: int) -> tuple[Data, Maps]:

@@ -59,7 +59,7 @@ def near_duplicates(data: Data) -> pd.DataFrame:
         identical: whether the two files or their pixels are equal.
     """
     (train, train_images), (test, test_images) = dataset.read(data.train), dataset.read(data.test)
-    known, seen = _thumbnails(train_images), _thumbnails(test_images)
+    known, seen = thumbnails(train_images), thumbnails(test_images)
     between = 1 - known @ known.T
     np.fill_diagonal(between, np.inf)
     typical = max(1e-9, float(np.median(between.min(axis=1)))) if len(train) > 1 else 1e-9
@@ -73,7 +73,7 @@ def near_duplicates(data: Data) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["test", "train", "distance", "identical"])
 
 
-def _thumbnails(images: np.ndarray) -> np.ndarray:
+def thumbnails(images: np.ndarray) -> np.ndarray:
     """Returns 32 x 32 grey copies, centred and of norm 1: shape (n, side, side, 3) to (n, 1024)."""
     count, side = images.shape[:2]
     block = side // 32

@@ -22,11 +22,15 @@ _KNEE = 6 / 29
 
 
 def to_lab(images: np.ndarray) -> np.ndarray:
-    """Converts sRGB images, uint8 of shape (..., 3), to CIELAB (CIE 1976, D65) as this module handles it."""
+    """Converts sRGB images, uint8 of shape (..., 3), to CIELAB over SCALE.
+
+    CIE 1976, D65: lightness in -1..1, then the two chroma channels.
+    """
     xyz = _LINEAR[images] @ (_XYZ / _WHITE[:, None]).T.astype("float32")
     f = np.where(xyz > _KNEE**3, np.cbrt(xyz), xyz / (3 * _KNEE**2) + 4 / 29)
     x, y, z = np.moveaxis(f, -1, 0)
-    return np.stack([(116 * y - 16) / SCALE - 1, 500 * (x - y) / SCALE, 200 * (y - z) / SCALE], axis=-1)
+    lightness = (116 * y - 16) / SCALE - 1
+    return np.stack([lightness, 500 * (x - y) / SCALE, 200 * (y - z) / SCALE], axis=-1)
 
 
 def to_rgb(lab: np.ndarray) -> np.ndarray:

@@ -43,7 +43,6 @@ class Category:
         name: the folder's.
         dataset: "mvtec_ad" or "autovi".
         title: French name.
-        aligned: a pixel sees the same spot of the part on all images, give or take a few pixels.
         varies: the part really lies in any direction, so that flips and rotations are as natural as the images.
         official: numbers of images of the official copy: train, test without defect, test with.
     """
@@ -51,7 +50,6 @@ class Category:
     name: str
     dataset: str
     title: str
-    aligned: bool = False
     varies: bool = False
     official: tuple[int, int, int] | None = None
 
@@ -59,12 +57,12 @@ class Category:
 CATEGORIES = {
     category.name: category
     for category in (
-        Category("bottle", "mvtec_ad", "bouteille", aligned=True, official=(209, 20, 63)),
+        Category("bottle", "mvtec_ad", "bouteille", official=(209, 20, 63)),
         Category("hazelnut", "mvtec_ad", "noisette", varies=True, official=(391, 40, 70)),
-        Category("capsule", "mvtec_ad", "gélule", aligned=True, official=(219, 23, 109)),
-        Category("pill", "mvtec_ad", "comprimé", aligned=True, official=(267, 26, 141)),
-        Category("toothbrush", "mvtec_ad", "brosse à dents", aligned=True, official=(60, 12, 30)),
-        Category("engine_wiring", "autovi", "faisceau moteur", aligned=True, official=(285, 285, 322)),
+        Category("capsule", "mvtec_ad", "gélule", official=(219, 23, 109)),
+        Category("pill", "mvtec_ad", "comprimé", official=(267, 26, 141)),
+        Category("toothbrush", "mvtec_ad", "brosse à dents", official=(60, 12, 30)),
+        Category("engine_wiring", "autovi", "faisceau moteur", official=(285, 285, 322)),
     )
 }
 
@@ -197,8 +195,8 @@ def hold_out(data: Data) -> Data:
     fifth = np.arange(len(data.train)) % 5 == 0
     moved = data.train[fifth].assign(defect="good", is_defect=False, masks=[()] * int(fifth.sum()))
     note = (
-        f"« {data.category.name} » n'a que {good} image(s) de test sans défaut : une image d'apprentissage sur cinq "
-        f"({len(moved)} en tout) passe dans le test, et aucun modèle n'en apprend rien."
+        f"« {data.category.name} » n'a que {good} image{'s' if good > 1 else ''} de test sans défaut : une image "
+        f"d'apprentissage sur cinq ({len(moved)} en tout) passe dans le test, et aucun modèle n'en apprend rien."
     )
     test = pd.concat([moved, data.test], ignore_index=True)[list(data.test)].astype({"is_defect": bool})
     train = data.train[~fifth].reset_index(drop=True)

@@ -210,7 +210,8 @@ def _stain(image, part, rng):
     cover = _spot(side, centre, rng, soft=rng.uniform(0.1, 0.6)) * surface
     ring = 4 * cover * (1 - cover) * rng.uniform(0, 0.6)
     density = np.clip(cover * (0.75 + 0.25 * _noise(16, side, rng)) + ring, 0, 1)
-    tint = image[cover > 0.5].mean(axis=0) if (cover > 0.5).any() else image.mean(axis=(0, 1))
+    inside = cover > 0.5 if (cover > 0.5).any() else np.ones_like(part)
+    tint = image[inside].mean(axis=0)
     tint = np.clip(tint + rng.normal(0, 28, 3) + rng.normal(0, 55), 0, 255)
     return image + density[..., None] * rng.uniform(0.5, 0.9) * (tint - image), cover > 0
 

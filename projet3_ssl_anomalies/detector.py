@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from projet3_ssl_anomalies.dataset import Category, Data
 from projet3_ssl_anomalies.defects import Defective
 from projet3_ssl_anomalies.pretexts import PRETEXTS
 from projet3_ssl_anomalies.reconstructor import Reconstructor
+from projet3_ssl_anomalies.settings import Settings
 from projet3_ssl_anomalies.signals import BASELINE, ERROR, FUSED, REPRESENTATION, appearance, named, signals
 from projet3_ssl_anomalies.statistics import SCORING, ScoringConfig, fit_normal, fuse, image_scores, scoring_of, smooth
 from projet3_ssl_anomalies.training import Profile
@@ -41,10 +42,27 @@ class HeldOut:
     painted: Defective
 
 
-def train(data: Data, budget: Profile, *, seed: int = 0, title: str = "") -> dict[str, commun.training.Run]:
-    """Trains the model of each task on the first half of the good parts: task -> run."""
+def train(
+    data: Data,
+    budget: Profile,
+    *,
+    seed: int = 0,
+    settings: Settings | None = None,
+    tasks: Sequence[str] = (),
+    title: str = "",
+) -> dict[str, commun.training.Run]:
+    """Trains the model of each task on the first half of the good parts: task -> run.
+
+    Args:
+        data: the category.
+        budget: images seen, side, epochs.
+        seed: parts the good parts in two, draws the weights, the order of the images and what is spoilt.
+        settings: those of notebook 02; by default, those that were chosen.
+        tasks: those that are trained; by default, all that exist, a student's too.
+        title: shown with the progress; nothing is shown if empty.
+    """
     learnt, _ = training.halves(data, budget, seed=seed)
-    return training.train_tasks(learnt, budget, seed=seed, title=title)
+    return training.train_tasks(learnt, budget, seed=seed, settings=settings, tasks=tasks, title=title)
 
 
 def held_out(models: Mapping[str, Reconstructor], data: Data, budget: Profile, *, seed: int = 0) -> HeldOut:

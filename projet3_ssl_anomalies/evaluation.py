@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,8 @@ from projet3_ssl_anomalies.intervals import differences, measure
 from projet3_ssl_anomalies.signals import BASELINE, FUSED
 from projet3_ssl_anomalies.statistics import enlarge, fuse, image_scores
 from projet3_ssl_anomalies.storage import load_detector
+
+HEADLINES = {"AUROC image moyenne": "image_auroc", "AU-PRO moyenne": "au_pro"}  # of the fusion
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,6 +176,25 @@ def decisions(scores: Scores, threshold: float) -> Decisions:
 def headline(scores: Scores) -> float:
     """Returns the image AUROC of the fusion, NaN if there are only good parts, or only bad ones."""
     return scores.metrics.get("image_auroc", {"value": math.nan})["value"]
+
+
+def headlines(scores: Mapping[str, Scores]) -> dict[str, float]:
+    """Returns the results by which a run is known, means over its categories: French name -> value."""
+    found = {
+        label: [of.metrics[metric]["value"] for of in scores.values() if metric in of.metrics]
+        for label, metric in HEADLINES.items()
+    }
+    return {label: float(np.mean(values)) for label, values in found.items() if values}
+
+
+def reference_headlines(scores: Mapping[str, Scores], reference: Mapping[str, Any] | None) -> dict[str, float]:
+    """Returns `headlines` on real images, for the categories of a run that `reference/` has; none without any."""
+    measured = reference["metrics"] if reference else {}
+    found = {
+        label: [measured[key]["value"] for name in scores if (key := f"{name}/{FUSED}/{metric}") in measured]
+        for label, metric in HEADLINES.items()
+    }
+    return {label: float(np.mean(values)) for label, values in found.items() if values}
 
 
 def summary(datas: Sequence[Data], scores: Mapping[str, Scores], thresholds: Mapping[str, float]) -> dict:

@@ -30,7 +30,7 @@ from projet3_ssl_anomalies.signals import BASELINE, ERROR, REPRESENTATION, named
 from projet3_ssl_anomalies.statistics import enlarge
 
 OUTLINE = "#00c8ff"  # of the true defects; seen on dark, brown and white parts alike
-COLUMNS, DEFECT_ROWS = 8, 8  # of a contact sheet, at most
+COLUMNS, DEFECT_ROWS = 9, 8  # of a contact sheet, at most
 
 
 # --- Notebook 01: the parts ------------------------------------------------------------------------------------------

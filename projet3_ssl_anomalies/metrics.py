@@ -263,7 +263,7 @@ def _finite_scores(scores: np.ndarray) -> np.ndarray:
     wrong = np.flatnonzero(~np.isfinite(scores))
     if len(wrong):
         raise UserError(
-            f"{len(wrong)} score(s) d'anomalie ne sont pas des nombres finis (le premier : image {wrong[0]}). "
+            f"Scores d'anomalie qui ne sont pas des nombres finis : {len(wrong)} (le premier : image {wrong[0]}). "
             "L'entraînement a sans doute divergé : refaites-le avec un pas plus petit."
         )
     return scores
@@ -285,8 +285,8 @@ def _both_kinds(scores: np.ndarray, is_defect: np.ndarray) -> tuple[np.ndarray, 
     scores, is_defect = same_length(scores, is_defect)
     if is_defect.all() or not is_defect.any():
         raise UserError(
-            f"Cette mesure demande des images bonnes et des images à défaut : {(~is_defect).sum()} bonne(s) et "
-            f"{is_defect.sum()} à défaut ici. Complétez la part de test."
+            f"Cette mesure demande des images bonnes et des images à défaut ; il y en a ici {(~is_defect).sum()} sans "
+            f"défaut et {is_defect.sum()} avec. Complétez la part de test."
         )
     return is_defect, scores
 

@@ -16,6 +16,7 @@ import abc
 import numpy as np
 
 import commun.training  # noqa: F401, first: it chooses the default backend of Keras
+from commun import exercices
 from projet3_ssl_anomalies.colour import to_lab, to_rgb
 from projet3_ssl_anomalies.corruptions import corrupted
 from projet3_ssl_anomalies.losses import colour_difference, gradient_difference, structural_difference
@@ -32,7 +33,8 @@ class Pretext(abc.ABC):
     """A pretext task: which pixels to predict, and a few verbs.
 
     A new task is a new class; its name registers it, and everything else (training, scoring,
-    fusion, notebooks) finds it there. For instance, giving back an image from a coarse copy of it:
+    fusion, notebooks) finds it there; one whose `network` is still to be written is not
+    registered. For instance, giving back an image from a coarse copy of it:
 
         class Sharpening(Pretext):
             name, title = "sharpening", "mise au point"
@@ -60,8 +62,9 @@ class Pretext(abc.ABC):
     levels: tuple[str, ...] = ("level_1", "level_2")
 
     def __init_subclass__(cls) -> None:
-        """Registers the task."""
-        PRETEXTS[cls.name] = cls
+        """Registers the task, unless a student has still to write it."""
+        if cls.__module__ != "__main__" or exercices.repondu(cls.network):
+            PRETEXTS[cls.name] = cls
 
     def __init__(self, config) -> None:
         """Takes the configuration of a model, a `training.Config`."""
@@ -171,18 +174,17 @@ class Colorization(Pretext):
 
 
 class Inpainting(Pretext):
-    """Predicts hidden cells, a third of the image, from what surrounds them (RIAD).
+    """Predicts hidden cells, by default a third of them, from what surrounds them (RIAD).
 
     Zavrtanik, Kristan and Skočaj, Pattern Recognition 112, 2021.
     """
 
     name, title = "inpainting", "restauration"
-    n_masks = 3
 
     def masks(self, rng: np.random.Generator) -> np.ndarray:
-        """Returns a partition for each size of cells, shared out among three masks."""
-        side, counts = self.config.side, self.config.cells
-        partitions = [_partition_cells(side, n, self.n_masks, rng) for n in counts]
+        """Returns a partition for each size of cells, shared out among the masks."""
+        side, among = self.config.side, self.config.hidden_one_in
+        partitions = [partition_cells(side, n, among, rng) for n in self.config.cells]
         return np.stack(partitions)
 
     def corrupt(self, images, mean_images, hidden):
@@ -196,7 +198,7 @@ class Inpainting(Pretext):
 
 
 class MaskedAutoencoder(Pretext):
-    """Predicts three quarters of the patches from the others (He et al., CVPR 2022).
+    """Predicts patches, by default three quarters, from the others (He et al., CVPR 2022).
 
     The encoder only receives the visible patches; a light decoder adds mask tokens for
     the others and gives the image.
@@ -204,13 +206,12 @@ class MaskedAutoencoder(Pretext):
 
     name, title = "masked_autoencoder", "auto-encodeur masqué"
     levels = ("code",)
-    n_masks = 4  # each leaves one patch in four visible
     depth, decoder_depth, heads = 4, 2, 4
 
     def masks(self, rng: np.random.Generator) -> np.ndarray:
-        """Returns one partition; each mask hides three quarters of the patches."""
+        """Returns one partition; each mask hides all the patches but one in so many."""
         side, grid = self.config.side, self.config.side // self.config.patch
-        return ~_partition_cells(side, grid, self.n_masks, rng)[None]
+        return ~partition_cells(side, grid, self.config.shown_one_in, rng)[None]
 
     def corrupt(self, images, mean_images, hidden):
         """Returns the visible patches, less the mean image, (n, v, 3 patch^2).
@@ -222,7 +223,7 @@ class MaskedAutoencoder(Pretext):
         hidden_tokens = ops.reshape(hidden[:, ::patch, ::patch], (-1, grid * grid))
         rank = ops.cast(hidden_tokens, "int32") * grid * grid  # the visible come first
         order = ops.argsort(rank + ops.arange(grid * grid, dtype="int32"), axis=1)
-        places = order[:, : grid * grid // self.n_masks]
+        places = order[:, : grid * grid // self.config.shown_one_in]
         visible = ops.take_along_axis(tokens, places[..., None], axis=1)
         return [visible, places, ops.argsort(order, axis=1), mean_images]
 
@@ -315,11 +316,17 @@ class Repair(Pretext):
         return images
 
 
-def _partition_cells(side: int, count: int, n_masks: int, rng: np.random.Generator) -> np.ndarray:
+def partition_cells(
+    side: int,
+    count: int,
+    n_masks: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
     """Shares out the count x count square cells of a picture: bool (n_masks, side, side).
 
     Each cell is True in one mask, drawn at random; all have as many, give or take one.
     """
     mask_of_cell = rng.permutation(count * count).reshape(count, count) % n_masks
-    mask_of_pixel = mask_of_cell.repeat(side // count, axis=0).repeat(side // count, axis=1)
+    size = side // count
+    mask_of_pixel = mask_of_cell.repeat(size, axis=0).repeat(size, axis=1)
     return mask_of_pixel == np.arange(n_masks)[:, None, None]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from commun.figures import number
+from commun.figures import number, percent
 from projet3_ssl_anomalies import evaluation, tables
 from projet3_ssl_anomalies.ablation import ALONE, MEASURES, RETAINED, transfer
 from projet3_ssl_anomalies.dataset import Data
@@ -27,8 +27,8 @@ def listed(names: Sequence[str]) -> str:
 
 
 def counted(verbs: Mapping[str, Sequence[str]]) -> str:
-    """Returns "verb: names" for each verb that has names, as one French sentence."""
-    told = " ; ".join(f"{verb} : {listed(names)}" for verb, names in verbs.items() if len(names))
+    """Returns "verb pour names" for each verb that has names, as one French sentence."""
+    told = " ; ".join(f"{verb} pour {listed(names)}" for verb, names in verbs.items() if len(names))
     return f"{told[:1].upper()}{told[1:]}."
 
 
@@ -41,8 +41,8 @@ def rival(areas: Mapping[str, float]) -> str:
         return f"{found} partout : {listed(told)}. Un réseau n'a presque rien à y gagner."
     left = listed(told[solved:])
     if not solved:
-        return f"Sans réseau, aucune catégorie n'est résolue (AUROC image) : {left}. Il reste partout à gagner."
-    return f"{found} ici : {listed(told[:solved])}. Il reste à gagner là : {left}."
+        return f"Sans réseau, aucune catégorie n'est résolue, et il reste partout à gagner (AUROC image : {left})."
+    return f"{found} pour {listed(told[:solved])}. Il reste à gagner pour {left}."
 
 
 def signals(areas: Mapping[str, float]) -> str:
@@ -55,6 +55,43 @@ def signals(areas: Mapping[str, float]) -> str:
         f"{title(best)} », vaut {number(areas[best], 3)} : {sees} les défauts."
     )
     return f"{first} {_error_or_representation(learnt)}"
+
+
+def rank(measures: pd.DataFrame, task: str) -> str:
+    """Says where the signals of a task stand among all, by pixel AUROC: rows of `ablation.signals_alone`."""
+    table = measures.sort_values("pixel", ascending=False, kind="stable")
+    names, areas = list(table["signal"]), dict(zip(table["signal"], table["pixel"], strict=True))
+    places = {kind: names.index(named(task, kind)) + 1 for kind in (ERROR, REPRESENTATION)}
+    best = min(places, key=places.get)
+    above = areas[named(task, best)] > areas[BASELINE]
+    return (
+        f"Votre tâche, « {title(task)} » : sur {len(names)} signaux, son erreur est au rang {places[ERROR]} et sa "
+        f"représentation au rang {places[REPRESENTATION]}. Le meilleur des deux, avec une AUROC par pixel de "
+        f"{number(areas[named(task, best)], 3)}, {'dépasse' if above else 'ne dépasse pas'} le concurrent sans réseau "
+        f"({number(areas[BASELINE], 3)})."
+    )
+
+
+def best_signal(measures: pd.DataFrame) -> tuple[str, float, float]:
+    """Returns the learnt signal with the highest pixel AUROC, this value, and that of the rival without a network.
+
+    Args:
+        measures: of `ablation.signals_alone`.
+    """
+    areas = measures.set_index("signal")["pixel"]
+    learnt = areas.drop(BASELINE)
+    return str(learnt.idxmax()), float(learnt.max()), float(areas[BASELINE])
+
+
+def extremes(values: Mapping) -> str:
+    """Says what the fusion is worth in the hardest and the easiest category: values of `evaluation.summary`."""
+    low = f"{percent(values['low'])} du temps"
+    if values["worst"] == values["best"]:
+        return f"la fusion classe un défaut devant une bonne pièce {low} ({values['worst']})"
+    return (
+        f"la fusion classe un défaut devant une bonne pièce {low} dans la catégorie la plus difficile "
+        f"({values['worst']}), et {percent(values['high'])} dans la plus facile ({values['best']})"
+    )
 
 
 def representations(scores: Mapping[str, Scores]) -> str:
@@ -213,11 +250,20 @@ def reference(datas: Sequence[Data], content: Mapping | None) -> str:
     """Says how to read the table of reference: what it is, and that the sample does not compare with it."""
     if content is None:
         return "La référence sur données réelles n'est pas encore faite : `python -m projet3_ssl_anomalies` la produit."
-    made = " ; ".join(f"{tables.reference_title(name)} : {split}" for name, split in content["split"].items())
-    told = f"La référence : {made} ({content['hardware']})."
+    told = f"Ce que la référence a appris et jugé ({content['hardware']}) :\n\n"
+    told += "".join(
+        f"- {tables.reference_title(name)}. {_sentence(split)}\n" for name, split in content["split"].items()
+    )
     if drawn := [data.category.title for data in datas if not data.location.is_real]:
-        told += f" Plus haut, {listed(drawn)} : **échantillon synthétique**, qui ne se compare pas à ce tableau."
+        told += (
+            f"\nLes images de ce carnet ({listed(drawn)}) viennent de l'**échantillon synthétique** : leurs mesures ne "
+            "se comparent pas à ce tableau.\n"
+        )
     return told
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def last(datas: Sequence[Data], scores: Mapping[str, Scores]) -> str:
@@ -227,7 +273,8 @@ def last(datas: Sequence[Data], scores: Mapping[str, Scores]) -> str:
     total = above + below + neither
     if not total:
         return "Rien ne permet de comparer la fusion au concurrent sans réseau."
+    among = f"Sur {total} catégories" if total > 1 else "Sur une seule catégorie"
     return (
-        f"Par image, la fusion dépasse le concurrent sans réseau dans {above} catégorie(s) sur {total}, lui cède dans "
-        f"{below}, et ne s'en distingue pas dans {neither}."
+        f"{among}, la mesure par image place sûrement la fusion au-dessus du concurrent sans réseau {above} fois, "
+        f"au-dessous {below} fois, et ne les distingue pas {neither} fois."
     )

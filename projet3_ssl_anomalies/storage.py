@@ -72,7 +72,8 @@ def load_detector(category: str, folder: Path | None = None) -> Detector:
         )
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        judged = Category(**{**content["category"], "official": None})
+        kept = {name: content["category"][name] for name in ("name", "dataset", "title", "varies")}
+        judged = Category(**kept)
         with np.load(path.with_suffix(".npz")) as stored:
             arrays = {name: stored[name] for name in stored.files}
         models = {

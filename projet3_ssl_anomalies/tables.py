@@ -66,9 +66,9 @@ OTHERS = {  # method of others -> category -> metric -> value
     },
 }
 OTHERS_FROM = (
-    "RIAD et DRAEM : tables 1 et 2 de l'article DRAEM (Zavrtanik et al., ICCV 2021) ; RIAD refait : dépôt "
-    "taikiinoue45/RIAD ; PatchCore : anomalib. « Ici » : avec les traits d'un réseau appris sur ImageNet "
-    "(EfficientNet-Lite0, 224 pixels), mesurés par nous sur les mêmes fichiers, de la même façon."
+    "RIAD et DRAEM : tables 1 et 2 de l'article DRAEM (Zavrtanik et al., ICCV 2021). RIAD refait : une réalisation "
+    "indépendante, dépôt taikiinoue45/RIAD. PatchCore : anomalib. « Ici » : avec les traits d'un réseau appris sur "
+    "ImageNet (EfficientNet-Lite0, 224 pixels), mesurés par nous sur les mêmes fichiers, de la même façon."
 )
 MEASURES = {"image": LABELS["image_auroc"], "pixel": LABELS["pixel_auroc"], "pro": LABELS["au_pro"]}
 SOURCES = {"real": "réel", "sample": "échantillon"}
@@ -173,7 +173,7 @@ def reference_title(name: str) -> str:
     """Returns the French name of a category of `reference/`, where "hazelnut_64" is hazelnut at 64 pixels."""
     base, _, side = name.rpartition("_")
     if base and side.isdigit():
-        return f"{reference_title(base)}, {side} pixels"
+        return f"{reference_title(base)} à {side} pixels"
     return CATEGORIES[name].title if name in CATEGORIES else name
 
 
@@ -188,6 +188,21 @@ def mean_ablation(table: pd.DataFrame) -> pd.DataFrame:
     keys = ["source", "constant", "value"]
     means = table.fillna({"value": ""}).groupby(keys, sort=False).mean(numeric_only=True).reset_index()
     return means.assign(is_retained=means["is_retained"] == 1)
+
+
+def ranking(measures: pd.DataFrame) -> pd.DataFrame:
+    """Returns signals in the order of their pixel AUROC, the best first: rang, tâche, signal, and the measures.
+
+    Args:
+        measures: of `ablation.signals_alone`; of several sets of models, each signal once.
+    """
+    table = measures.sort_values("pixel", ascending=False, kind="stable")
+    parts = [
+        (title(task) if task else "–", KINDS[kind]) for task, _, kind in table["signal"].str.rpartition("/").values
+    ]
+    tasks, kinds = zip(*parts, strict=True)
+    named = {"rang": range(1, len(table) + 1), "tâche": tasks, "signal": kinds}
+    return pd.DataFrame(named | {MEASURES[m]: table[m].to_numpy() for m in ("pixel", "pro", "image")})
 
 
 def shown_value(constant: str, value: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from projet3_ssl_anomalies.colour import to_lab
 from projet3_ssl_anomalies.dataset import Data
 from projet3_ssl_anomalies.pretexts import PRETEXTS
 from projet3_ssl_anomalies.reconstructor import Reconstructor, reconstruction_picture
+from projet3_ssl_anomalies.settings import Settings
 
 import keras  # isort: skip
 
@@ -34,7 +36,9 @@ class Config(commun.training.Budget):
         start_from_mean: starts from the mean of the good parts, which the model then contains; otherwise, from grey.
         width: channels of the first feature map of the U-Net; a quarter of the token size of the masked autoencoder.
         cells: how many of the cells that inpainting hides lie along a side, for each of their sizes.
+        hidden_one_in: inpainting hides one cell in so many at a time.
         patch: side of the patches of the masked autoencoder, in pixels.
+        shown_one_in: the masked autoencoder sees one patch in so many.
         structure: weight in the loss of the structural terms (SSIM, gradient similarity) beside the quadratic one.
         shift: largest random translation of a training image, in pixels.
 
@@ -50,7 +54,9 @@ class Config(commun.training.Budget):
     start_from_mean: bool = True
     width: int = 12
     cells: tuple[int, ...] = (16, 8, 4)
+    hidden_one_in: int = 3
     patch: int = 8
+    shown_one_in: int = 4
     structure: float = 0.5
     shift: int = 3
 
@@ -74,6 +80,16 @@ class Config(commun.training.Budget):
                 raise UserError(f"{divided} {count} cellules égales (deux au moins).")
         if self.patch < 1 or self.side % (2 * self.patch):
             raise UserError(f"{divided} un nombre pair de carreaux de {self.patch} pixels.")
+        if not 2 <= self.hidden_one_in <= min(self.cells) ** 2:
+            raise UserError(
+                f"hidden_one_in va de 2 au plus petit nombre de cellules d'une image, {min(self.cells) ** 2} (valeur "
+                f"donnée : {self.hidden_one_in})."
+            )
+        if self.shown_one_in < 2 or (self.side // self.patch) ** 2 % self.shown_one_in:
+            raise UserError(
+                f"shown_one_in vaut au moins 2 et divise le nombre de carreaux, {(self.side // self.patch) ** 2} "
+                f"(valeur donnée : {self.shown_one_in})."
+            )
         if self.width < 1:
             raise UserError(f"width doit valoir au moins 1 (valeur donnée : {self.width}).")
         if not 0 <= self.shift < self.side:
@@ -168,8 +184,9 @@ def halves(data: Data, budget: Profile, *, seed: int = 0) -> tuple[Good, Good]:
     """
     images = dataset.read(data.train, image_side(data, budget))[1]
     if len(images) < MINIMUM:
+        s = "s" if len(images) > 1 else ""
         raise UserError(
-            f"« {data.category.name} » n'a que {len(images)} bonne(s) image(s) d'apprentissage lisible(s) : il en faut "
+            f"« {data.category.name} » n'a que {len(images)} bonne{s} image{s} d'apprentissage lisible{s} : il en faut "
             f"au moins {MINIMUM}, pour apprendre des unes et régler les statistiques sur les autres."
         )
     rows = np.random.default_rng([seed, len(images)]).permutation(len(images))
@@ -183,18 +200,35 @@ def image_side(data: Data, budget: Profile) -> int:
     return min(budget.side, max(32, own // 32 * 32))
 
 
-SETTINGS = {  # chosen on synthetic defects, as are the defaults of `Config`
-    "masked_autoencoder": {"learning_rate": 1e-3},
-    "repair": {"width": 16},
-}
-LONGER = {"repair": 2}  # how many times as many images as the others a task sees
+# What a task has more or less of than the others, chosen on synthetic defects, as are the settings.
+SLOWER = {"masked_autoencoder": 3}  # how many times smaller its learning rate is
+WIDER = {"repair": 4 / 3}  # width
+LONGER = {"repair": 2}  # images seen
 
 
-def configurations(budget: Profile, *, side: int, seed: int = 0) -> dict[str, Config]:
-    """Returns the configuration of each pretext task: name of the task -> configuration."""
+def configurations(budget: Profile, *, side: int, seed: int = 0, settings: Settings | None = None) -> dict[str, Config]:
+    """Returns the configuration of each pretext task: name of the task -> configuration.
+
+    Args:
+        budget: what the settings leave to it: images seen, epochs.
+        side: of the images, in pixels.
+        seed: draws the initial weights, the order of the images and what is spoilt.
+        settings: those of notebook 02; by default, those that were chosen.
+    """
+    asked = dataclasses.asdict(settings or Settings())
+    images = round(asked.pop("length") * budget.images)
     common = {"side": side, "start_from_mean": budget.start_from_mean, "seed": seed, "epochs": budget.epochs}
     return {
-        task: Config(task=task, images_seen=LONGER.get(task, 1) * budget.images, **SETTINGS.get(task, {}), **common)
+        task: Config(
+            task=task,
+            **common,
+            **asked
+            | {
+                "images_seen": LONGER.get(task, 1) * images,
+                "learning_rate": asked["learning_rate"] / SLOWER.get(task, 1),
+                "width": round(WIDER.get(task, 1) * asked["width"]),
+            },
+        )
         for task in PRETEXTS
     }
 
@@ -202,11 +236,20 @@ def configurations(budget: Profile, *, side: int, seed: int = 0) -> dict[str, Co
 # --- Training --------------------------------------------------------------------------------------------------------
 
 
-def train_tasks(good: Good, budget: Profile, *, seed: int = 0, title: str = "") -> dict[str, commun.training.Run]:
-    """Trains the model of each task on good parts, and watches the first of them: task -> run."""
+def train_tasks(
+    good: Good,
+    budget: Profile,
+    *,
+    seed: int = 0,
+    settings: Settings | None = None,
+    tasks: Sequence[str] = (),
+    title: str = "",
+) -> dict[str, commun.training.Run]:
+    """Trains the model of each task, or of these `tasks` alone, on good parts: task -> run."""
+    configs = configurations(budget, side=good.images.shape[1], seed=seed, settings=settings)
     return {
-        task: train(config, good, title=f"{title}, {PRETEXTS[task].title}" if title else "")
-        for task, config in configurations(budget, side=good.images.shape[1], seed=seed).items()
+        task: train(configs[task], good, title=f"{title}, {PRETEXTS[task].title}" if title else "")
+        for task in tasks or configs
     }
 
 

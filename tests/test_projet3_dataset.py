@@ -112,7 +112,6 @@ def test_all_that_the_sample_draws_is_declared_in_the_same_order() -> None:
     drawn = [name for name in dataset.CATEGORIES if name in sample.CATEGORIES]
     assert drawn == list(sample.CATEGORIES)
     assert {c.name for c in dataset.CATEGORIES.values() if c.varies} == {"hazelnut"}
-    assert not dataset.CATEGORIES["hazelnut"].aligned
     names = {name for kinds in sample.DEFECTS.values() for name in kinds}
     assert all(name in dataset.DEFECTS for name in names)
 
@@ -121,7 +120,7 @@ def test_a_category_never_declared_is_found(root: Path) -> None:
     make_mvtec(root / "mvtec_ad" / "screw")
     assert dataset.available() == {"screw": "mvtec_ad"}
     found = dataset.category("screw")
-    assert (found.title, found.dataset, found.aligned, found.varies) == ("screw", "mvtec_ad", False, False)
+    assert (found.title, found.dataset, found.varies) == ("screw", "mvtec_ad", False)
     data = dataset.load("screw")
     assert (len(data.train), len(data.test), data.source) == (12, 12, "réel")
     assert data.notes == ()
@@ -130,7 +129,7 @@ def test_a_category_never_declared_is_found(root: Path) -> None:
 def test_a_category_is_read_wherever_it_is_put(root: Path) -> None:
     shutil.move(make_autovi(root / "a"), root / "mvtec_ad" / "engine_wiring")
     found = dataset.category("engine_wiring")
-    assert found.dataset == "mvtec_ad" and found.aligned and found.title == "faisceau moteur"
+    assert found.dataset == "mvtec_ad" and found.title == "faisceau moteur"
     assert len(dataset.load("engine_wiring").test) == 8
 
 
@@ -296,7 +295,7 @@ def test_too_few_good_test_images_take_a_fifth_of_the_training_images(root: Path
     assert not set(moved) & set(data.train["path"])
     assert set(good["masks"]) == {()} and data.test["is_defect"].dtype == bool
     (note,) = data.notes
-    assert "4 image(s)" in note and "(5 en tout)" in note
+    assert "4 images" in note and "(5 en tout)" in note
     assert dataset.load("screw").test.equals(data.test)
 
 

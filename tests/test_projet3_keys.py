@@ -60,8 +60,8 @@ def _edited(item: Callable, old: str, new: str) -> Callable:
 
 EDITS = {
     "the task": (pretexts, "Inpainting", "images * (1 - hidden)", "images * (1 - hidden) + hidden"),
-    "a task's constant": (pretexts, "Inpainting", "n_masks = 3", "n_masks = 4"),
-    "how cells are shared out": (pretexts, "_partition_cells", "% n_masks", "// n_masks % n_masks"),
+    "a task's mask": (pretexts, "Inpainting", "self.config.hidden_one_in", "2"),
+    "how cells are shared out": (pretexts, "partition_cells", "% n_masks", "// n_masks % n_masks"),
     "a loss": (losses, "gradient", "/ 3", "/ 4"),
     "another loss": (losses, "structural_difference", "0.03**2", "0.04**2"),
     "a block of the network": (networks, "_convolution", '"silu"', '"relu"'),
@@ -95,7 +95,10 @@ def test_a_constant_of_a_module_is_part_of_the_code(work, monkeypatch: pytest.Mo
 
 def test_what_makes_no_difference_finds_the_model_again(work, monkeypatch: pytest.MonkeyPatch) -> None:
     before = _key(monkeypatch)
-    for old, new in (("n_masks = 3\n", "n_masks = 3  # a comment\n\n"), ("Predicts hidden cells", "Devine")):
+    for old, new in (
+        ("return np.stack(partitions)\n", "return np.stack(partitions)  # a comment\n\n"),
+        ("Predicts hidden cells", "Devine"),
+    ):
         monkeypatch.setitem(PRETEXTS, "inpainting", _edited(Inpainting, old, new))
         assert _key(monkeypatch) == before
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 
 import pandas as pd
@@ -9,7 +10,7 @@ import pytest
 from judged import TASKS, made
 from test_projet3_tables import _data, _judge, ablation_rows
 
-from projet3_ssl_anomalies import ablation, readings
+from projet3_ssl_anomalies import ablation, readings, tables
 from projet3_ssl_anomalies.signals import BASELINE, ERROR, REPRESENTATION, named
 
 ABOVE, BELOW, NEITHER = (0.05, 0.01, 0.1), (-0.05, -0.1, -0.01), (0.01, -0.02, 0.03)
@@ -19,8 +20,8 @@ ABOVE, BELOW, NEITHER = (0.05, 0.01, 0.1), (-0.05, -0.1, -0.01), (0.01, -0.02, 0
     ("areas", "told", "not_told"),
     [
         ({"a": 0.99, "b": 0.96}, "partout", "Il reste"),
-        ({"a": 0.99, "b": 0.6}, "ici : a (0,990). Il reste à gagner là : b (0,600)", "partout"),
-        ({"a": 0.5, "b": 0.6}, "aucune catégorie n'est résolue (AUROC image) : b (0,600) et a (0,500)", "trouve déjà"),
+        ({"a": 0.99, "b": 0.6}, "défauts pour a (0,990). Il reste à gagner pour b (0,600)", "partout"),
+        ({"a": 0.5, "b": 0.6}, "et il reste partout à gagner (AUROC image : b (0,600) et a (0,500))", "trouve déjà"),
     ],
 )
 def test_the_rival_is_enough_or_not(areas: dict, told: str, not_told: str) -> None:
@@ -30,8 +31,8 @@ def test_the_rival_is_enough_or_not(areas: dict, told: str, not_told: str) -> No
 @pytest.mark.parametrize(
     ("error", "representation", "told"),
     [
-        (0.7, 0.9, ["la représentation fait mieux que l'erreur : ", "il voit mieux"]),
-        (0.75, 0.7, ["l'erreur fait mieux que la représentation : ", "il ne voit pas mieux"]),
+        (0.7, 0.9, ["la représentation fait mieux que l'erreur pour ", "il voit mieux"]),
+        (0.75, 0.7, ["l'erreur fait mieux que la représentation pour ", "il ne voit pas mieux"]),
     ],
 )
 def test_signals_are_compared_with_each_other_and_with_the_rival(
@@ -42,7 +43,11 @@ def test_signals_are_compared_with_each_other_and_with_the_rival(
         areas |= {named(task, ERROR): error, named(task, REPRESENTATION): representation}
     sentence = readings.signals(areas)
     assert all(text.lower() in sentence.lower() for text in told)
-    other = {told[0], "la représentation fait mieux que l'erreur : ", "l'erreur fait mieux que la représentation : "}
+    other = {
+        told[0],
+        "la représentation fait mieux que l'erreur pour ",
+        "l'erreur fait mieux que la représentation pour ",
+    }
     assert sum(text.lower() in sentence.lower() for text in other) == 1
 
 
@@ -57,8 +62,8 @@ def test_representations_are_compared_on_the_mean_of_categories() -> None:
 def test_gains_are_told_by_their_intervals() -> None:
     scores = {"a": made(gain=ABOVE), "b": made(gain=BELOW), "c": made(gain=NEITHER), "d": made(gain=ABOVE)}
     told = readings.gains(scores, "image_auroc")
-    assert "la fusion fait mieux que « sans réseau » : a et d" in told.replace("La fusion", "la fusion")
-    assert "moins bien : b" in told and "rien ne les distingue : c" in told
+    assert "la fusion fait mieux que « sans réseau » pour a et d" in told.replace("La fusion", "la fusion")
+    assert "moins bien pour b" in told and "rien ne les distingue pour c" in told
     assert "mieux" not in readings.gains({"c": scores["c"]}, "image_auroc")
     assert "rien à mesurer" in readings.gains(scores, "au_pro")
 
@@ -78,9 +83,57 @@ def test_a_network_is_worth_its_cost_where_the_gain_is_sure() -> None:
     assert "dans tous les sens" not in readings.worth(datas[:1], {"bottle": made(gain=ABOVE)})
 
 
-@pytest.mark.parametrize(("gain", "told"), [(ABOVE, "dans 1 catégorie(s) sur 1"), (BELOW, "lui cède dans 1")])
+@pytest.mark.parametrize(
+    ("gain", "told"), [(ABOVE, "sans réseau 1 fois, au-dessous 0 fois"), (BELOW, "au-dessous 1 fois")]
+)
 def test_the_last_sentence_counts_each_side(gain: tuple, told: str) -> None:
     assert told in readings.last([_data("bottle")], {"bottle": made(gain=gain)})
+
+
+MEASURED = pd.DataFrame(
+    [
+        ("baseline", 0.9, 0.8, 0.99),
+        ("inpainting/error", 0.95, 0.7, 0.98),
+        ("inpainting/representation", 0.6, 0.1, 0.5),
+        ("repair/error", 0.7, 0.2, 0.6),
+        ("repair/representation", 0.92, 0.75, 0.8),
+    ],
+    columns=["signal", "pixel", "pro", "image"],
+)
+
+
+@pytest.mark.parametrize(
+    ("task", "told"),
+    [
+        (
+            "inpainting",
+            "son erreur est au rang 1 et sa représentation au rang 5. Le meilleur des deux, .* 0,950, dépasse",
+        ),
+        ("repair", "son erreur est au rang 4 et sa représentation au rang 2. Le meilleur des deux, .* 0,920, dépasse"),
+    ],
+)
+def test_a_task_is_ranked_among_the_others(task: str, told: str) -> None:
+    assert re.search(told, readings.rank(MEASURED, task)) and "sur 5 signaux" in readings.rank(MEASURED, task)
+
+
+def test_a_task_below_the_rival_is_said_so() -> None:
+    worse = MEASURED.assign(pixel=[0.99, 0.95, 0.6, 0.7, 0.92])
+    assert "ne dépasse pas le concurrent sans réseau (0,990)" in readings.rank(worse, "inpainting")
+    assert readings.best_signal(worse) == ("inpainting/error", 0.95, 0.99)
+
+
+def test_the_ranking_follows_the_pixels() -> None:
+    table = tables.ranking(MEASURED)
+    assert list(table["rang"]) == [1, 2, 3, 4, 5] and list(table["AUROC pixel"]) == [0.95, 0.92, 0.9, 0.7, 0.6]
+    assert list(table["tâche"])[:3] == ["restauration", "réparation", "–"]
+    assert list(table["signal"])[:3] == ["erreur", "représ.", "sans réseau"]
+
+
+def test_one_category_is_neither_the_hardest_nor_the_easiest() -> None:
+    values = {"worst": "vis", "low": 0.8, "best": "vis", "high": 0.8}
+    assert readings.extremes(values).endswith("80,0\u00a0% du temps (vis)")
+    told = readings.extremes(values | {"best": "clou", "high": 0.9})
+    assert "difficile (vis)" in told and "90,0\u00a0% dans la plus facile (clou)" in told
 
 
 def _transferred(sign: int) -> pd.DataFrame:
@@ -93,8 +146,8 @@ def _transferred(sign: int) -> pd.DataFrame:
 def test_the_choice_transfers_or_not() -> None:
     same, opposite = _transferred(1), _transferred(-1)
     told = readings.transfers({"a": same, "b": opposite})
-    assert "classement se transporte bien : a" in told and "pas du tout : b" in told
-    assert "s'accordent : a" in told and "ils se contredisent : b" in told
+    assert "classement se transporte bien pour a" in told and "pas du tout pour b" in told
+    assert "s'accordent pour a" in told and "ils se contredisent pour b" in told
     retained = same["test_image"][0]
     loss = max(same["test_image"].max() - retained, opposite["test_image"].max() - opposite["test_image"][0])
     assert f"{loss:.3f}".replace(".", ",") in told and "(b)" in told
@@ -131,7 +184,8 @@ def test_the_reference_is_not_compared_with_the_sample() -> None:
         for is_real in (False, True)
     )
     content = {"split": {"hazelnut_64": "50 images"}, "hardware": "deux cœurs"}
-    assert "noisette, 64 pixels : 50 images (deux cœurs)" in readings.reference([real], content)
+    told = readings.reference([real], content)
+    assert "(deux cœurs)" in told and "- noisette à 64 pixels. 50 images.\n" in told
     assert "échantillon" in readings.reference([drawn], content)
     assert "échantillon" not in readings.reference([real], content)
     assert "pas encore faite" in readings.reference([drawn], None)
@@ -140,4 +194,4 @@ def test_the_reference_is_not_compared_with_the_sample() -> None:
 def test_lists_are_french() -> None:
     assert [readings.listed(list("abc")[:n]) for n in (1, 2, 3)] == ["a", "a et b", "a, b et c"]
     told = {"oui": ["a"], "non": [], "peut-être": ["b", "c"]}
-    assert readings.counted(told) == "Oui : a ; peut-être : b et c."
+    assert readings.counted(told) == "Oui pour a ; peut-être pour b et c."

@@ -82,7 +82,7 @@ def test_the_table_of_reference_has_what_was_measured_beside_what_others_measure
         f"hazelnut_64/{FUSED}/image_auroc": entry(0.9),
     }
     table = tables.reference_table({"metrics": measured})
-    assert table["catégorie"].tolist() == ["bouteille", "bouteille", "noisette, 64 pixels"]
+    assert table["catégorie"].tolist() == ["bouteille", "bouteille", "noisette à 64 pixels"]
     assert table["mesure"].tolist() == ["AUROC image", "AU-PRO", "AUROC image"]
     first, second, small = (table.loc[row] for row in range(3))
     assert first["sans réseau"].startswith("0,980") and first["fusion"].startswith("0,990")
@@ -163,7 +163,7 @@ def test_only_ablations_read_on_the_test_part_are_compared(tmp_path: Path) -> No
         table = ablation_rows({name: "real"}).assign(**dict.fromkeys(columns, 0.5))
         table.to_csv(tmp_path / name / "ablation.csv", index=False)
     found = tables.reference_ablations(tmp_path)
-    assert list(found) == ["noisette, 64 pixels"] and (found["noisette, 64 pixels"]["test_image"] == 0.5).all()
+    assert list(found) == ["noisette à 64 pixels"] and (found["noisette à 64 pixels"]["test_image"] == 0.5).all()
 
 
 def test_what_the_reference_holds_can_be_shown() -> None:
