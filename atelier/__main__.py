@@ -7,18 +7,21 @@ import itertools
 import logging
 import os
 import sys
+import tempfile
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from atelier import donnees, export, notebooks, rendus, verification
-from atelier.export import ReportLine
+from atelier import attendus, bilan, classe, distribution, donnees, export, index, notebooks, pdf, rendus, verification
+from atelier.index import ReportLine
 from commun import UserError, datasets, figures, french_argparse
 from commun.card import FOLLOWED, IN_ORDER
 from commun.datasets import ROOT
-from commun.notebook import read_notebook
 
 REPORTS = ROOT / "rapports"
+PAPERS, CORRECTED = ROOT / "sujets", ROOT / "corriges"
+MEMORY = 2 * 2**30  # bytes that a project takes at most, and a little more
 PROFILES = ("essai", "rapide", "complet")
 
 
@@ -48,8 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m atelier", description="Exécute, exporte et vérifie les carnets.")
+    parser = argparse.ArgumentParser(
+        prog="python -m atelier", description="Distribue, exécute, exporte et vérifie les carnets."
+    )
     commands = parser.add_subparsers(required=True, metavar="commande")
+    printed = "écrit aussi chaque page en PDF, avec un navigateur Chromium, Chrome ou Edge déjà installé"
 
     for name, action, text in (
         ("rapports", _reports, "exécute tous les carnets, écrit les rapports HTML et leur sommaire"),
@@ -57,38 +63,78 @@ def _parser() -> argparse.ArgumentParser:
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("projets", nargs="*", metavar="projet", help="projets à exécuter (tous par défaut)")
-        command.add_argument("--profil", choices=PROFILES, help="budget de calcul (celui des carnets par défaut)")
+        command.add_argument(
+            "--profil", choices=PROFILES, help="budget de calcul (celui que dit chaque carnet par défaut)"
+        )
         command.add_argument(
             "-p", dest="parametres", nargs=2, action="append", default=[], metavar=("NOM", "VALEUR"),
-            help="change un paramètre des carnets",
+            help="donne une autre valeur à un paramètre des carnets ; peut se répéter",
         )  # fmt: skip
-        command.add_argument("--sortie", type=Path, default=REPORTS, help="dossier des résultats (rapports/)")
+        command.add_argument("--sortie", type=Path, default=REPORTS, help="dossier où écrire (rapports/ par défaut)")
+        if name == "rapports":
+            command.add_argument("--pdf", action="store_true", help=printed)
+        text = "projets exécutés en même temps (par défaut, selon les cœurs et la mémoire)"
+        command.add_argument("--ensemble", type=int, choices=range(1, 9), metavar="N", help=text)
         command.set_defaults(action=action)
 
     files = "carnet, dossier de carnets, ou modèle comme « rendus/*.ipynb »"
     text = "exporte en HTML des carnets déjà exécutés"
     command = commands.add_parser("exporter", help=text, description=text)
     command.add_argument("fichiers", nargs="+", type=Path, metavar="FICHIER", help=files)
-    command.add_argument("--sortie", type=Path, help="dossier des pages (celui de chaque carnet par défaut)")
+    command.add_argument("--sortie", type=Path, help="dossier où écrire les pages (celui de chaque carnet par défaut)")
+    command.add_argument("--pdf", action="store_true", help=printed)
     command.set_defaults(action=_export)
 
-    text = "dit si des carnets ont été exécutés de haut en bas"
+    text = "dit si des carnets ont été exécutés de haut en bas ; pour une classe, en fait un rapport"
     command = commands.add_parser("verifier", help=text, description=text)
-    command.add_argument("fichiers", nargs="+", type=Path, metavar="FICHIER", help=files)
+    command.add_argument("fichiers", nargs="+", type=Path, metavar="FICHIER", help=f"{files}, ou archive zip")
+    command.add_argument(
+        "--html", type=Path, metavar="DOSSIER", help="écrit un rapport : une ligne par élève, et une page pour chacun"
+    )
+    command.add_argument("--csv", type=Path, metavar="FICHIER", help="écrit le tableau de la classe pour un tableur")
+    command.add_argument(
+        "--sujet", type=Path, metavar="DOSSIER", help="dossier des sujets distribués (les carnets du dépôt par défaut)"
+    )
+    command.add_argument(
+        "--reexecuter",
+        action="store_true",
+        help="exécute de nouveau chaque rendu, enfermé ; sans cela, rien n'en est exécuté",
+    )
     command.set_defaults(action=_verify)
+
+    text = "écrit les sujets à distribuer, c'est-à-dire les carnets sans leurs solutions"
+    more = " ; avec --corrige, remet les solutions dans des sujets ou dans des rendus"
+    command = commands.add_parser("distribuer", help=text, description=text + more)
+    command.add_argument("projets", nargs="*", metavar="projet", help="projets à distribuer (tous par défaut)")
+    command.add_argument("--groupe", default="", help="groupe inscrit d'avance dans les sujets")
+    command.add_argument(
+        "--corrige", nargs="+", type=Path, metavar="FICHIER", help=f"remet les solutions dans ces rendus : {files}"
+    )
+    command.add_argument(
+        "--garder", action="store_true", help="avec --corrige, garde chaque réponse au-dessus de sa solution"
+    )
+    command.add_argument("--sortie", type=Path, help="dossier où écrire (sujets/ ou, avec --corrige, corriges/)")
+    command.set_defaults(action=_distribute)
 
     text = "liste, télécharge ou vérifie les jeux de données"
     command = commands.add_parser("donnees", help=text, description=text)
-    command.add_argument("verbe", choices=("lister", "telecharger", "verifier"))
-    command.add_argument("jeu", nargs="?", help="nom du jeu (voir « lister »)")
+    command.add_argument("verbe", choices=("lister", "telecharger", "verifier"), help="ce qu'il faut faire")
+    command.add_argument("jeu", nargs="?", help="nom du jeu, parmi ceux que donne « lister »")
     command.add_argument("categorie", nargs="?", default="", help="une seule catégorie du jeu")
     command.set_defaults(action=_data)
 
     text = "réexécute sur l'échantillon les carnets du dépôt dont la carte ne correspond plus (pour les auteurs)"
     command = commands.add_parser("carnets", help=text, description=text)
     command.add_argument("projets", nargs="*", metavar="projet", help="projets concernés (tous par défaut)")
-    command.add_argument("--tous", action="store_true", help="tous, même à jour")
+    command.add_argument("--tous", action="store_true", help="réexécute aussi ceux qui sont à jour")
     command.set_defaults(action=_refresh)
+
+    text = "mesure l'intervalle attendu des résultats, d'après plusieurs graines (pour les auteurs)"
+    command = commands.add_parser("attendus", help=text, description=text)
+    command.add_argument("fichiers", nargs="+", type=Path, metavar="FICHIER", help=files)
+    command.set_defaults(action=_expect)
+    for command in commands.choices.values():  # a line of the list of commands, as a sentence
+        command.description = f"{command.description[0].upper()}{command.description[1:]}."
     return parser
 
 
@@ -96,17 +142,27 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _reports(options: argparse.Namespace) -> int:
+    if options.pdf:
+        pdf.browser()  # refuses before anything runs
     lines, code = _run_all(options)
-    pages = [line for line in lines if line.status != "non exécuté"]
-    for _, neighbours in itertools.groupby(pages, lambda line: line.project):
+    home = options.sortie / "index.html"
+    written = [home]
+    for _, neighbours in itertools.groupby(filter(_has_page, lines), lambda line: line.project):
         group = list(neighbours)
         for before, line, after in zip([None, *group[:-1]], group, [*group[1:], None], strict=True):
             page = options.sortie / line.page
             links = {"previous": _link(before), "following": _link(after), "index": "../index.html"}
             export.export_notebook(page.with_suffix(".ipynb"), page, **links)
-    export.export_index(lines, options.sortie / "index.html")
-    print(f"Rapports : {options.sortie / 'index.html'}")
+            written.append(page)
+    index.export_index(lines, home)
+    if options.pdf:
+        code = max(code, rendus.for_each(written, lambda page: pdf.write(page, page.with_suffix(".pdf"))))
+    print(f"Rapports : {home}")
     return code
+
+
+def _has_page(line: ReportLine) -> bool:
+    return line.status != "non exécuté"
 
 
 def _link(line: ReportLine | None) -> tuple[str, str] | None:
@@ -128,51 +184,77 @@ def _run_all(options: argparse.Namespace) -> tuple[list[ReportLine], int]:
     datasets.data_roots()  # refuses a wrong PROJETS_DATA before anything runs
     if warning := donnees.warning():
         print(f"Attention : {warning}", file=sys.stderr)
-    lines, code = [], 0
-    for project, group in groups.items():
-        obstacle = ""  # the notebook that failed: those after it are not run
-        for path in group:
-            print(f"[{len(lines) + 1}/{len(paths)}] {project}/{path.name} ", end="", flush=True)
-            line, mistake = _run_one(project, path, options.sortie, values[path], obstacle)
+    together = options.ensemble or _together(len(groups))
+    threads = max(1, (os.cpu_count() or 1) // together) if together > 1 else None
+    done = itertools.count(1)
+
+    def run_project(project: str) -> tuple[list[ReportLine], int]:
+        lines, code, obstacle = [], 0, ""  # the notebook that failed: those after it are not run
+        for path in groups[project]:
+            if not obstacle:
+                print(f"        {project}/{path.name}…\n", end="", flush=True)  # in one piece: others print too
+            line, mistake = _run_one(project, path, options.sortie, values[path], obstacle, threads)
             time = f" en {figures.duration(line.seconds)}" if line.seconds else ""
-            print(f"{line.status}{time}{f' : {line.error}' if line.error else ''}", flush=True)
+            told = f"{line.status}{time}{f' : {line.error}' if line.error else ''}"
+            print(f"[{next(done)}/{len(paths)}] {project}/{path.name} {told}\n", end="", flush=True)
             if line.status == "échec":
                 obstacle, code = path.name, max(code, 2 if mistake else 1)
             lines.append(line)
-    return lines, code
+        return lines, code
+
+    with ThreadPoolExecutor(together) as pool:
+        outcomes = list(pool.map(run_project, groups))
+    return [line for lines, _ in outcomes for line in lines], max(code for _, code in outcomes)
 
 
-def _run_one(project: str, path: Path, output: Path, values: dict, obstacle: str) -> tuple[ReportLine, bool]:
+def _together(projects: int) -> int:
+    """Returns how many projects run at the same time: as many as there are, if cores and memory allow it."""
+    import psutil
+
+    return max(1, min(projects, 2 * (os.cpu_count() or 1) - 1, psutil.virtual_memory().available // MEMORY))
+
+
+def _run_one(
+    project: str, path: Path, output: Path, values: dict, obstacle: str, threads: int | None
+) -> tuple[ReportLine, bool]:
     """Runs a notebook, unless another one failed before it; returns its line, and whether its error is a mistake."""
     page = f"{project}/{path.stem}.html"
-    common = {"project": project, "title": export.title_of(path), "page": page}
+    common = {"project": project, "title": export.title_of(path), "question": index.question_of(path)}
     if obstacle:
-        (output / page).unlink(missing_ok=True)
+        for old in (output / page, (output / page).with_suffix(".pdf")):
+            old.unlink(missing_ok=True)
         reason = f"demande {obstacle}, qui a échoué"
-        return ReportLine(**common, status="non exécuté", seconds=None, error=reason), False
+        return ReportLine(**common, page="", status="non exécuté", seconds=None, error=reason), False
     target = output / project / path.name
-    outcome = notebooks.run(path, target, values)
+    outcome = notebooks.run(path, target, values, threads=threads)
     failure = export.failure_of(target) if outcome.error else None
-    card = verification.card_of(read_notebook(target)) or {}
     line = ReportLine(
         **common,
+        page=page,
         status="échec" if outcome.error else "réussi",
         seconds=outcome.seconds,
         error=outcome.error,
         error_anchor=failure.anchor if failure else "",
-        profile=card.get("profil", ""),
-        source=card.get("donnees", ""),
+        thumbnail=index.thumbnail_of(target),
+        bilan=bilan.bilan(target, failed=bool(outcome.error)),
     )
     return line, outcome.mistake
 
 
 def _export(options: argparse.Namespace) -> int:
+    if options.pdf:
+        pdf.browser()  # refuses before anything is written
     paths, code = rendus.expand_all(options.fichiers)
     targets = rendus.pages(paths, options.sortie)
 
     def write(path: Path) -> None:
-        export.export_notebook(path, targets[path])
-        print(targets[path], flush=True)
+        page = targets[path]
+        export.export_notebook(path, page)
+        print(page, flush=True)
+        if options.pdf:
+            printed = page.with_name(f"{page.stem}.pdf")
+            pdf.write(page, printed)
+            print(printed, flush=True)
 
     return max(code, rendus.for_each(paths, write))
 
@@ -181,27 +263,94 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    paths, code = rendus.expand_all(options.fichiers)
+    with tempfile.TemporaryDirectory(prefix="rendus-", ignore_cleanup_errors=True) as work:
+        found, problems, code = rendus.find(options.fichiers, Path(work))
+        for problem in problems:
+            print(f"Attention : {classe.shown(problem)}", file=sys.stderr, flush=True)
+        if not found:
+            return code or 2
+        if options.html or options.csv or options.reexecuter:
+            return max(code, _verify_class(options, found, problems, Path(work)))
+        return max(code, _verify_files(found))
+
+
+def _verify_files(found: Sequence[rendus.Found]) -> int:
+    """Prints a line for each notebook."""
     states, runs = [], {}
 
-    def tell(path: Path) -> None:
-        state, card = verification.check(path)
+    def tell(one: rendus.Found) -> None:
+        try:
+            state, card = verification.check(one.path)
+        except UserError as error:  # an archive's file is named as in the archive
+            raise UserError(classe.shown(str(error).replace(str(one.path), one.label))) from error
         states.append(state)
         detail = ""
         if card:
             known = {name: card.get(name) or "?" for name in ("profil", "donnees", "date")}
             about = f"profil {known['profil']}, {known['donnees']}, {known['date']}"
             detail = f" ({about}, identifiant {card['execution'][:12]})"
-            detail += f" ; {FOLLOWED}" if verification.followed(path) else ""
+            detail += f" ; {FOLLOWED}" if verification.followed(one.path) else ""
             if card["execution"] not in verification.handed_out().values():
-                runs[path] = card["execution"]
-        print(f"{path} : {state}{detail}", flush=True)
+                runs[one.label] = card["execution"]
+        print(classe.shown(f"{one.label} : {state}{detail}"), flush=True)
 
-    code = max(code, rendus.for_each(paths, tell))
+    code = rendus.for_each(found, tell)
     copies = rendus.repeated(runs)
     for run, same in copies.items():
-        print(f"Une même exécution (identifiant {run[:12]}) dans {len(same)} rendus : {', '.join(map(str, same))}")
+        labels = ", ".join(map(classe.shown, same))
+        print(f"Une même exécution (identifiant {classe.shown(run[:12])}) dans {len(same)} rendus : {labels}")
     return code or int(bool(copies) or any(state != IN_ORDER for state in states))
+
+
+def _verify_class(
+    options: argparse.Namespace, found: Sequence[rendus.Found], problems: Sequence[str], work: Path
+) -> int:
+    """Writes the report of a class, and prints a line for each student; `work` is where hand-ins are run again."""
+    students, code = [], int(bool(problems))
+    for student in classe.review(found, options.sujet):
+        if options.reexecuter:
+            student, limits = classe.rerun(student, work)
+            problems = list(dict.fromkeys([*problems, *limits]))
+        about = classe.summary(student)
+        states = ", ".join(f"{name} {state}" for name, state, *_ in about.states)
+        again = "".join(f" ; {name} {status}" for name, status in about.reruns)
+        print(classe.shown(f"{student.name} : {states}{again}"), flush=True)
+        students.append(student)
+        code = max(code, int(not classe.is_good(student)))
+    if options.html:
+        print(f"Rapport : {classe.write_html(students, problems, options.html)}")
+    if options.csv:
+        classe.write_csv(students, options.csv)
+        print(f"Tableau : {options.csv}")
+    return code
+
+
+def _distribute(options: argparse.Namespace) -> int:
+    if options.corrige:
+        if options.projets or options.groupe:
+            raise UserError("--corrige ne se combine ni avec un nom de projet ni avec --groupe. Lancez deux commandes.")
+        return _correct(options)
+    if options.garder:
+        raise UserError("--garder ne sert qu'avec --corrige, suivi des rendus à corriger.")
+    output = options.sortie or PAPERS
+    subject, papers = distribution.distribute(options.projets, output, group=options.groupe)
+    for paper in papers:
+        counts = [(paper.questions, "question"), (paper.answers, "cellule")]
+        questions, answers = (f"{count} {name}{'s' * (count > 1)}" for count, name in counts)
+        print(f"{paper.path} : {questions}, {answers} à remplir")
+    print(f"Sujets : {output} (identifiant {subject})")
+    return 0
+
+
+def _correct(options: argparse.Namespace) -> int:
+    paths, code = rendus.expand_all(options.corrige)
+    targets = distribution.corrected_pages(paths, options.sortie or CORRECTED)
+
+    def write(path: Path) -> None:
+        original = distribution.correct(path, targets[path], keep=options.garder)
+        print(f"{targets[path]} : solutions de {original.parent.name}/{original.name}", flush=True)
+
+    return max(code, rendus.for_each(paths, write))
 
 
 def _refresh(options: argparse.Namespace) -> int:
@@ -217,6 +366,13 @@ def _refresh(options: argparse.Namespace) -> int:
             notebooks.write_back(target, path)
             print(f"{project}/{path.name} : réexécuté en {figures.duration(outcome.seconds)}", flush=True)
     return 0
+
+
+def _expect(options: argparse.Namespace) -> int:
+    paths, code = rendus.expand_all(options.fichiers)
+    attendus.measure(paths)
+    print(f"Intervalles attendus : {attendus.FILE}")
+    return code
 
 
 # --- Data ------------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from commun.notebook import read_notebook
 from commun.results import write_json
 
 FILE = Path(__file__).parent / "attendus.json"
+MARGIN = 0.01  # of the mean, at least: another machine does not give the very same value
 INSIDE, BELOW, ABOVE = "dans l'intervalle attendu", "sous l'intervalle attendu", "au-dessus de l'intervalle attendu"
 
 
@@ -58,13 +59,14 @@ def measure(notebooks: Iterable[Path], path: Path | None = None) -> dict[str, An
 def prediction_interval(values: Sequence[float]) -> list[float]:
     """Returns the 95 % prediction interval of one more value, [low, high], of two values or more (Student).
 
-    Values that are all in 0..1 are taken as proportions: so is the interval.
+    It reaches `MARGIN` of the mean on either side. Values that are all in 0..1 are taken as proportions: so is the
+    interval.
     """
     from scipy.stats import t
 
     n, mean = len(values), math.fsum(values) / len(values)
     deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
-    half = float(t.ppf(0.975, n - 1)) * deviation * math.sqrt(1 + 1 / n)
+    half = max(MARGIN * abs(mean), float(t.ppf(0.975, n - 1)) * deviation * math.sqrt(1 + 1 / n))
     low, high = mean - half, mean + half
     if all(0 <= value <= 1 for value in values):
         low, high = max(0.0, low), min(1.0, high)

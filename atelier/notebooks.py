@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import ast
 import codecs
-import contextlib
 import dataclasses
 import json
 import os
 import re
 import tempfile
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from atelier import verification
-from commun import UserError, native_stderr_to
+from commun import UserError
 from commun.datasets import ROOT, SAMPLE_ONLY, atomic_file, data_roots, working_folder
 from commun.notebook import read_notebook, tags
 from commun.results import write_json
 
 _TYPES = {"int": int, "float": float, "str": str, "bool": lambda text: {"true": True, "false": False}[text.lower()]}
+_THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def projects() -> list[str]:
@@ -97,8 +97,16 @@ class Outcome:
     mistake: bool = False
 
 
-def run(source: Path, target: Path, values: Mapping[str, Any]) -> Outcome:
+def run(source: Path, target: Path, values: Mapping[str, Any], *, threads: int | None = None) -> Outcome:
     """Runs a notebook from a fresh kernel and writes what was executed, up to the failing cell if one fails.
+
+    Several may run at the same time, each in a thread of this process.
+
+    Args:
+        source: the notebook.
+        target: where the executed one goes.
+        values: parameters that are changed.
+        threads: of its computations, at most; as many as its libraries like if None.
 
     Raises:
         UserError: the notebook can't be read.
@@ -109,19 +117,20 @@ def run(source: Path, target: Path, values: Mapping[str, Any]) -> Outcome:
 
     notebook = _runnable(source)
     target.parent.mkdir(parents=True, exist_ok=True)
-    extra = {"PROJETS_CARNET": str(source)}
+    extra = {"PROJETS_CARNET": str(source)} | dict.fromkeys(_THREADS if threads else (), str(threads))
     if os.environ.get("PROJETS_DATA", SAMPLE_ONLY) not in ("", SAMPLE_ONLY):
         extra["PROJETS_DATA"] = str(data_roots()[0])  # in full: the kernel starts in the notebook's folder
-    log = working_folder() / "noyau.log"
+    log = working_folder() / f"noyau-{source.parent.name}.log"
     start = time.perf_counter()
     try:
-        with _environment(extra), native_stderr_to(log), tempfile.TemporaryDirectory() as folder:
+        with log.open("wb") as errors, tempfile.TemporaryDirectory() as folder:
             copy = Path(folder) / source.name
             copy.write_text(json.dumps(notebook), encoding="utf-8")
             papermill.execute_notebook(
                 *(str(path).replace("{", "{{").replace("}", "}}") for path in (copy, target)),  # it fills templates
                 parameters=dict(values),
                 kernel_name="python3",
+                kernel_manager_class=_kernel_manager(os.environ | extra, errors),
                 language="python",
                 cwd=str(source.parent),
                 progress_bar=False,
@@ -134,6 +143,17 @@ def run(source: Path, target: Path, values: Mapping[str, Any]) -> Outcome:
         message = f"le noyau Python s'est arrêté (mémoire épuisée ?) ; ses derniers messages sont dans {log}"
         return Outcome(time.perf_counter() - start, message)
     return Outcome(time.perf_counter() - start)
+
+
+def _kernel_manager(environment: Mapping[str, str], errors: BinaryIO) -> type:
+    """Returns what starts a kernel in this environment, its native messages written to a file."""
+    from jupyter_client.manager import AsyncKernelManager
+
+    class KernelManager(AsyncKernelManager):
+        async def start_kernel(self, **options: Any) -> None:
+            await super().start_kernel(env=dict(environment), stderr=errors, **options)
+
+    return KernelManager
 
 
 def _runnable(path: Path) -> dict[str, Any]:
@@ -155,20 +175,6 @@ def _runnable(path: Path) -> dict[str, Any]:
         if cell["cell_type"] == "code":
             cell["outputs"], cell["execution_count"] = [], None
     return notebook
-
-
-@contextlib.contextmanager
-def _environment(values: Mapping[str, str]) -> Generator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def write_back(executed: Path, source: Path) -> None:

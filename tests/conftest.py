@@ -22,6 +22,20 @@ def work(tmp_path, monkeypatch):
     return tmp_path / "travail"
 
 
+@pytest.fixture(scope="session")
+def reports(tmp_path_factory):
+    """The whole chain, run once from an empty working folder, in a path with a space and an accent."""
+    from chain import Chain
+
+    from atelier.__main__ import main
+
+    output, work = tmp_path_factory.mktemp("rapports d'été"), tmp_path_factory.mktemp("travail")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PROJETS_TRAVAIL", str(work))
+        code = main(["rapports", "--profil", "essai", "--sortie", str(output)])
+    return Chain(code, output, work)
+
+
 @pytest.fixture
 def narrow(monkeypatch):
     """EfficientNet-Lite0 of three narrow stages, its weights drawn: built and compiled in a second."""

@@ -4,11 +4,12 @@ import re
 
 import browser
 import pytest
+from chain import checked
 
 from atelier import notebooks, sorties, verification
-from atelier.__main__ import main
 from commun.card import IN_ORDER
 from commun.datasets import ROOT
+from commun.exercices import RIGHT
 from commun.notebook import read_notebook
 
 PATHS = [path for project in notebooks.projects() for path in notebooks.notebooks(project)]
@@ -24,6 +25,8 @@ def test_a_committed_notebook_is_executed_light_and_clean(path):
     assert card["carnet"] == f"{path.parent.name}/{path.name}"
     assert not card["donnees_reelles"], "les carnets du dépôt sont exécutés sur l'échantillon"
     assert card["parametres"] == ""
+    assert card["reponses"] == dict.fromkeys(checked(notebook), RIGHT)
+    assert verification.altered(notebook, card) == []
     assert verification.handed_out()[card["carnet"]] == card["execution"]
     assert verification.check(path)[0] == verification.NEVER
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
@@ -52,31 +55,23 @@ def test_a_notebook_follows_the_house_order(path):
     assert not any(line.lstrip().startswith(("%", "!")) for cell in code for line in cell["source"].splitlines())
 
 
-@pytest.fixture(scope="module")
-def reports(tmp_path_factory):
-    """The whole chain, run once from an empty working folder, in a path with a space and an accent."""
-    output = tmp_path_factory.mktemp("rapports d'été")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PROJETS_TRAVAIL", str(tmp_path_factory.mktemp("travail")))
-        code = main(["rapports", "--profil", "essai", "--sortie", str(output)])
-    return code, output
-
-
 @pytest.mark.carnets
 def test_the_chain_succeeds(reports):
-    code, output = reports
-    assert code == 0
+    assert reports.code == 0
     for path in PATHS:
-        executed = output / path.parent.name / path.name
+        executed = reports.output / path.parent.name / path.name
         assert verification.check(executed)[0] == IN_ORDER
-        card = verification.card_of(read_notebook(executed))
+        notebook = read_notebook(executed)
+        card = verification.card_of(notebook)
         assert card["profil"] == "essai"
+        assert card["resultats"]
+        assert card["reponses"] == dict.fromkeys(checked(notebook), RIGHT), path.name  # our own solutions
 
 
 @pytest.mark.carnets
 @pytest.mark.parametrize("path", PATHS, ids=IDS)
 def test_a_report_opens_without_a_network(reports, path):
-    page = reports[1] / path.parent.name / f"{path.stem}.html"
+    page = reports.output / path.parent.name / f"{path.stem}.html"
     text = page.read_text(encoding="utf-8")
     remote = r"""src=["']?https?:|<link[^>]*https?:|@import|url\(["']?https?:"""
     assert not re.search(remote, text)
@@ -94,7 +89,7 @@ def test_a_report_opens_without_a_network(reports, path):
 
 @pytest.mark.carnets
 def test_the_index_leads_to_every_report(reports):
-    index = (reports[1] / "index.html").read_text(encoding="utf-8")
+    index = (reports.output / "index.html").read_text(encoding="utf-8")
     for path in PATHS:
         assert f'href="{path.parent.name}/{path.stem}.html"' in index
     assert "échec" not in index
