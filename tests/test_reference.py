@@ -1,7 +1,8 @@
-"""What `reference/` promises, and that the README says the same."""
+"""What `reference/` promises, and that RESULTATS.md and the README say the same."""
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,11 @@ from projet3_ssl_anomalies.signals import BASELINE, FUSED, REPRESENTATION, title
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCES = sorted(ROOT.glob("projet*/reference"))
+
+
+def told(name):
+    """What a page of the repository says."""
+    return (ROOT / name).read_text(encoding="utf-8").replace(figures.NBSP, " ")
 
 
 @pytest.mark.parametrize("folder", REFERENCES, ids=lambda path: path.parent.name)
@@ -46,17 +52,19 @@ def test_metrics_have_the_promised_form(folder):
 
 def test_the_reference_of_project_2_names_its_eight_metrics_and_thirty_trials():
     content = results.read_metrics(evaluation.REFERENCE / "metrics.json")
-    assert set(content["metrics"]) == set(evaluation.LABELS)
+    rival = {f"rival/{name}" for name in ("class_fidelity", "diversity", "frechet_ratio")}
+    assert set(content["metrics"]) == set(evaluation.LABELS) | rival and content["frechet_train_test"] > 0
     assert len((evaluation.REFERENCE / "etude.csv").read_text(encoding="utf-8").splitlines()) > 30
 
 
-def test_the_readme_says_what_the_reference_measured():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8").replace(figures.NBSP, " ")
+def test_the_results_say_what_the_reference_measured():
+    text = told("RESULTATS.md")
     metrics = json.loads((evaluation.REFERENCE / "metrics.json").read_text(encoding="utf-8"))["metrics"]
-    for name, entry in metrics.items():
+    for name in evaluation.LABELS:
+        entry = metrics[name]
         value = figures.number(entry["value"])
         mean = figures.number(sum(entry["per_seed"]) / len(entry["per_seed"]))
-        row = next(line for line in readme.splitlines() if line.startswith(f"| {evaluation.LABELS[name]} |"))
+        row = next(line for line in text.splitlines() if line.startswith(f"| {evaluation.LABELS[name]} |"))
         assert f"| {value} [" in row, name
         assert f"| {mean} |" in row, name
 
@@ -98,12 +106,12 @@ def test_every_method_of_project_3_is_reported_and_not_the_best_one(category):
 
 
 @pytest.mark.parametrize("category", JUDGED)
-def test_the_readme_says_what_the_detectors_measured(category):
-    readme = (ROOT / "README.md").read_text(encoding="utf-8").replace(figures.NBSP, " ")
+def test_the_results_say_what_the_detectors_measured(category):
+    text = told("RESULTATS.md")
     judge = anomalies.load_detector(category)
     part = judge.category.title if judge.side == 128 else f"{judge.category.title}, {judge.side} pixels"
     for method in METHODS:
-        row = next(line for line in readme.splitlines() if line.startswith(f"| {part} | {title(method)} |"))
+        row = next(line for line in text.splitlines() if line.startswith(f"| {part} | {title(method)} |"))
         for metric in {"image_auroc", "pixel_auroc", "au_pro"} & _reported(category, method):
             assert f"| {figures.number(ANOMALIES[f'{category}/{method}/{metric}']['value'], 3)} [" in row, (
                 method,
@@ -137,18 +145,16 @@ def test_the_reference_of_project_1_names_its_metrics():
     assert len(attributor.load_reference().names) == 50
 
 
-def test_the_readme_says_how_well_painters_are_recognised():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8").replace(figures.NBSP, " ")
+def test_the_results_say_how_well_painters_are_recognised():
+    text = told("RESULTATS.md")
     for name, label in attribution.LABELS.items():
-        row = next(line for line in readme.splitlines() if line.startswith(f"| {label} |"))
+        row = next(line for line in text.splitlines() if line.startswith(f"| {label} |"))
         low, high = PAINTERS[name]["ci95"]
         expected = f"| {figures.number(PAINTERS[name]['value'])} [{figures.number(low)} ; {figures.number(high)}] |"
         assert expected in row, name
 
 
-@pytest.mark.parametrize(
-    ("model", "prefix"), [(attributor.FROM_SCRATCH, ""), (attributor.TRANSFERRED, "transfer/")]
-)
+@pytest.mark.parametrize(("model", "prefix"), [(attributor.FROM_SCRATCH, ""), (attributor.TRANSFERRED, "transfer/")])
 def test_the_committed_networks_give_the_committed_figures(monkeypatch, model, prefix):
     monkeypatch.setenv("PROJETS_DATA", os.environ.get("PROJETS_DONNEES_REELLES", ""))
     folder = datasets.find(paintings.NAME)
@@ -162,3 +168,34 @@ def test_the_committed_networks_give_the_committed_figures(monkeypatch, model, p
     measured = attribution.evaluate(probabilities, data.labels[test], data.groups[test], draws=2)
     for name in attribution.LABELS:
         assert measured[name]["value"] == pytest.approx(PAINTERS[f"{prefix}{name}"]["value"], abs=1e-3), name
+
+
+@pytest.mark.parametrize(
+    ("project", "names", "decimals"),
+    [
+        ("projet1_artistes", ("transfer/test_accuracy", "test_accuracy"), 3),
+        ("projet2_cvae", ("class_fidelity", "test_nelbo"), None),
+        ("projet3_ssl_anomalies", [f"{part}/{FUSED}/image_auroc" for part in ("bottle", "toothbrush", "pill")], 2),
+    ],
+)
+def test_the_readme_sums_up_each_project_with_the_measured_figures(project, names, decimals):
+    metrics = json.loads((ROOT / project / "reference" / "metrics.json").read_text(encoding="utf-8"))["metrics"]
+    row = next(line for line in told("README.md").splitlines() if line.startswith(f"| `{project}` |"))
+    for name in names:
+        value = figures.number(metrics[name]["value"], 3 if project.startswith("projet3") else None)
+        low, high = (figures.number(bound, decimals) for bound in metrics[name]["ci95"])
+        assert value in row and f"[{low} ; {high}]" in row, name
+
+
+@pytest.mark.parametrize(
+    "name", ["README.md", "RESULTATS.md", "ARCHITECTURE.md", "benchmarks/README.md", "data/README.md"]
+)
+def test_the_links_of_a_page_lead_somewhere(name):
+    text = told(name)
+    titles = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        if target.startswith("#"):
+            assert target[1:] in anchors, target
+        elif not target.startswith("http"):
+            assert (ROOT / name).parent.joinpath(target).exists(), target
