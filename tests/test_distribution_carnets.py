@@ -55,15 +55,20 @@ def test_a_hand_out_left_unanswered_runs_from_top_to_bottom(papers, reports, tmp
 
 
 def test_wrong_answers_get_wrong_marks(papers, reports, tmp_path, monkeypatch):
-    """In one notebook; `test_projetN_questions.py` gives wrong answers to every check."""
+    """In the first notebook of each project; `test_projetN_questions.py` gives wrong answers to every check."""
     monkeypatch.setenv("PROJETS_TRAVAIL", str(reports.work))
-    paper = answered_wrongly(json.loads(papers["projet2_cvae"][0].read_text(encoding="utf-8")))
-    source, executed = tmp_path / "01_preparation.ipynb", tmp_path / "rendu.ipynb"
-    nbformat.write(nbformat.from_dict(paper), source)
-    execute_to_the_end(source, executed)  # a wrong answer may break the cells that use it, but not its check
-    card = verification.card_of(read_notebook(executed))
-    assert card["etat"] == IN_ORDER
-    assert card["reponses"] == dict.fromkeys(checked(paper), WRONG)
+
+    def marks(project):
+        paper = answered_wrongly(json.loads(papers[project][0].read_text(encoding="utf-8")))
+        source, executed = tmp_path / project / "rendu.ipynb", tmp_path / project / "executé" / "rendu.ipynb"
+        source.parent.mkdir()
+        nbformat.write(nbformat.from_dict(paper), source)
+        execute_to_the_end(source, executed)  # a wrong answer may break the cells that use it, but not its check
+        return checked(paper), verification.card_of(read_notebook(executed))["reponses"]
+
+    with ThreadPoolExecutor(len(PROJECTS)) as pool:
+        for numbers, found in pool.map(marks, PROJECTS):
+            assert numbers and found == dict.fromkeys(numbers, WRONG)
 
 
 def test_every_checked_question_has_an_answer_to_give(papers):
@@ -114,9 +119,7 @@ def execute_to_the_end(source, target):
         if "parameters" in cell.metadata.get("tags", []):
             cell.source = re.sub(r'(PROFIL: str = )"\w+"', r'\1"essai"', cell.source)
     nbformat.write(notebook, source)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PROJETS_CARNET", str(source))
-        folder = {"metadata": {"path": str(source.parent)}}
-        NotebookClient(notebook, timeout=1200, kernel_name="python3", allow_errors=True, resources=folder).execute()
+    folder = {"metadata": {"path": str(source.parent)}}
+    NotebookClient(notebook, timeout=1200, kernel_name="python3", allow_errors=True, resources=folder).execute()
     target.parent.mkdir(exist_ok=True)
     nbformat.write(notebook, target)
