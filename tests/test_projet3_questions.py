@@ -38,7 +38,6 @@ def _wrong(control: Callable, answer: Any, *context: Any) -> str:
 
 # --- Values ----------------------------------------------------------------------------------------------------------
 
-PAINTED = defects.paint(IMAGES[:2], seed=0)
 GAINS = {
     "bouteille": made(gain=(0.05, 0.01, 0.1)),
     "noisette": made(gain=(0.05, -0.01, 0.1)),
@@ -46,11 +45,11 @@ GAINS = {
 }
 
 
-def _faintest() -> str:
-    change = np.linalg.norm(colour.to_lab(PAINTED.images) - colour.to_lab(IMAGES[PAINTED.sources]), axis=-1)
+def _faintest(painted: defects.Defective) -> str:
+    change = np.linalg.norm(colour.to_lab(painted.images) - colour.to_lab(IMAGES[painted.sources]), axis=-1)
     means = {
-        name: np.mean([change[i][PAINTED.masks[i]].mean() for i in np.flatnonzero(PAINTED.defect_types == name)])
-        for name in set(PAINTED.defect_types)
+        name: np.mean([change[i][painted.masks[i]].mean() for i in np.flatnonzero(painted.defect_types == name)])
+        for name in set(painted.defect_types)
     }
     return defects.TYPES[min(means, key=means.get)]
 
@@ -58,7 +57,6 @@ def _faintest() -> str:
 VALUES = {  # control, context, right answer, wrong answers
     "always good": (questions.always_good, (TEST,), 3 / 8, (5 / 8, 0.5, 3, -0.1)),
     "smallest side": (questions.smallest_side, ([0.3, 0.01], 20), 45, (44, 46, 0, 44.5)),
-    "faintest": (questions.faintest, (IMAGES, PAINTED), _faintest(), ("rouille", 3)),
     "passes": (questions.passes, (Settings(cells=(8, 4), hidden_one_in=4),), 8, (4, 2, 9)),
     "weights": (questions.weights, (Settings(),), 4, (2, 3, 8)),
     "constants": (questions.constants, ([0, 0, 0, 1],), (0.25, 0), ((0.5, 0), (0.25, 0.25), (0, 0.25), (0.25,))),
@@ -66,6 +64,15 @@ VALUES = {  # control, context, right answer, wrong answers
     "expected alarms": (questions.expected_alarms, (GAINS, 0.25), 3, (2, 4, 12)),
     "gains": (questions.gains, (GAINS,), ["Bouteille"], ([], ["bouteille", "noisette"], ["vis"], "bouteille")),
 }
+
+
+def test_the_faintest_defect_is_that_whose_colours_differ_least() -> None:
+    painted = defects.paint(IMAGES[:2], seed=0)
+    assert questions.faintest(_faintest(painted), IMAGES, painted).right
+    for answer in ("rouille", 3, *ABSURD):
+        assert _wrong(questions.faintest, answer, IMAGES, painted)
+    for answer in set(defects.TYPES.values()) - {_faintest(painted)}:
+        assert _faintest(painted) not in _wrong(questions.faintest, answer, IMAGES, painted)
 
 
 @pytest.mark.parametrize("case", VALUES.values(), ids=VALUES)
@@ -114,6 +121,7 @@ def _threshold(scores: np.ndarray, rate: float) -> float:
 
 
 SCORES = [np.random.default_rng(seed).normal(size=20) for seed in range(2)]
+CELLS = np.random.default_rng(0).normal(size=(12, signals.GRID, signals.GRID, 4)).astype(np.float32)
 FUNCTIONS = {  # control, context, right function, wrong ones and what is said of them
     "correlation": (
         questions.correlation,
@@ -142,7 +150,7 @@ FUNCTIONS = {  # control, context, right function, wrong ones and what is said o
     ),
     "mahalanobis": (
         questions.mahalanobis,
-        (signals.appearance(parts(12)),),
+        (CELLS,),
         _mahalanobis,
         {
             "le carré": lambda e, c: _mahalanobis(e, c) ** 2,
