@@ -100,6 +100,8 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="exécute de nouveau chaque rendu, enfermé ; sans cela, rien n'en est exécuté",
     )
+    text = "minutes laissées à chaque carnet réexécuté (30 par défaut)"
+    command.add_argument("--minutes", type=int, default=30, choices=range(1, 1441), metavar="N", help=text)
     command.set_defaults(action=_verify)
 
     text = "écrit les sujets à distribuer, c'est-à-dire les carnets sans leurs solutions"
@@ -309,7 +311,7 @@ def _verify_class(
     students, code = [], int(bool(problems))
     for student in classe.review(found, options.sujet):
         if options.reexecuter:
-            student, limits = classe.rerun(student, work)
+            student, limits = classe.rerun(student, work, minutes=options.minutes)
             problems = list(dict.fromkeys([*problems, *limits]))
         about = classe.summary(student)
         states = ", ".join(f"{name} {state}" for name, state, *_ in about.states)

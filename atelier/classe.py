@@ -87,23 +87,25 @@ def review(found: Sequence[Found], subjects: Path | None = None) -> list[Student
     return [dataclasses.replace(student, alike=likeness.get(i, [])) for i, student in enumerate(students)]
 
 
-def rerun(student: Student, work: Path) -> tuple[Student, list[str]]:
+def rerun(student: Student, work: Path, *, minutes: int = 30) -> tuple[Student, list[str]]:
     """Executes a student's notebooks again, project by project, in an enclosure (`atelier.reexecution`).
 
     Args:
         student: what he handed in; notebooks that are of no project of the course are left alone.
         work: folder where they run, on copies.
+        minutes: left to each notebook.
 
     Returns:
         The student with what came of it, and French sentences: the limits that could not be set on this machine.
     """
-    from atelier import reexecution
+    from atelier import enceinte, reexecution
 
+    bounds = enceinte.Limits(seconds=60 * minutes)
     projects: dict[str, list[Path]] = {}
     for hand_in in student.hand_ins:
         if hand_in.subject:
             projects.setdefault(hand_in.subject.project, []).append(hand_in.path)
-    done = {again.path: again for paths in projects.values() for again in reexecution.rerun(paths, work)}
+    done = {again.path: again for paths in projects.values() for again in reexecution.rerun(paths, work, bounds)}
     hand_ins = [dataclasses.replace(hand_in, rerun=done.get(hand_in.path)) for hand_in in student.hand_ins]
     limits = [text for again in done.values() for text in again.limits_missing]
     return dataclasses.replace(student, hand_ins=hand_ins), list(dict.fromkeys(limits))

@@ -378,8 +378,8 @@ def test_a_hand_in_executed_again_has_a_column(room, monkeypatch, tmp_path, caps
     room.add("alice/autre.ipynb", change=lambda notebook: notebook.update(cells=[]))
     asked = []
 
-    def again(paths, work):
-        asked.append((list(paths), work.is_dir()))
+    def again(paths, work, limits):
+        asked.append((list(paths), work.is_dir(), limits.seconds))
         limits = ["La mémoire n'a pas pu être limitée."]
         differences = [f"exactitude : 0,1 contre 0,2 {EVIL}"]
         return [
@@ -392,8 +392,8 @@ def test_a_hand_in_executed_again_has_a_column(room, monkeypatch, tmp_path, caps
     main([*arguments, "--html", str(tmp_path / "sans")])
     assert asked == []
     assert "Réexécution" not in (tmp_path / "sans" / "index.html").read_text(encoding="utf-8")
-    main([*arguments, "--html", str(tmp_path / "avec"), "--reexecuter"])
-    assert asked == [([path], True)]
+    main([*arguments, "--html", str(tmp_path / "avec"), "--reexecuter", "--minutes", "2"])
+    assert asked == [([path], True, 120)]
     text = (tmp_path / "avec" / "index.html").read_text(encoding="utf-8")
     assert "Réexécution" in text and "La mémoire n&#39;a pas pu être limitée." in text
     page = next((tmp_path / "avec" / "eleves").iterdir()).read_text(encoding="utf-8")
