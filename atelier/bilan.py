@@ -276,7 +276,7 @@ def _rows(card: Mapping[str, Any], found: Bilan) -> list[tuple[str, str]]:
     versions = card.get("versions") if isinstance(card.get("versions"), dict) else {}
     named = [(_text(name, 40), _text(version, 40)) for name, version in list(versions.items())[:20]]
     lasted = duration(found.seconds) if found.seconds is not None else ""
-    counts = ((int(count), kind) for kind, count in list(_numbers(card.get("modeles")).items())[:4])
+    counts = ((int(count), kind) for kind, count in list(_numbers(card.get("modeles")).items())[:4] if 0 <= count < 1e6)
     models = ", ".join(f"{number(count)} {kind}{'s' * (count > 1)}" for count, kind in counts)
     rows = [
         ("Carnet", _text(card.get("carnet"))),

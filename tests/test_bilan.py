@@ -221,6 +221,7 @@ VALUES = st.recursive(
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(fields={"modeles": {"0": 2.0**64}})
 @example(fields=dict.fromkeys(FIELDS, "<script>x()</script>") | {"resultats": {"<img src=x onerror=x()>": 1.0}})
 @given(fields=st.fixed_dictionaries({}, optional={name: VALUES for name in (*FIELDS, "suite")}))
 def test_a_hostile_card_never_stops_a_page(tmp_path, fields):

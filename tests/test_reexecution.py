@@ -7,7 +7,9 @@ import contextlib
 import json
 import os
 import socket
+import tempfile
 import threading
+import time
 from pathlib import Path
 
 import psutil
@@ -131,11 +133,15 @@ def test_what_a_hand_in_reaches(enclosure, tmp_path, listener, monkeypatch):
     outside = enclosure != BWRAP
     assert (seen["secret"] == "refusé") == (seen["voisins"] == "refusé") == (not outside)
     assert ("lire et écrire tous vos fichiers" in said) == outside
-    assert all((seen[str(place)] == "refusé") == (not outside) for place in places)
+    own = tempfile.gettempdir()  # that of bwrap is its own: a repository there stands in a folder that it may write
+    apart = not outside and str(ROOT).startswith(own)
+    asked = [place for place in places if not (apart and str(place).startswith(str(ROOT)))]
+    assert all((seen[str(place)] == "refusé") == (not outside) for place in asked)
     assert [path.name for path in tmp_path.rglob("evade.txt")] == ["evade.txt"] * (3 if outside else 0)
     if free:  # elsewhere its number is not one of ours
         with contextlib.suppress(psutil.NoSuchProcess):
-            assert psutil.Process(seen["enfant"]).status() == psutil.STATUS_ZOMBIE
+            child, dead = psutil.Process(seen["enfant"]), psutil.STATUS_ZOMBIE
+            assert any(child.status() == dead or time.sleep(0.1) for _ in range(50))  # it takes a moment to die
     assert [p.name for p in (tmp_path / "bac").glob("*/*")] == ["01-execute.ipynb"]  # the rest is cleared
 
 
