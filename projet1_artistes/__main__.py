@@ -107,16 +107,17 @@ def _run(options: argparse.Namespace) -> None:
         experiments.record("treatments_small_artists", summary, short, seeds, part)
         experiments.record("treatments", experiments.summary(answers), short, seeds, part)
     if "oeuvres" in options.experiences:
-        answers = experiments.vary_works(data, short, options.oeuvres)
+        answers = experiments.vary_works(data, short, options.oeuvres, seeds=seeds)
         for name, table in experiments.summaries_of_works(answers, experiments.richest(data)).items():
-            experiments.record(name, table, short, (short.seed,), VALIDATION)
+            experiments.record(name, table, short, seeds, VALIDATION)
+    thresholds = full.thresholds
     on_validation = {
-        "seuil": ("oversampling_threshold", lambda: experiments.vary_threshold(data, short, full.thresholds)),
-        "tailles": ("side", lambda: experiments.vary_side(data, short)),
+        "seuil": ("oversampling_threshold", lambda: experiments.vary_threshold(data, short, thresholds, seeds=seeds)),
+        "tailles": ("side", lambda: experiments.vary_side(data, short, seeds=seeds)),
     }
     for option, (name, answer) in on_validation.items():
         if option in options.experiences:
-            experiments.record(name, experiments.summary(answer()), short, (short.seed,), VALIDATION)
+            experiments.record(name, experiments.summary(answer()), short, seeds, VALIDATION)
     _with_frozen(options, data, full)
     if not options.sans_test:
         metrics = _measure(options, data, trained, short, frozen=FROZEN in wanted)

@@ -62,12 +62,18 @@ def answers(data: Data, rows: np.ndarray, probabilities: Mapping[Any, np.ndarray
 # --- From which number of works on artists are oversampled -----------------------------------------------------------
 
 
-def vary_threshold(data: Data, config: Config, thresholds: Sequence[int]) -> pd.DataFrame:
-    """Answers for the validation part by networks trained with each `Config.oversampling_threshold`."""
+def vary_threshold(
+    data: Data, config: Config, thresholds: Sequence[int], *, seeds: Sequence[int] | None = None
+) -> pd.DataFrame:
+    """Answers for the validation part by networks trained with each `Config.oversampling_threshold`.
+
+    The seeds are those of the trainings; without any, that of the configuration.
+    """
     learner = _Learner(data, config)
     for threshold in thresholds:
-        settings = dataclasses.replace(config, oversampling_threshold=threshold)
-        learner.answer(threshold, settings, data.rows(TRAINING), data.rows(VALIDATION))
+        for settings in _with_seeds(config, seeds):
+            settings = dataclasses.replace(settings, oversampling_threshold=threshold)
+            learner.answer(threshold, settings, data.rows(TRAINING), data.rows(VALIDATION))
     return learner.answers()
 
 
@@ -94,15 +100,16 @@ def best_threshold(answers: pd.DataFrame) -> int:
     return int(summary(answers)["macro_f1"].idxmax())
 
 
-def vary_side(data: Data, config: Config) -> pd.DataFrame:
+def vary_side(data: Data, config: Config, *, seeds: Sequence[int] | None = None) -> pd.DataFrame:
     """Answers for the validation part by networks that see works at each of `SIDES`; crops cover the same part of one.
 
-    The variant is the side.
+    The variant is the side. The seeds are those of the trainings; without any, that of the configuration.
     """
     learner = _Learner(data, config)  # its network takes pictures of any side
     for side in SIDES:
-        settings = dataclasses.replace(config, side=side, train_side=3 * side // 4)
-        learner.answer(side, settings, data.rows(TRAINING), data.rows(VALIDATION))
+        for settings in _with_seeds(config, seeds):
+            settings = dataclasses.replace(settings, side=side, train_side=3 * side // 4)
+            learner.answer(side, settings, data.rows(TRAINING), data.rows(VALIDATION))
     return learner.answers()
 
 
@@ -155,22 +162,26 @@ def works_by_quality(data: Data, rows: np.ndarray) -> tuple[dict[str, np.ndarray
 # --- How many works --------------------------------------------------------------------------------------------------
 
 
-def vary_works(data: Data, config: Config, counts: Sequence[int]) -> pd.DataFrame:
+def vary_works(
+    data: Data, config: Config, counts: Sequence[int], *, seeds: Sequence[int] | None = None
+) -> pd.DataFrame:
     """Trains with fewer and fewer works of the `richest` artists, and asks who painted the validation works.
 
     Args:
         data: the paintings.
         config: the network and its training; its threshold is left at 0, so that no work is repeated.
         counts: numbers of training works that are left to each of these artists; those of the others stay.
+        seeds: of the draws of these works and of the trainings; without any, that of the configuration.
 
     Returns:
         The answers, for the works of all artists: variant (number of works), seed, row, label, predicted, group.
     """
-    settings = dataclasses.replace(config, oversampling_threshold=0)
-    learner, rows = _Learner(data, settings), data.rows(TRAINING)
+    config = dataclasses.replace(config, oversampling_threshold=0)
+    learner, rows = _Learner(data, config), data.rows(TRAINING)
     for count in counts:
-        left = with_fewer_works(data, rows, count, seed=config.seed)
-        learner.answer(count, settings, left, data.rows(VALIDATION))
+        for settings in _with_seeds(config, seeds):
+            left = with_fewer_works(data, rows, count, seed=settings.seed)
+            learner.answer(count, settings, left, data.rows(VALIDATION))
     return learner.answers()
 
 
@@ -256,6 +267,10 @@ def best_treatment(table: pd.DataFrame) -> str:
 
 
 # --- Trainings -------------------------------------------------------------------------------------------------------
+
+
+def _with_seeds(config: Config, seeds: Sequence[int] | None) -> list[Config]:
+    return [config] if seeds is None else [dataclasses.replace(config, seed=seed) for seed in seeds]
 
 
 @functools.lru_cache(maxsize=1)

@@ -96,6 +96,23 @@ def test_thresholds_are_judged_on_validation(trained, data):
     assert set(answers["row"]) == set(data.rows(VALIDATION))
 
 
+def test_each_experiment_is_done_with_each_seed(trained, data, monkeypatch):
+    monkeypatch.setattr(experiments, "N_RICHEST", 2)
+    monkeypatch.setattr(experiments, "SIDES", (32,))
+    tables = [
+        experiments.vary_threshold(data, CONFIG, (0, 50), seeds=(3, 4)),
+        experiments.vary_works(data, CONFIG, (3,), seeds=(3, 4)),
+        experiments.vary_side(data, CONFIG, seeds=(3, 4)),
+    ]
+    assert [config.seed for config, *_ in trained] == [3, 4] * 4
+    for answers in tables:
+        assert set(zip(answers["variant"], answers["seed"], strict=True)) == {
+            (variant, seed) for variant in answers["variant"] for seed in (3, 4)
+        }
+    first, second = (rows for *_, rows in trained[4:6])
+    assert len(first) == len(second) and set(first) != set(second)  # other works are left
+
+
 def test_qualities_are_compared_on_the_same_works(trained, data, monkeypatch):
     def low(data, rows):
         present = data.labels[rows] != 3
