@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import logging
 import os
 import sys
 import tempfile
 import warnings
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from atelier import attendus, bilan, classe, distribution, donnees, export, index, notebooks, pdf, rendus, verification
+from atelier import attendus, classe, distribution, donnees, export, notebooks, pdf, rapports, rendus, verification
 from atelier.index import ReportLine
 from commun import UserError, datasets, figures, french_argparse
 from commun.card import FOLLOWED, IN_ORDER
 from commun.datasets import ROOT
+from commun.notebook import read_notebook
 
 REPORTS = ROOT / "rapports"
 PAPERS, CORRECTED = ROOT / "sujets", ROOT / "corriges"
-MEMORY = 2 * 2**30  # bytes that a project takes at most, and a little more
 PROFILES = ("essai", "rapide", "complet")
 
 
@@ -146,101 +144,29 @@ def _parser() -> argparse.ArgumentParser:
 def _reports(options: argparse.Namespace) -> int:
     if options.pdf:
         pdf.browser()  # refuses before anything runs
-    lines, code = _run_all(options)
-    home = options.sortie / "index.html"
-    written = [home]
-    for _, neighbours in itertools.groupby(filter(_has_page, lines), lambda line: line.project):
-        group = list(neighbours)
-        for before, line, after in zip([None, *group[:-1]], group, [*group[1:], None], strict=True):
-            page = options.sortie / line.page
-            links = {"previous": _link(before), "following": _link(after), "index": "../index.html"}
-            export.export_notebook(page.with_suffix(".ipynb"), page, **links)
-            written.append(page)
-    index.export_index(lines, home)
+    lines, code = _run(options)
+    written = rapports.write(lines, options.sortie)
     if options.pdf:
         code = max(code, rendus.for_each(written, lambda page: pdf.write(page, page.with_suffix(".pdf"))))
-    print(f"Rapports : {home}")
+    print(f"Rapports : {written[0]}")
     return code
 
 
-def _has_page(line: ReportLine) -> bool:
-    return line.status != "non exécuté"
-
-
-def _link(line: ReportLine | None) -> tuple[str, str] | None:
-    return line and (Path(line.page).name, line.title)
-
-
 def _execute(options: argparse.Namespace) -> int:
-    return _run_all(options)[1]
+    return _run(options)[1]
 
 
-def _run_all(options: argparse.Namespace) -> tuple[list[ReportLine], int]:
+def _run(options: argparse.Namespace) -> tuple[list[ReportLine], int]:
     """Runs the notebooks of projects, all by default; returns how each ended, and the exit code."""
     groups = {project: notebooks.notebooks(project) for project in options.projets or notebooks.projects()}
     if not groups:
         raise UserError(f"Aucun carnet trouvé dans {ROOT}.")
-    paths = [path for group in groups.values() for path in group]
     texts = dict(options.parametres) | ({"PROFIL": options.profil} if options.profil else {})
-    values = notebooks.select_parameters(paths, texts)
+    values = notebooks.select_parameters([path for group in groups.values() for path in group], texts)
     datasets.data_roots()  # refuses a wrong PROJETS_DATA before anything runs
     if warning := donnees.warning():
         print(f"Attention : {warning}", file=sys.stderr)
-    together = options.ensemble or _together(len(groups))
-    threads = max(1, (os.cpu_count() or 1) // together) if together > 1 else None
-    done = itertools.count(1)
-
-    def run_project(project: str) -> tuple[list[ReportLine], int]:
-        lines, code, obstacle = [], 0, ""  # the notebook that failed: those after it are not run
-        for path in groups[project]:
-            if not obstacle:
-                print(f"        {project}/{path.name}…\n", end="", flush=True)  # in one piece: others print too
-            line, mistake = _run_one(project, path, options.sortie, values[path], obstacle, threads)
-            time = f" en {figures.duration(line.seconds)}" if line.seconds else ""
-            told = f"{line.status}{time}{f' : {line.error}' if line.error else ''}"
-            print(f"[{next(done)}/{len(paths)}] {project}/{path.name} {told}\n", end="", flush=True)
-            if line.status == "échec":
-                obstacle, code = path.name, max(code, 2 if mistake else 1)
-            lines.append(line)
-        return lines, code
-
-    with ThreadPoolExecutor(together) as pool:
-        outcomes = list(pool.map(run_project, groups))
-    return [line for lines, _ in outcomes for line in lines], max(code for _, code in outcomes)
-
-
-def _together(projects: int) -> int:
-    """Returns how many projects run at the same time: as many as there are, if cores and memory allow it."""
-    import psutil
-
-    return max(1, min(projects, 2 * (os.cpu_count() or 1) - 1, psutil.virtual_memory().available // MEMORY))
-
-
-def _run_one(
-    project: str, path: Path, output: Path, values: dict, obstacle: str, threads: int | None
-) -> tuple[ReportLine, bool]:
-    """Runs a notebook, unless another one failed before it; returns its line, and whether its error is a mistake."""
-    page = f"{project}/{path.stem}.html"
-    common = {"project": project, "title": export.title_of(path), "question": index.question_of(path)}
-    if obstacle:
-        for old in (output / page, (output / page).with_suffix(".pdf")):
-            old.unlink(missing_ok=True)
-        reason = f"demande {obstacle}, qui a échoué"
-        return ReportLine(**common, page="", status="non exécuté", seconds=None, error=reason), False
-    target = output / project / path.name
-    outcome = notebooks.run(path, target, values, threads=threads)
-    failure = export.failure_of(target) if outcome.error else None
-    line = ReportLine(
-        **common,
-        page=page,
-        status="échec" if outcome.error else "réussi",
-        seconds=outcome.seconds,
-        error=outcome.error,
-        error_anchor=failure.anchor if failure else "",
-        thumbnail=index.thumbnail_of(target),
-        bilan=bilan.bilan(target, failed=bool(outcome.error)),
-    )
-    return line, outcome.mistake
+    return rapports.run(groups, options.sortie, values, options.ensemble)
 
 
 def _export(options: argparse.Namespace) -> int:
@@ -282,18 +208,18 @@ def _verify_files(found: Sequence[rendus.Found]) -> int:
 
     def tell(one: rendus.Found) -> None:
         try:
-            state, card = verification.check(one.path)
+            notebook = read_notebook(one.path)
         except UserError as error:  # an archive's file is named as in the archive
             raise UserError(classe.shown(str(error).replace(str(one.path), one.label))) from error
+        state, card = verification.judge(notebook)
         states.append(state)
         detail = ""
         if card:
-            known = {name: card.get(name) or "?" for name in ("profil", "donnees", "date")}
-            about = f"profil {known['profil']}, {known['donnees']}, {known['date']}"
-            detail = f" ({about}, identifiant {card['execution'][:12]})"
-            detail += f" ; {FOLLOWED}" if verification.followed(one.path) else ""
-            if card["execution"] not in verification.handed_out().values():
-                runs[one.label] = card["execution"]
+            about = f"profil {card.profile or '?'}, {card.data or '?'}, {card.day or '?'}"
+            detail = f" ({about}, identifiant {card.run[:12]})"
+            detail += f" ; {FOLLOWED}" if verification.followed(notebook) else ""
+            if card.run and card.run not in verification.handed_out().values():
+                runs[one.label] = card.run
         print(classe.shown(f"{one.label} : {state}{detail}"), flush=True)
 
     code = rendus.for_each(found, tell)

@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from atelier import verification
+from atelier import cartes, verification
 from commun.notebook import read_notebook
 from commun.results import write_json
 
@@ -21,16 +21,16 @@ MARGIN = 0.01  # of the mean, at least: another machine does not give the very s
 INSIDE, BELOW, ABOVE = "dans l'intervalle attendu", "sous l'intervalle attendu", "au-dessus de l'intervalle attendu"
 
 
-def expected(card: Mapping[str, Any], path: Path | None = None) -> dict[str, tuple[float, float]]:
+def expected(card: cartes.Card, path: Path | None = None) -> dict[str, tuple[float, float]]:
     """Returns the range of each headline result of a run: French name -> (low, high); none where it was not measured.
 
     Args:
-        card: the run's card; what it lacks, or holds of another type, expects nothing.
+        card: the run's card.
         path: `attendus.json`.
     """
     path = path or FILE
     known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    ranges = known.get(str(card.get("carnet")), {}).get(_setting(card), {})
+    ranges = known.get(card.notebook, {}).get(_setting(card), {})
     return {name: (low, high) for name, (low, high) in ranges.items()}
 
 
@@ -45,9 +45,9 @@ def measure(notebooks: Iterable[Path], path: Path | None = None) -> dict[str, An
     path = path or FILE
     values = defaultdict(list)
     for notebook in notebooks:
-        card = verification.card_of(read_notebook(notebook)) or {}
-        for name, value in card.get("resultats", {}).items():
-            values[card["carnet"], _setting(card), name].append(value)
+        card = cartes.read(verification.card_of(read_notebook(notebook)) or {})
+        for name, value in card.results.items():
+            values[card.notebook, _setting(card), name].append(value)
     content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     for (notebook, setting, name), results in sorted(values.items()):
         if len(results) > 1:
@@ -73,5 +73,5 @@ def prediction_interval(values: Sequence[float]) -> list[float]:
     return [round(low, 4), round(high, 4)]
 
 
-def _setting(card: Mapping[str, Any]) -> str:
-    return f"{card.get('profil')}/{'reel' if card.get('donnees_reelles') is True else 'echantillon'}"
+def _setting(card: cartes.Card) -> str:
+    return f"{card.profile}/{'reel' if card.real else 'echantillon'}"

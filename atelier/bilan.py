@@ -1,29 +1,22 @@
-"""What a page says of a notebook at its head: the verdict of the check, and what the run's card tells, in words.
-
-A card comes with a hand-in: each of its fields may be missing, of any type, of any size. What is not what it should be
-is left out; nothing of it is trusted to be more than a text to escape.
-"""
+"""What a page says of a notebook at its head: the verdict of the check, and what the run's card tells, in words."""
 
 from __future__ import annotations
 
 import dataclasses
 import html
-import math
-import unicodedata
 from collections import Counter
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Literal
 
 from atelier import attendus, verification
+from atelier.cartes import Card
 from commun import exercices
 from commun.card import CARD_MIME, DISORDER, FOLLOWED, IN_ORDER, MODIFIED
 from commun.figures import NBSP, duration, number
 from commun.notebook import read_notebook, tags
 
-OUTPUTS_CHANGED = "sorties modifiées"
-MAX_TEXT, MAX_RESULTS, MAX_DAYS = 200, 4, 30
+MAX_RESULTS = 4
 MONTHS = (
     "janvier", "février", "mars", "avril", "mai", "juin",
     "juillet", "août", "septembre", "octobre", "novembre", "décembre",
@@ -36,7 +29,7 @@ _VERDICTS: dict[str, tuple[Kind, str]] = {
     IN_ORDER: ("bon", "Les cellules de cette page sont celles qui ont été exécutées, dans cet ordre."),
     FOLLOWED: ("reserve", "La carte d'exécution ne dit rien des cellules qui la suivent."),
     MODIFIED: ("mauvais", "Des cellules ont changé depuis l'exécution : ces sorties ne sont pas forcément les leurs."),
-    OUTPUTS_CHANGED: (
+    verification.ALTERED: (
         "mauvais",
         "Au moins une sortie de cette page, la carte comprise, n'est pas celle que l'exécution a affichée.",
     ),
@@ -44,6 +37,10 @@ _VERDICTS: dict[str, tuple[Kind, str]] = {
     verification.FAILED: ("mauvais", "Une cellule a échoué."),
     verification.NEVER: ("neutre", "Aucune de ses cellules n'a été exécutée."),
     verification.NO_CARD: ("neutre", "Sans carte d'exécution, rien ne dit comment ces sorties ont été obtenues."),
+}
+_DRAWN = {  # where a part of the data is real, where none is
+    True: "Une part des images a été dessinée par le projet : les chiffres où elle entre ne valent que pour elle.",
+    False: "Ce carnet a travaillé sur un échantillon dessiné par le projet : ses chiffres ne valent que pour lui.",
 }
 
 
@@ -79,36 +76,57 @@ class Bilan:
         state: verdict of the check, as `atelier verifier` says it.
         kind: what the verdict is worth.
         why: what it means, in a sentence.
-        author: name and group; "" if unknown.
-        source: data; "" if unknown.
-        synthetic: sentence on data that is synthetic, in whole or part; "" if it is real or unknown.
-        profile: profile of the run; "" if unknown.
-        day: when it was run, in French; "" if unknown.
-        seconds: how long it took, None if unknown.
-        results: what it measured, the most important first.
+        card: what the run's card tells; nothing if there is none.
+        results: what the run measured, the most important first.
         answers: marks of the answers to the questions; "" if the notebook asks none.
-        warning: what the run said of its data, for instance that a folder was empty.
-        rows: lines of the card: name, text.
     """
 
     state: str
     kind: Kind
     why: str
-    author: str = ""
-    source: str = ""
-    synthetic: str = ""
-    profile: str = ""
-    day: str = ""
-    seconds: float | None = None
+    card: Card = Card()
     results: tuple[Result, ...] = ()
     answers: str = ""
-    warning: str = ""
-    rows: tuple[tuple[str, str], ...] = ()
 
     @property
     def mark(self) -> str:
         """Sign of the verdict, so that it is not told by colour alone."""
         return MARKS[self.kind]
+
+    @property
+    def day(self) -> str:
+        """When it was run, in French; "" if unknown."""
+        day = self.card.day
+        return f"{'1er' if day.day == 1 else day.day} {MONTHS[day.month - 1]} {day.year}" if day else ""
+
+    @property
+    def synthetic(self) -> str:
+        """Sentence on data that is synthetic, in whole or part; "" if it is real or unknown."""
+        drawn = self.card.real is False or "synthétique" in self.card.data
+        return _DRAWN[bool(self.card.real)] if drawn else ""
+
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """Lines of the card: name, text."""
+        card = self.card
+        lasted = duration(card.seconds) if card.seconds is not None else ""
+        models = ", ".join(f"{number(count)} {kind}{'s' * (count > 1)}" for kind, count in card.models.items())
+        rows = [
+            ("Carnet", card.notebook),
+            ("Auteur", card.author),
+            ("Sujet", card.subject),
+            ("Exécution", f"{self.state} ({card.cells} cellules)"),
+            *(("Résultat", f"{result.name} : {result.value}") for result in self.results),
+            ("Réponses", self.answers),
+            ("Paramètres modifiés", card.parameters or "aucun"),
+            ("Modèles", models),
+            ("Profil", card.profile),
+            ("Données", " ".join(filter(None, (card.data, card.warning and f"({card.warning})")))),
+            ("Date et durée", ", ".join(filter(None, (self.day, lasted)))),
+            ("Versions", ", ".join(f"{name} {version}" for name, version in card.versions.items())),
+            ("Identifiant", card.run[:12]),
+        ]
+        return [(name, text) for name, text in rows if text]
 
 
 def bilan(notebook: Path, *, failed: bool = False) -> Bilan:
@@ -122,32 +140,18 @@ def bilan(notebook: Path, *, failed: bool = False) -> Bilan:
         UserError: the notebook can't be read.
     """
     state, card = verification.check(notebook)
+    content = read_notebook(notebook)
     if failed:
         state = verification.FAILED
     kind, why = _VERDICTS.get(state, ("mauvais", ""))
-    if state == IN_ORDER and verification.followed(notebook):
+    if state == IN_ORDER and verification.followed(content):
         state, (kind, why) = f"{state} ; {FOLLOWED}", _VERDICTS[FOLLOWED]
     if state == verification.NEVER and card is not None:
         why = "Ses sorties sont celles du carnet distribué, non d'une nouvelle exécution."
-    asked = sum("verification" in tags(cell) for cell in read_notebook(notebook)["cells"])
-    if card is None:
-        return Bilan(state, kind, why, answers=_answers({}, asked))
-    source = _text(card.get("donnees"))
-    found = Bilan(
-        state,
-        kind,
-        why,
-        author=", ".join(filter(None, (_text(card.get("nom")), _group(card)))),
-        source=source,
-        synthetic=_synthetic(card.get("donnees_reelles"), source),
-        profile=_text(card.get("profil")),
-        day=_day(card.get("date")),
-        seconds=_seconds(card.get("duree_s")),
-        results=_results(card, trusted=state == IN_ORDER),
-        answers=_answers(card.get("reponses"), asked),
-        warning=_text(card.get("avertissement"), 600),
-    )
-    return dataclasses.replace(found, rows=tuple(_rows(card, found)))
+    asked = sum("verification" in tags(cell) for cell in content["cells"])
+    told = card or Card()
+    results = _results(told, trusted=state == IN_ORDER)
+    return Bilan(state, kind, why, told, results, _answers(told.marks.values(), asked))
 
 
 def put_cards(cells: list[Any], found: Bilan) -> None:
@@ -160,7 +164,7 @@ def put_cards(cells: list[Any], found: Bilan) -> None:
         for output in reversed(cell.get("outputs", [])):
             if CARD_MIME not in output.get("data", {}):
                 continue
-            if found.rows and last and verification.card_of({"cells": [cell]}):
+            if last and verification.card_of({"cells": [cell]}):
                 rows = "".join(f"<tr><th scope='row'>{k}</th><td>{html.escape(v)}</td></tr>" for k, v in found.rows)
                 body = f"<table class='carte'><caption>Carte d'exécution</caption><tbody>{rows}</tbody></table>"
                 last = False
@@ -171,73 +175,13 @@ def put_cards(cells: list[Any], found: Bilan) -> None:
             output["data"] = {"text/html": body}
 
 
-# --- Fields of a card ------------------------------------------------------------------------------------------------
-
-
-def _text(value: Any, limit: int = MAX_TEXT) -> str:
-    """Returns a text on one line, without the signs that turn or hide what follows, and cut; "" if it is no text."""
-    if not isinstance(value, str):
-        return ""
-    line = "".join(c for c in value[: 10 * limit] if c.isspace() or unicodedata.category(c)[0] != "C")
-    line = " ".join(line.split())
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
-
-
-def _number(value: Any) -> float | None:
-    """Returns a finite number; None if it is none."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    try:
-        return float(value) if math.isfinite(value) else None
-    except OverflowError:
-        return None
-
-
-def _numbers(value: Any) -> dict[str, float]:
-    """Returns the finite numbers of a table: name -> value, in its order."""
-    table = value if isinstance(value, dict) else {}
-    named = ((_text(name, 80), _number(number)) for name, number in table.items())
-    return {name: number for name, number in named if name and number is not None}
-
-
-def _group(card: Mapping[str, Any]) -> str:
-    group = _text(card.get("groupe"))
-    return group if not group or group.casefold().startswith("groupe") else f"groupe {group}"
-
-
-def _day(value: Any) -> str:
-    text = _text(value, 40)
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        return text
-    return f"{'1er' if day.day == 1 else day.day} {MONTHS[day.month - 1]} {day.year}"
-
-
-def _seconds(value: Any) -> float | None:
-    seconds = _number(value)
-    return seconds if seconds is not None and 0 <= seconds <= MAX_DAYS * 86400 else None
-
-
-def _synthetic(real: Any, source: str) -> str:
-    if real is True and "synthétique" not in source:
-        return ""
-    if real is True:
-        return "Une part des images a été dessinée par le projet : les chiffres où elle entre ne valent que pour elle."
-    if real is False or "synthétique" in source:
-        return "Ce carnet a travaillé sur un échantillon dessiné par le projet : ses chiffres ne valent que pour lui."
-    return ""
-
-
-def _results(card: Mapping[str, Any], *, trusted: bool) -> tuple[Result, ...]:
+def _results(card: Card, *, trusted: bool) -> tuple[Result, ...]:
     """Returns the headline results; they are only judged if the check is sure of the run."""
-    references = _numbers(card.get("references"))
     ranges = attendus.expected(card)
     results = []
-    told = sorted(_numbers(card.get("resultats")).items(), key=lambda item: item[0] != card.get("principal"))
-    for name, value in told[:MAX_RESULTS]:
+    for name, value in list(card.results.items())[:MAX_RESULTS]:
         kind, judgement = _judged(value, ranges.get(name), trusted)
-        reference = _shown(references[name]) if name in references else ""
+        reference = _shown(card.references[name]) if name in card.references else ""
         results.append(Result(name, _shown(value), kind, judgement, reference))
     return tuple(results)
 
@@ -258,10 +202,9 @@ def _judged(value: float, bounds: tuple[float, float] | None, trusted: bool) -> 
     return "bon" if place == attendus.INSIDE else "mauvais", f"{place} ({words})"
 
 
-def _answers(marks: Any, asked: int) -> str:
+def _answers(marks: Collection[str], asked: int) -> str:
     """Returns what the checks of the notebook said; a question whose check was not run counts as not answered."""
-    states = [state for state in (marks.values() if isinstance(marks, dict) else ()) if state in exercices.STATES]
-    counts, total = Counter(states), max(len(states), asked)
+    counts, total = Counter(marks), max(len(marks), asked)
     if not total:
         return ""
     right, wrong = counts[exercices.RIGHT], counts[exercices.WRONG]
@@ -270,27 +213,3 @@ def _answers(marks: Any, asked: int) -> str:
     parts += [f"{wrong} {'fausses' if wrong > 1 else 'fausse'}"] if wrong else []
     parts += [f"{left} sans réponse"] if left else []
     return ", ".join(parts)
-
-
-def _rows(card: Mapping[str, Any], found: Bilan) -> list[tuple[str, str]]:
-    versions = card.get("versions") if isinstance(card.get("versions"), dict) else {}
-    named = [(_text(name, 40), _text(version, 40)) for name, version in list(versions.items())[:20]]
-    lasted = duration(found.seconds) if found.seconds is not None else ""
-    counts = ((int(count), kind) for kind, count in list(_numbers(card.get("modeles")).items())[:4] if 0 <= count < 1e6)
-    models = ", ".join(f"{number(count)} {kind}{'s' * (count > 1)}" for count, kind in counts)
-    rows = [
-        ("Carnet", _text(card.get("carnet"))),
-        ("Auteur", found.author),
-        ("Sujet", _text(card.get("sujet"))),
-        ("Exécution", f"{found.state} ({len(card['cellules'])} cellules)"),
-        *(("Résultat", f"{result.name} : {result.value}") for result in found.results),
-        ("Réponses", found.answers),
-        ("Paramètres modifiés", _text(str(card.get("parametres") or "").replace("\n", " ; ")) or "aucun"),
-        ("Modèles", models),
-        ("Profil", found.profile),
-        ("Données", " ".join(filter(None, (found.source, found.warning and f"({found.warning})")))),
-        ("Date et durée", ", ".join(filter(None, (found.day, lasted)))),
-        ("Versions", ", ".join(f"{name} {version}" for name, version in named if name and version)),
-        ("Identifiant", _text(card["execution"])[:12]),
-    ]
-    return [(name, text) for name, text in rows if text]

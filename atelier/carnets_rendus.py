@@ -1,7 +1,6 @@
 """One notebook handed in, read once: its verdict, what was changed of the hand-out, its answers, what its card tells.
 
-Nothing of a hand-in is trusted: each field of its card has the type and the length asked for or counts as absent, and
-what is too long to be compared is said to be so.
+Nothing of a hand-in is trusted: what is too long to be compared is said to be so.
 """
 
 from __future__ import annotations
@@ -9,14 +8,14 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import hashlib
-import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from atelier import attendus, distribution, verification
-from commun import UserError, exercices
+from atelier import attendus, cartes, distribution, verification
+from atelier.cartes import Card
+from commun import UserError
 from commun.card import FOLLOWED, cell_hash
 from commun.datasets import ROOT
 from commun.notebook import INJECTED, read_notebook, tags
@@ -29,7 +28,7 @@ _OWN_LINES = re.compile(r"^(?:NOM|GROUPE|SUJET)\b.*\n?", re.MULTILINE)
 _QUESTION = re.compile(r"\W*Question (\d{1,3})\b")
 _MOST_CELLS, _MOST_TEXT = 1_000, 20_000  # cells, characters of a cell: beyond, nothing is compared
 _MOST_BYTES = 64 * 2**20  # of a notebook: beyond, it is not read
-_LABEL = 200  # characters of what a card tells
+_MOST_RESULTS = 10  # of a card
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,12 +102,9 @@ class HandIn:
         label: how it is named to the instructor.
         state: one of `atelier.verification`, or `UNREADABLE`.
         subject: the notebook of the course that it answers; None if it is of none.
-        name, group: of the student, as the card tells them.
+        card: the run's card; one that tells nothing if there is none.
         notes: French sentences.
-        changes, answers, marks, results: see their types; marks: number of the question -> state.
-        profile, data, date, run: as the card tells them, "" if it does not; `real`: whether the data are real.
-        seconds: duration of the run.
-        models: "entraîné" or "retrouvé" -> count.
+        changes, answers, results: see their types.
         digest: of the file.
         rerun: what `atelier.reexecution` found (`status`, `differences`), None if it was not executed again.
     """
@@ -117,20 +113,11 @@ class HandIn:
     label: str
     state: str
     subject: Subject | None = None
-    name: str = ""
-    group: str = ""
+    card: Card = Card()
     notes: list[str] = dataclasses.field(default_factory=list)
     changes: list[Change] = dataclasses.field(default_factory=list)
     answers: list[Answer] = dataclasses.field(default_factory=list)
-    marks: dict[str, str] = dataclasses.field(default_factory=dict)
     results: list[Result] = dataclasses.field(default_factory=list)
-    profile: str = ""
-    data: str = ""
-    real: bool | None = None
-    date: str = ""
-    seconds: float | None = None
-    models: dict[str, int] = dataclasses.field(default_factory=dict)
-    run: str = ""
     digest: str = ""
     rerun: Any = None
 
@@ -196,45 +183,28 @@ def _read(path: Path, label: str, subjects: Sequence[Subject]) -> HandIn:
     except (OSError, RecursionError, MemoryError) as error:
         return HandIn(path, label, UNREADABLE, notes=[f"{label} est illisible ({type(error).__name__})."])
     state, card = verification.judge(notebook)
-    about, card = _dict(_dict(notebook["metadata"]).get("projets")), card or {}
-    subject = identify(notebook, subjects, _text(card.get("carnet")) or _text(about.get("carnet")))
-    name, real = subject.name if subject else "", card.get("donnees_reelles")
-    real = real if isinstance(real, bool) else None
-    profile, seconds = _text(card.get("profil")), card.get("duree_s")
+    about = notebook["metadata"].get(distribution.METADATA)
+    about = about if isinstance(about, dict) else {}
+    told = card or Card()
+    subject = identify(notebook, subjects, told.notebook or cartes.text(about.get("carnet")))
+    ranges = attendus.expected(dataclasses.replace(told, notebook=subject.name if subject else ""))
     changes, answers, notes = _compare(subject, notebook["cells"]) if subject else ([], [], [])
     return HandIn(
         path=path,
         label=label,
         state=state,
         subject=subject,
-        name=" ".join(_text(card.get("nom")).split()),
-        group=" ".join(_text(card.get("groupe")).split()),
+        card=told,
         notes=[*_notes(notebook, card, state, subject, about), *notes],
         changes=changes,
         answers=answers,
-        marks={
-            number: mark
-            for number, mark in list(_dict(card.get("reponses")).items())[:100]
-            if re.fullmatch(r"\d{1,3}", number) and mark in exercices.STATES
-        },
-        results=_results(card, attendus.expected(card | {"carnet": name})),
-        profile=profile,
-        data=_text(card.get("donnees")),
-        real=real,
-        date=_text(card.get("date")),
-        seconds=seconds if _is_number(seconds) and 0 <= seconds < 1e8 else None,
-        models={
-            kind: count
-            for kind in ("entraîné", "retrouvé")
-            if type(count := _dict(card.get("modeles")).get(kind)) is int and 0 <= count < 10**6
-        },
-        run=_text(card.get("execution")),
+        results=[Result(name, value, *ranges.get(name, ())) for name, value in told.results.items()][:_MOST_RESULTS],
         digest=digest,
     )
 
 
 def _notes(
-    notebook: Mapping[str, Any], card: Mapping[str, Any], state: str, subject: Subject | None, about: Mapping[str, Any]
+    notebook: Mapping[str, Any], card: Card | None, state: str, subject: Subject | None, about: Mapping[str, Any]
 ) -> list[str]:
     """Returns the sentences that go with a verdict."""
     notes = []
@@ -243,7 +213,7 @@ def _notes(
     elif about.get("empreinte") and subject.fingerprint and about["empreinte"] != subject.fingerprint:
         notes.append("Il a été fait sur une autre version du sujet que celle d'aujourd'hui.")
     if state == verification.ALTERED:
-        places = [str(_rank(notebook["cells"], i)) for i in verification.altered(notebook, card)]
+        places = [str(_rank(notebook["cells"], i)) for i in verification.altered(notebook)]
         cells = (
             f"de la cellule de code {places[0]}" if len(places) == 1 else f"des cellules de code {', '.join(places)}"
         )
@@ -251,11 +221,11 @@ def _notes(
             f"Les sorties {cells} ne sont pas celles que le noyau a émises : elles ont été retouchées dans le fichier."
         )
     if card:
-        if verification.has_more(notebook):
+        if verification.followed(notebook):
             notes.append(f"Attention, {FOLLOWED} : elle ne peut rien en dire.")
-        if parameters := _text(card.get("parametres")):
-            notes.append(f"Paramètres donnés à l'exécution : {parameters}.")
-        if "sorties" not in card:
+        if card.parameters:
+            notes.append(f"Paramètres donnés à l'exécution : {card.parameters}.")
+        if not card.tells_outputs:
             notes.append("La carte est d'une version ancienne : elle ne dit rien des sorties.")
     return notes
 
@@ -263,11 +233,6 @@ def _notes(
 def _rank(cells: Sequence[Mapping[str, Any]], position: int) -> int:
     """Returns the number of a code cell among the code cells, from 1."""
     return sum(cell["cell_type"] == "code" for cell in cells[: position + 1])
-
-
-def _results(card: Mapping[str, Any], ranges: Mapping[str, tuple[float, float]]) -> list[Result]:
-    told = list(_dict(card.get("resultats")).items())[:10]
-    return [Result(name[:_LABEL], value, *ranges.get(name, ())) for name, value in told if _is_number(value)]
 
 
 # --- Compared with its hand-out --------------------------------------------------------------------------------------
@@ -359,17 +324,3 @@ def _opening(cell: Mapping[str, Any]) -> str:
 
 def _is_code(cell: Mapping[str, Any]) -> bool:
     return cell["cell_type"] == "code"
-
-
-def _text(value: Any) -> str:
-    return value[:_LABEL] if isinstance(value, str) else ""
-
-
-def _is_number(value: Any) -> bool:
-    return (
-        isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300 and math.isfinite(value)
-    )
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

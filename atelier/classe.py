@@ -126,8 +126,8 @@ def summary(student: Student) -> Summary:
     ]
     states = [(name, h.state, mark(h.state), KINDS[mark(h.state)]) for name, h in zip(names, hand_ins, strict=True)]
     answers = [answer for h in hand_ins for answer in h.answers]
-    marks = [state for h in hand_ins for state in h.marks.values()]
-    times = [h.seconds for h in hand_ins if h.seconds is not None]
+    marks = [state for h in hand_ins for state in h.card.marks.values()]
+    times = [h.card.seconds for h in hand_ins if h.card.seconds is not None]
     return Summary(
         states=states,
         in_order=sum(h.state == IN_ORDER for h in hand_ins),
@@ -151,7 +151,7 @@ def mark(state: str) -> str:
 
 def models(hand_ins: Iterable[HandIn]) -> str:
     """Returns how many models were trained and found again: "2 entraînés, 1 retrouvé"; "" if it is not known."""
-    counts = sum((Counter(hand_in.models) for hand_in in hand_ins), Counter())
+    counts = sum((Counter(hand_in.card.models) for hand_in in hand_ins), Counter())
     return ", ".join(f"{count} {kind}{'s' * (count > 1)}" for kind, count in counts.items() if count)
 
 
@@ -222,8 +222,8 @@ def write_csv(students: Sequence[Student], target: Path) -> None:
             about.asked,
             about.right,
             about.checked,
-            " ; ".join(dict.fromkeys(h.data for h in student.hand_ins if h.data)),
-            " ; ".join(dict.fromkeys(h.profile for h in student.hand_ins if h.profile)),
+            " ; ".join(dict.fromkeys(h.card.data for h in student.hand_ins if h.card.data)),
+            " ; ".join(dict.fromkeys(h.card.profile for h in student.hand_ins if h.card.profile)),
             " ; ".join(f"{name} : {result_text(result)}" for name, result in about.results),
             "" if about.seconds is None else round(about.seconds),
             about.models,
@@ -283,8 +283,8 @@ def _environment() -> Any:
 
 def _about(hand_in: HandIn) -> str:
     """Returns in a few words on which data and in which profile a notebook was run."""
-    data = {True: "données réelles", False: "échantillon", None: ""}[hand_in.real]
-    return ", ".join(filter(None, (data, hand_in.profile and f"profil {hand_in.profile}")))
+    data = {True: "données réelles", False: "échantillon", None: ""}[hand_in.card.real]
+    return ", ".join(filter(None, (data, hand_in.card.profile and f"profil {hand_in.card.profile}")))
 
 
 def _short(hand_in: HandIn) -> str:

@@ -78,12 +78,12 @@ def _split(
     files = defaultdict(list)
     several = not folder or _most_copies(own) > 1
     for found, hand_in in own:
-        files[_name_in(found.path.stem, words) or (hand_in.name if several else "")].append((found, hand_in))
+        files[_name_in(found.path.stem, words) or (hand_in.card.name if several else "")].append((found, hand_in))
     return groups + [(name or folder or _outer(part), part) for name, part in files.items()]
 
 
 def _is_one(pairs: Sequence[tuple[Found, HandIn]], words: frozenset[str]) -> bool:
-    names = {_folded(hand_in.name) for _, hand_in in pairs} - {""}
+    names = {_folded(hand_in.card.name) for _, hand_in in pairs} - {""}
     authors = {_name_in(found.path.stem, words) for found, _ in pairs} - {""}
     one_place = len({found.place for found, _ in pairs}) == 1 and len(authors) <= 1
     return len(names) <= 1 and (one_place or _most_copies(pairs) <= 1)
@@ -96,8 +96,8 @@ def _most_copies(pairs: Sequence[tuple[Found, HandIn]]) -> int:
 
 def _student(default: str, group: Sequence[tuple[Found, HandIn]], subjects: Sequence[Subject]) -> Student:
     hand_ins = sorted((hand_in for _, hand_in in group), key=lambda h: (h.subject is None, _name(h), h.label))
-    names = Counter(hand_in.name for hand_in in hand_ins if hand_in.name)
-    groups = Counter(hand_in.group for hand_in in hand_ins if hand_in.group)
+    names = Counter(hand_in.card.name for hand_in in hand_ins if hand_in.card.name)
+    groups = Counter(hand_in.card.group for hand_in in hand_ins if hand_in.card.group)
     notes = []
     if len(names) > 1:
         notes.append(f"Plusieurs noms dans un même rendu : {', '.join(names)}.")

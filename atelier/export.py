@@ -88,12 +88,12 @@ def export_notebook(
     title = _title(node, notebook)
     page = {
         "title": title,
-        "css": gabarits.css(" – ".join(filter(None, (title, found.author)))) + explorateurs.style(explored),
+        "css": gabarits.css(" – ".join(filter(None, (title, found.card.author)))) + explorateurs.style(explored),
         "entete": gabarits.render("entete.html.j2", bilan=found, facts=_facts(found)),
         "script": (TEMPLATE / "rapport.js").read_text(encoding="utf-8") + explorateurs.script(explored),
         "has_code": any(cell.source.strip() for cell in code_cells),
         "failure": failure,
-        "warning": found.warning,
+        "warning": found.card.warning,
         "previous": previous and (gabarits.href(previous[0]), previous[1]),
         "following": following and (gabarits.href(following[0]), following[1]),
         "index": gabarits.href(index),
@@ -182,11 +182,11 @@ def _one_line(text: str) -> str:
 
 def _facts(found: Bilan) -> list[tuple[str, str]]:
     """Returns what the head of a page tells after the verdict and the results: name, text."""
-    lasted = f"en {duration(found.seconds)}" if found.seconds is not None else ""
+    lasted = f"en {duration(found.card.seconds)}" if found.card.seconds is not None else ""
     facts = [
         ("Réponses aux questions", found.answers),
-        ("Données", found.source),
-        ("Profil", found.profile),
+        ("Données", found.card.data),
+        ("Profil", found.card.profile),
         ("Date et durée", ", ".join(filter(None, (found.day, lasted)))),
     ]
     return [(name, text) for name, text in facts if text]

@@ -79,8 +79,8 @@ class ReportLine:
         known = self.bilan
         return [
             *([duration(self.seconds)] if self.seconds is not None else []),
-            *([f"profil {known.profile}"] if known and known.profile else []),
-            *([known.source] if known and known.source else []),
+            *([f"profil {known.card.profile}"] if known and known.card.profile else []),
+            *([known.card.data] if known and known.card.data else []),
             *([f"réponses : {known.answers}"] if known and known.answers else []),
         ]
 

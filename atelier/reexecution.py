@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from atelier import enceinte, notebooks, verification
+from atelier import cartes, enceinte, notebooks, verification
 from atelier.enceinte import Limits
 from commun import UserError, figures
 from commun.notebook import failures, read_notebook
@@ -94,7 +94,7 @@ def rerun(
         shutil.rmtree(shared, ignore_errors=True)
 
 
-def differences(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> tuple[bool, list[str]]:
+def differences(before: cartes.Card | None, after: cartes.Card | None) -> tuple[bool, list[str]]:
     """Compares the card handed in with that of the new run.
 
     Returns:
@@ -104,28 +104,24 @@ def differences(before: Mapping[str, Any] | None, after: Mapping[str, Any] | Non
         return False, ["Le rendu ne porte pas de carte d'exécution : il n'y a rien à quoi comparer."]
     if not after:
         return False, ["La réexécution n'a pas donné de carte d'exécution."]
-    for name, title in (("profil", "le profil"), ("donnees", "les données")):
-        if before.get(name) != after.get(name):
-            values = f"« {_quoted(before.get(name))} » dans le rendu, « {_quoted(after.get(name))} » ici"
-            return False, [f"Ce ne sont pas {title} du rendu ({values})."]
-    old, new = _dict(before.get("resultats")), _dict(after.get("resultats"))
-    old_marks, new_marks = _dict(before.get("reponses")), _dict(after.get("reponses"))
-    if not old and not old_marks:
+    for title, own, here in (("le profil", before.profile, after.profile), ("les données", before.data, after.data)):
+        if own != here:
+            return False, [f"Ce ne sont pas {title} du rendu (« {own} » dans le rendu, « {here} » ici)."]
+    old, new = before.told, after.told
+    if not old and not before.marks:
         return False, ["La carte du rendu ne porte ni résultat ni réponse à comparer."]
     sentences = []
     for name in dict.fromkeys([*old, *new]):
         if name not in new or name not in old:
             where = "que dans le rendu" if name in old else "qu'à la réexécution"
-            sentences.append(f"Le résultat « {_quoted(name)} » n'est donné {where}.")
+            sentences.append(f"Le résultat « {name} » n'est donné {where}.")
         elif not _same(old[name], new[name]):
             values = f"{_shown(old[name])} dans le rendu, {_shown(new[name])} à la réexécution"
-            sentences.append(f"Le résultat « {_quoted(name)} » diffère : {values}.")
-    for number in dict.fromkeys([*old_marks, *new_marks]):
-        states = [_quoted(marks.get(number, "absente")) for marks in (old_marks, new_marks)]
-        if states[0] != states[1]:
-            sentences.append(
-                f"La réponse {_quoted(number)} était {states[0]} dans le rendu, elle est {states[1]} à la réexécution."
-            )
+            sentences.append(f"Le résultat « {name} » diffère : {values}.")
+    for number in dict.fromkeys([*before.marks, *after.marks]):
+        own, here = (card.marks.get(number, "absente") for card in (before, after))
+        if own != here:
+            sentences.append(f"La réponse {number} était {own} dans le rendu, elle est {here} à la réexécution.")
     return True, sentences
 
 
@@ -176,12 +172,13 @@ def _judge(
     for position, cell in enumerate(code, start=1):
         for error in failures(cell):
             kind, text = error["ename"], error["evalue"]
-            text = _quoted(text if kind == UserError.__name__ else f"{kind} : {text}")
+            text = cartes.text(text if kind == UserError.__name__ else f"{kind} : {text}", _TEXT)
             memory = kind in ("MemoryError", "_ArrayMemoryError")
             return MEMORY if memory else FAILED, [f"La cellule de code n° {position} a échoué : {text}"]
     if after is None or ended.code:
         return FAILED, ["Le noyau Python s'est arrêté avant la fin du carnet."]
-    comparable, sentences = differences(verification.card_of(before), verification.card_of(after))
+    cards = (raw and cartes.read(raw) for raw in map(verification.card_of, (before, after)))
+    comparable, sentences = differences(*cards)
     return DONE if comparable else INCOMPARABLE, sentences
 
 
@@ -199,30 +196,15 @@ def _read_untrusted(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def _same(old: Any, new: Any) -> bool:
-    if not _is_number(old) or not _is_number(new):
-        return type(old) is type(new) and repr(old) == repr(new)
-    if not math.isfinite(old) or not math.isfinite(new):
-        return repr(float(old)) == repr(float(new))
+def _same(old: float | str, new: float | str) -> bool:
+    if not all(isinstance(value, float) and math.isfinite(value) for value in (old, new)):
+        return repr(old) == repr(new)
     proportions = 0 <= old <= 1 and 0 <= new <= 1
     return abs(old - new) <= max(RELATIVE * abs(old), PROPORTION if proportions else 0.0) + 1e-12
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, float) or (type(value) is int and abs(value) < 1e300)
-
-
-def _shown(value: Any) -> str:
-    return figures.number(value) if _is_number(value) else f"« {_quoted(value)} »"
-
-
-def _quoted(value: Any) -> str:
-    text = " ".join(str(value)[: 4 * _TEXT].split())
-    return text if len(text) <= _TEXT else f"{text[:_TEXT]}…"
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+def _shown(value: float | str) -> str:
+    return figures.number(value) if isinstance(value, float) else f"« {value} »"
 
 
 def _size(size: float) -> str:

@@ -29,7 +29,7 @@ def alike(students: Sequence[Student]) -> dict[int, list[str]]:
     works = [(i, hand_in) for i, student in enumerate(students) for hand_in in student.hand_ins]
     runs, files = defaultdict(list), defaultdict(list)
     for i, hand_in in works:
-        runs[hand_in.run if hand_in.run not in ours else ""].append((i, hand_in))
+        runs[hand_in.card.run if hand_in.card.run not in ours else ""].append((i, hand_in))
         files[hand_in.digest if hand_in.state != verification.NEVER else ""].append((i, hand_in))
     for kind, groups in (("Même fichier", files), ("Même exécution", runs)):
         for key, group in groups.items():

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from atelier import cartes
 from commun import seen
 from commun.card import CARD_MIME, DISORDER, IN_ORDER, MODIFIED, cell_hash, compare, hashes, is_whole
 from commun.datasets import ROOT
@@ -17,7 +18,7 @@ ALTERED = "sorties modifiées"
 HANDED_OUT = ROOT / "atelier" / "distribution.json"
 
 
-def check(path: Path) -> tuple[str, dict[str, Any] | None]:
+def check(path: Path) -> tuple[str, cartes.Card | None]:
     """Returns a notebook's state and its card: in order, modified, in disorder (`commun.card`), never run or failed.
 
     Raises:
@@ -26,31 +27,34 @@ def check(path: Path) -> tuple[str, dict[str, Any] | None]:
     return judge(read_notebook(path))
 
 
-def judge(notebook: Mapping[str, Any]) -> tuple[str, dict[str, Any] | None]:
+def judge(notebook: Mapping[str, Any]) -> tuple[str, cartes.Card | None]:
     """Does what `check` does, of a notebook that is read already."""
     card = card_of(notebook)
+    told = None if card is None else cartes.read(card)
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     if any(map(failures, code)):
-        return FAILED, card
+        return FAILED, told
     if card is None:
         return NO_CARD if any(cell["outputs"] or cell["execution_count"] for cell in code) else NEVER, None
     if card["execution"] in handed_out().values():
-        return NEVER, card
-    relation = _relation(notebook, card)
-    if relation == IN_ORDER and (changed := altered(notebook, card)):
+        return NEVER, told
+    state = relation(notebook, card)
+    if state == IN_ORDER and (changed := altered(notebook)):
         last = notebook["cells"][_card_position(notebook["cells"])].get("execution_count")
         again = [last and (notebook["cells"][i].get("execution_count") or 0) > last for i in changed]
-        relation = DISORDER if all(again) else ALTERED
-    return relation, card
+        state = DISORDER if all(again) else ALTERED
+    return state, told
 
 
-def altered(notebook: Mapping[str, Any], card: Mapping[str, Any]) -> list[int]:
+def altered(notebook: Mapping[str, Any]) -> list[int]:
     """Returns the positions of the cells that show what the kernel of the card has not sent.
 
     Either an output was changed by hand, or the cell was executed again after the card. What can't be compared is left
     out: first cards, cells that changed, outputs that a front end stores in its own way (`commun.seen`).
     """
-    cells, position = notebook["cells"], _card_position(notebook["cells"])
+    cells, position, card = notebook["cells"], _card_position(notebook["cells"]), card_of(notebook)
+    if card is None:
+        return []
     sent, found = card.get("sorties"), []
     own = _executed(notebook, card)
     if isinstance(sent, list) and own and len(sent) == len(own) and all(isinstance(text, str) for text in sent):
@@ -70,31 +74,33 @@ def altered(notebook: Mapping[str, Any], card: Mapping[str, Any]) -> list[int]:
 
 
 def card_of(notebook: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Returns the run's card that a notebook carries, or None."""
+    """Returns the run's card that a notebook carries, as it is written (`cartes.read` reads it), or None."""
     position = _card_position(notebook["cells"])
     return None if position is None else _card(notebook["cells"][position])
 
 
-def state(path: Path, card: Mapping[str, Any]) -> str:
+def relation(notebook: Mapping[str, Any], card: Mapping[str, Any]) -> str:
     """Returns how a card relates to the cells of its notebook up to its own, whoever ran it."""
-    return _relation(read_notebook(path), card)
+    cells, _ = _around_card(notebook)
+    own = [cell["source"] for cell in cells if INJECTED not in tags(cell)]
+    every = [cell["source"] for cell in cells]  # with those that papermill adds, as the kernel saw them
+    if any(card["cellules"] == hashes(sources, old=old) for sources in (own, every) for old in (False, True)):
+        return IN_ORDER
+    now = compare(card["cellules"], hashes(own))
+    return MODIFIED if card["etat"] == IN_ORDER else now
 
 
-def followed(path: Path) -> bool:
+def followed(notebook: Mapping[str, Any]) -> bool:
     """Says whether cells with code follow that of the card: it can't tell anything of them."""
-    return has_more(read_notebook(path))
-
-
-def has_more(notebook: Mapping[str, Any]) -> bool:
-    """Does what `followed` does, of a notebook that is read already."""
     return bool(hashes(cell["source"] for cell in _around_card(notebook)[1]))
 
 
 def stale(paths: Sequence[Path]) -> list[Path]:
     """Returns, of a project's notebooks in order, the first whose card no longer matches, and its successors."""
     for index, path in enumerate(paths):
-        card = card_of(read_notebook(path))
-        if card is None or state(path, card) != IN_ORDER or followed(path):
+        notebook = read_notebook(path)
+        card = card_of(notebook)
+        if card is None or relation(notebook, card) != IN_ORDER or followed(notebook):
             return list(paths[index:])
     return []
 
@@ -111,16 +117,6 @@ def _executed(notebook: Mapping[str, Any], card: Mapping[str, Any]) -> list[int]
     filled = [(i, digest) for i in code if (digest := cell_hash(notebook["cells"][i]["source"]))]
     own = [(i, digest) for i, digest in filled if INJECTED not in tags(notebook["cells"][i])]
     return next(([i for i, _ in part] for part in (own, filled) if [d for _, d in part] == card["cellules"]), [])
-
-
-def _relation(notebook: Mapping[str, Any], card: Mapping[str, Any]) -> str:
-    cells, _ = _around_card(notebook)
-    own = [cell["source"] for cell in cells if INJECTED not in tags(cell)]
-    every = [cell["source"] for cell in cells]  # with those that papermill adds, as the kernel saw them
-    if any(card["cellules"] == hashes(sources, old=old) for sources in (own, every) for old in (False, True)):
-        return IN_ORDER
-    now = compare(card["cellules"], hashes(own))
-    return MODIFIED if card["etat"] == IN_ORDER else now
 
 
 def _around_card(notebook: Mapping[str, Any]) -> tuple[list[dict], list[dict]]:

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from atelier import attendus
+from atelier import attendus, cartes
 from commun.card import CARD_MIME
 
 CARD = {"carnet": "p/01.ipynb", "etat": "x", "execution": "y", "cellules": [], "profil": "rapide"}
@@ -27,13 +27,13 @@ def test_the_ranges_of_several_seeds_are_those_that_a_card_finds_again(tmp_path)
     paths.append(executed(runs, {"perte": 1.0}, profil="essai"))  # alone: no range
     file = tmp_path / "attendus.json"
     attendus.measure(paths, file)
-    low, high = attendus.expected(CARD, file)["perte"]
+    low, high = attendus.expected(cartes.read(CARD), file)["perte"]
     assert (low, high) == pytest.approx((241 - 4.968, 241 + 4.968), abs=1e-3)  # 4.303 * 1 * sqrt(4 / 3)
-    assert attendus.expected(CARD, file)["exactitude"] == (0.891, 0.909)
-    assert attendus.expected(CARD | {"profil": "essai"}, file) == {}
-    assert attendus.expected(CARD | {"donnees_reelles": True}, file) == {}
+    assert attendus.expected(cartes.read(CARD), file)["exactitude"] == (0.891, 0.909)
+    assert attendus.expected(cartes.read(CARD | {"profil": "essai"}), file) == {}
+    assert attendus.expected(cartes.read(CARD | {"donnees_reelles": True}), file) == {}
     attendus.measure([executed(runs, {"autre": value}) for value in (1.0, 2.0)], file)
-    assert set(attendus.expected(CARD, file)) == {"perte", "exactitude", "autre"}  # what was there stays
+    assert set(attendus.expected(cartes.read(CARD), file)) == {"perte", "exactitude", "autre"}  # what was there stays
 
 
 def test_one_more_seed_falls_in_the_range_95_times_in_100():
@@ -51,9 +51,9 @@ def test_the_range_of_proportions_is_one():
 
 @pytest.mark.parametrize("card", [{}, {"carnet": 3, "profil": []}, CARD | {"carnet": "autre"}])
 def test_a_card_of_another_world_expects_nothing(card, tmp_path):
-    assert attendus.expected(card, tmp_path / "absent.json") == {}
+    assert attendus.expected(cartes.read(card), tmp_path / "absent.json") == {}
     (tmp_path / "a.json").write_text('{"p/01.ipynb": {"rapide/reel": {"x": [0, 1]}}}', encoding="utf-8")
-    assert attendus.expected(card, tmp_path / "a.json") == {}
+    assert attendus.expected(cartes.read(card), tmp_path / "a.json") == {}
 
 
 def test_a_result_is_inside_its_range_or_on_one_side():

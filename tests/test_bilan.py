@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from atelier import attendus, bilan, export, index, pdf, verification, vignettes
+from atelier import attendus, bilan, cartes, export, index, pdf, verification, vignettes
 from atelier.__main__ import main
 from commun import UserError, card
 
@@ -149,7 +149,7 @@ def test_a_page_never_claims_a_run_that_the_check_denies(tmp_path, ranges, lie):
 
 def test_changed_outputs_are_told(tmp_path, monkeypatch):
     made = run()[-1]["outputs"][0]["data"][card.CARD_MIME]
-    monkeypatch.setattr(verification, "check", lambda path: (bilan.OUTPUTS_CHANGED, made))
+    monkeypatch.setattr(verification, "check", lambda path: (verification.ALTERED, cartes.read(made)))
     page = page_of(tmp_path, run())
     assert words(page.select_one("main > .bilan .juge strong")) == "✗ sorties modifiées"
     assert card.IN_ORDER not in words(page.main)
@@ -233,8 +233,8 @@ def test_a_hostile_card_never_stops_a_page(tmp_path, fields):
 
 def test_texts_of_a_card_are_one_line_in_bounds(tmp_path):
     found = bilan.bilan(write(tmp_path / "c.ipynb", run(FIELDS | {"nom": "a\n\x00\u202eb" * 10_000, "groupe": "c\td"})))
-    name, group = found.author.split(", ")
-    assert len(name) == bilan.MAX_TEXT and name.startswith("a ba b") and group == "groupe c d"
+    name, group = found.card.author.split(", ")
+    assert len(name) == cartes.MAX_TEXT and name.startswith("a ba b") and group == "groupe c d"
     many = {f"n{i}": i for i in range(1000)}
     assert len(bilan.bilan(write(tmp_path / "c.ipynb", run(FIELDS | {"resultats": many}))).results) == 4
 

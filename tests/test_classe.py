@@ -82,7 +82,7 @@ def test_what_goes_with_a_verdict_is_right(made, class_of):
         assert [subject.name for subject in student.missing] == list(one.missing), name
         assert bool(student.alike) == bool(one.alike), (name, student.alike)
         if one.marks is not None:
-            assert student.hand_ins[0].marks == one.marks, name
+            assert student.hand_ins[0].card.marks == one.marks, name
         if one.changed is not None:
             assert any(change.code for hand_in in student.hand_ins for change in hand_in.changes) == one.changed, name
 

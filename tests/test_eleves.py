@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from atelier.carnets_rendus import HandIn, Subject
+from atelier.cartes import Card
 from atelier.eleves import gather
 from atelier.rendus import Found
 
@@ -28,7 +30,7 @@ def students(*files: str, names: dict[str, str] | None = None) -> dict[str, list
         subject = {"1": SUBJECTS[0], "2": SUBJECTS[1], "3": SUBJECTS[2], "": None}[which]
         parts = tuple(path.split("/"))
         found.append(Found(Path(path), parts[:-1], path))
-        hand_ins.append(HandIn(Path(path), path, "x", subject, (names or {}).get(path, "")))
+        hand_ins.append(HandIn(Path(path), path, "x", subject, Card(name=(names or {}).get(path, ""))))
     return {f"{s.name}|{s.place}": [h.label for h in s.hand_ins] for s in gather(found, hand_ins, SUBJECTS)}
 
 
@@ -71,7 +73,8 @@ def test_one_folder_of_several_names_is_several_students():
 
 def test_what_is_missing_and_handed_in_twice_is_said():
     found = [Found(Path(n), ("a",), n) for n in ("01.ipynb", "01b.ipynb")]
-    hand_ins = [HandIn(f.path, f.label, "x", SUBJECTS[0], name) for f, name in zip(found, ("A", "B"), strict=True)]
-    (one,) = gather(found, [h.__class__(h.path, h.label, h.state, h.subject, "A") for h in hand_ins], SUBJECTS)
+    cards = (Card(name="A"), Card(name="B"))
+    hand_ins = [HandIn(f.path, f.label, "x", SUBJECTS[0], card) for f, card in zip(found, cards, strict=True)]
+    (one,) = gather(found, [dataclasses.replace(h, card=cards[0]) for h in hand_ins], SUBJECTS)
     assert [subject.name for subject in one.missing] == ["projet1_artistes/02_modele.ipynb"]
     assert one.notes == ["projet1_artistes/01_preparation.ipynb a été rendu 2 fois."]

@@ -17,6 +17,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from atelier import export
 from atelier.bilan import Bilan, Result
+from atelier.cartes import Card
 from atelier.export import export_notebook, title_of
 from atelier.index import ReportLine, export_index
 from commun import UserError
@@ -311,9 +312,7 @@ KNOWN = Bilan(
     "exécuté de haut en bas",
     "bon",
     "Dans l'ordre.",
-    source="échantillon",
-    synthetic="Ce carnet a travaillé sur un échantillon.",
-    profile="rapide",
+    Card(data="échantillon", profile="rapide", real=False),
     results=(Result("fidélité <de> classe", "0,913", "bon", "dans l'intervalle attendu (de 0,9 à 1)", "0,908"),),
     answers="2 justes sur 3",
 )

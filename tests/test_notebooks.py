@@ -21,12 +21,12 @@ def test_a_committed_notebook_is_executed_light_and_clean(path):
     notebook = read_notebook(path)
     card = verification.card_of(notebook)
     assert card is not None, "jamais exécuté : lancez make notebooks"
-    assert verification.state(path, card) == IN_ORDER, "la carte ne correspond plus : lancez make notebooks"
+    assert verification.relation(notebook, card) == IN_ORDER, "la carte ne correspond plus : lancez make notebooks"
     assert card["carnet"] == f"{path.parent.name}/{path.name}"
     assert not card["donnees_reelles"], "les carnets du dépôt sont exécutés sur l'échantillon"
     assert card["parametres"] == ""
     assert card["reponses"] == dict.fromkeys(checked(notebook), RIGHT)
-    assert verification.altered(notebook, card) == []
+    assert verification.altered(notebook) == []
     assert verification.handed_out()[card["carnet"]] == card["execution"]
     assert verification.check(path)[0] == verification.NEVER
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]

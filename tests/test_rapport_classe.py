@@ -19,7 +19,7 @@ from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 import atelier
-from atelier import attendus, carnets_rendus, classe, rendus, ressemblances, verification
+from atelier import attendus, carnets_rendus, cartes, classe, rendus, ressemblances, verification
 from atelier.__main__ import main
 from commun import seen
 from commun.card import CARD_MIME, IN_ORDER, MODIFIED
@@ -223,14 +223,14 @@ def test_work_alike_is_told_both_ways_and_empty_answers_are_not(room):
 def test_the_given_solution_is_never_called_alike():
     given = carnets_rendus.Subject("p/01.ipynb", [{"source": "*Votre réponse ici.*"}], {0: LONG})
     works = [
-        carnets_rendus.HandIn(Path(name), name, IN_ORDER, given, name, answers=[answer])
+        carnets_rendus.HandIn(Path(name), name, IN_ORDER, given, cartes.Card(name=name), answers=[answer])
         for name, answer in {
             "a": carnets_rendus.Answer("1", 0, "remplie", LONG, True),
             "b": carnets_rendus.Answer("1", 0, "remplie", LONG + "!"),
             "c": carnets_rendus.Answer("1", 0, "remplie", LONG + " "),
         }.items()
     ]
-    students = [classe.Student(work.name, "", work.name, [work]) for work in works]
+    students = [classe.Student(work.label, "", work.label, [work]) for work in works]
     assert ressemblances.alike(students) == {}
     assert ressemblances.similar(LONG, LONG.upper() + "  ")
     assert not ressemblances.similar(LONG, LONG[:70])

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from atelier import enceinte, reexecution
+from atelier import cartes, enceinte, reexecution
 from atelier.enceinte import BARE, BWRAP, UNSHARE, Limits
 from commun import UserError
 from commun.datasets import ROOT
@@ -336,6 +336,10 @@ def changed(**values):
     return {**CARD, **values}
 
 
+def differences(*cards):
+    return reexecution.differences(*(card and cartes.read(card) for card in cards))
+
+
 @pytest.mark.parametrize(
     ("after", "sentences"),
     [
@@ -354,7 +358,7 @@ def changed(**values):
     ],
 )
 def test_cards_are_compared_within_tolerances(after, sentences):
-    comparable, found = reexecution.differences(CARD, after)
+    comparable, found = differences(CARD, after)
     assert comparable and len(found) == len(sentences)
     assert all(part in sentence for part, sentence in zip(sentences, found, strict=True))
     assert all(len(sentence) < 1000 for sentence in found)
@@ -362,8 +366,8 @@ def test_cards_are_compared_within_tolerances(after, sentences):
 
 def test_undefined_values_are_equal():
     card = changed(resultats={"a": float("nan"), "b": float("inf")})
-    assert reexecution.differences(card, card) == (True, [])
-    assert reexecution.differences(card, changed(resultats={"a": float("nan"), "b": -float("inf")}))[1]
+    assert differences(card, card) == (True, [])
+    assert differences(card, changed(resultats={"a": float("nan"), "b": -float("inf")}))[1]
 
 
 @pytest.mark.parametrize(
@@ -377,7 +381,7 @@ def test_undefined_values_are_equal():
     ],
 )
 def test_what_can_not_be_compared_is_said(before, after, why):
-    comparable, (sentence,) = reexecution.differences(before, after)
+    comparable, (sentence,) = differences(before, after)
     assert not comparable and why in sentence and len(sentence) < 1000
 
 
