@@ -13,7 +13,7 @@ from commun.figures import NBSP, number, percent, phrase
 from projet2_cvae import selection
 from projet2_cvae.model import Config
 
-_BLIND = "Le juge ne reconnaît que {} des images du test : aussi peu entraîné, il ne permet pas de conclure."
+_BLIND = "aussi peu entraîné, il ne permet pas de conclure."  # of the judge
 CLOSE = 0.03  # shares that differ by less are said to be alike
 KEPT = 0.2  # a rank correlation of tone below which a tone is not kept
 CHANCE = 0.1  # ten classes in equal numbers
@@ -227,7 +227,7 @@ def fidelity_by_class(table: pd.DataFrame) -> str:
     """Comments the classes that stand out in `evaluation.generation_table`: the least faithful, and the prototypes."""
     faithful, accuracy = table["fidélité"], table["juge sur le test"].mean()
     if accuracy < 0.5:
-        return _BLIND.format(percent(accuracy, 0))
+        return f"Le juge ne reconnaît que {percent(accuracy)} des images du test : {_BLIND}"
     worst = faithful.idxmin()
     mean = faithful.mean()
     if faithful[worst] < mean - 0.15:
@@ -363,7 +363,7 @@ def generation(fidelity: float, accuracy: float) -> str:
         accuracy=accuracy,
     )
     if accuracy < 0.5:
-        return f"{text}. " + _BLIND.format(percent(accuracy, 0))
+        return f"{text} : {_BLIND}"
     if fidelity > accuracy + 0.005:
         return f"{text} : plus fidèles que le jeu de données lui-même, elles sont sans doute trop typiques."
     if fidelity < accuracy - CLOSE:

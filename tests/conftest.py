@@ -47,6 +47,31 @@ def reports(tmp_path_factory):
     return Chain(code, output, work)
 
 
+@pytest.fixture(scope="session")
+def papers(tmp_path_factory):
+    """The hand-outs of each project, in a folder with a space and an accent: the notebooks in order."""
+    from atelier.distribution import distribute
+    from atelier.notebooks import projects
+
+    folder = tmp_path_factory.mktemp("sujets distribués")
+    distribute(projects(), folder, group="B2")
+    return {project: sorted((folder / project).glob("*.ipynb")) for project in projects()}
+
+
+@pytest.fixture(scope="session")
+def unanswered(papers, reports, tmp_path_factory):
+    """The hand-outs run as they are, with the parameters `chain.SECOND`: a second run, in the folder of the first."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from chain import run_in_order
+
+    output = tmp_path_factory.mktemp("sujets exécutés")
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(len(papers)) as pool:
+        patch.setenv("PROJETS_TRAVAIL", str(reports.work))
+        list(pool.map(run_in_order, papers, papers.values(), [output] * len(papers)))
+    return output
+
+
 @pytest.fixture
 def narrow(monkeypatch):
     """EfficientNet-Lite0 of three narrow stages, its weights drawn: built and compiled in a second."""

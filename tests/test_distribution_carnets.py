@@ -1,8 +1,8 @@
 """The hand-outs of the real notebooks, answered by script: not at all, and wrongly.
 
 Only a real run tells that every cell which uses an answer can do without it. It takes long, two minutes and more on two
-cores, because each notebook runs once more, in the profile "essai"; the models are those of the chain of
-`test_notebooks.py`, which has seen that the solutions are right.
+cores, because each notebook runs once more, in the profile "essai", with another seed than the chain of
+`test_notebooks.py`, which has seen that the solutions are right: `test_recapitulatifs.py` reads what both runs say.
 """
 
 import ast
@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
 import pytest
-from chain import checked
+from chain import SECOND, checked
 
 from atelier import notebooks, verification
-from atelier.distribution import ANSWER, distribute, hand_out
+from atelier.distribution import ANSWER, hand_out
 from commun.card import IN_ORDER
 from commun.exercices import UNANSWERED, WRONG
 from commun.notebook import read_notebook, tags
@@ -25,30 +25,9 @@ PROJECTS = notebooks.projects()
 pytestmark = pytest.mark.carnets
 
 
-@pytest.fixture(scope="module")
-def papers(tmp_path_factory):
-    """The hand-outs of each project, in a folder with a space and an accent: the notebooks in order."""
-    folder = tmp_path_factory.mktemp("sujets distribués")
-    distribute(PROJECTS, folder, group="B2")
-    return {project: sorted((folder / project).glob("*.ipynb")) for project in PROJECTS}
-
-
-def run_in_order(project, paths, output):
-    """Runs the hand-outs of a project, on one core; returns their cards."""
-    cards = {}
-    for path in paths:
-        executed = output / project / path.name
-        outcome = notebooks.run(path, executed, {"PROFIL": "essai"}, threads=1)
-        assert not outcome.error, f"{project}/{path.name} : {outcome.error}"
-        cards[path] = verification.card_of(read_notebook(executed))
-    return cards
-
-
-def test_a_hand_out_left_unanswered_runs_from_top_to_bottom(papers, reports, tmp_path, monkeypatch):
-    monkeypatch.setenv("PROJETS_TRAVAIL", str(reports.work))
-    with ThreadPoolExecutor(len(PROJECTS)) as pool:
-        runs = list(pool.map(run_in_order, papers, papers.values(), [tmp_path] * len(papers)))
-    for path, card in ((path, card) for cards in runs for path, card in cards.items()):
+def test_a_hand_out_left_unanswered_runs_from_top_to_bottom(papers, unanswered):
+    for path in (path for paths in papers.values() for path in paths):
+        card = verification.card_of(read_notebook(unanswered / path.parent.name / path.name))
         assert card["etat"] == IN_ORDER
         assert card["groupe"] == "B2" and card["sujet"]
         assert card["reponses"] == dict.fromkeys(checked(read_notebook(path)), UNANSWERED), path.name
@@ -111,13 +90,14 @@ def _left(node):
 
 
 def execute_to_the_end(source, target):
-    """Runs a notebook in the profile "essai", beyond the cells that fail."""
+    """Runs a notebook in the profile "essai", on the categories of the second run, beyond the cells that fail."""
     from nbclient import NotebookClient
 
     notebook = nbformat.read(source, as_version=4)
     for cell in notebook.cells:
         if "parameters" in cell.metadata.get("tags", []):
             cell.source = re.sub(r'(PROFIL: str = )"\w+"', r'\1"essai"', cell.source)
+            cell.source = cell.source.replace('CATEGORIES: str = ""', f'CATEGORIES: str = "{SECOND["CATEGORIES"]}"')
     nbformat.write(notebook, source)
     folder = {"metadata": {"path": str(source.parent)}}
     NotebookClient(notebook, timeout=1200, kernel_name="python3", allow_errors=True, resources=folder).execute()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import types
 
 import numpy as np
@@ -176,6 +177,11 @@ def test_distances_are_read_beside_that_of_the_dataset() -> None:
 )
 def test_fidelity_is_read_beside_the_accuracy_of_the_judge(fidelity, accuracy, says) -> None:
     assert says in readings.generation(fidelity, accuracy)
+
+
+def test_the_accuracy_of_a_judge_that_is_not_trained_is_said_once() -> None:
+    text = readings.generation(0.1, 0.165)  # "16,5 %", then "16 %", would be two numbers for one
+    assert re.findall(r"\d[\d,]*", text) == ["10,0", "16,5"]
 
 
 # --- What they are computed from -------------------------------------------------------------------------------------
