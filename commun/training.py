@@ -9,6 +9,7 @@ import collections
 import dataclasses
 import hashlib
 import json
+import math
 import shutil
 import time
 import zipfile
@@ -107,6 +108,10 @@ def epoch_indices(budget: Budget, count: int, *, epoch: int) -> np.ndarray:
 # --- Training --------------------------------------------------------------------------------------------------------
 
 
+class Diverged(UserError):
+    """The loss of a training is no finite number any more."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Run:
     """A trained model.
@@ -162,6 +167,7 @@ def train(
         epoch's batches, the measures, and `seconds`.
 
     Raises:
+        Diverged: the loss is no finite number any more; nothing is saved of that epoch.
         UserError: what is saved can't be read, or the disk is full.
     """
     code = code_hash(build, batches, measure, train_one_epoch, *code)
@@ -186,6 +192,11 @@ def train(
         row = {"epoch": epoch + 1} | train_one_epoch(model, batches(epoch))
         if measure:
             row |= {name: float(value) for name, value in measure(model).items()}
+        if wrong := [name for name, value in row.items() if not math.isfinite(value)]:
+            raise Diverged(
+                f"L'entraînement a divergé à l'époque {epoch + 1} sur {config.epochs} ({', '.join(wrong)} : ce n'est "
+                f"plus un nombre fini). Essayez un taux d'apprentissage plus bas que {config.learning_rate:g}."
+            )
         row["seconds"] = round(time.perf_counter() - start, 2)
         rows.append(row)
         if checkpoint:

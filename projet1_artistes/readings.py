@@ -154,14 +154,15 @@ def retain_transfer(answers: pd.DataFrame, *, draws: int) -> str:
 def comment_choice(table: pd.DataFrame) -> str:
     """Says in French what real works taught of fine-tuning, from `variants.recorded`: one training each, no interval.
 
-    Of what was not measured, nothing is said.
+    Of what was not measured, nothing is said, and only trainings of the same length are compared.
     """
     if table.empty:
         return "Les mesures sur de vraies œuvres (`reference/choix.csv`) sont absentes : rien n'est à comparer ici."
     accuracy, parts = table["accuracy"], []
 
     def compare(name: str, base: str, better: str, worse: str) -> None:
-        if {name, base} <= set(accuracy.index):
+        lengths = [table["images_seen"].get(key) for key in (name, base)]
+        if {name, base} <= set(accuracy.index) and (pd.isna(lengths[1]) or lengths[0] == lengths[1]):
             found = better if accuracy[name] > accuracy[base] else worse
             parts.append(f"{found} ({percent(accuracy[name])} contre {percent(accuracy[base])})")
 
@@ -170,6 +171,18 @@ def comment_choice(table: pd.DataFrame) -> str:
         "fige",
         "régler les derniers étages fait mieux que tout figer",
         "régler les derniers étages ne fait pas mieux que tout figer",
+    )
+    compare(
+        "etages_trois",
+        "etages",
+        "régler aussi les étages 4 et 5 fait mieux que les deux derniers seuls",
+        "régler aussi les étages 4 et 5 ne fait pas mieux que les deux derniers seuls",
+    )
+    compare(
+        "tout_normalisation",
+        "etages",
+        "régler tout le réseau, normalisation figée, fait mieux que ses deux derniers étages seuls",
+        "régler tout le réseau, normalisation figée, ne fait pas mieux que ses deux derniers étages seuls",
     )
     compare(
         "tout",

@@ -47,6 +47,8 @@ VARIANTS = {
     "fige": "figé, tête linéaire (224 px)",  # from here on, the names of `variants`
     "fige_256": "figé, tête linéaire (256 px)",
     "etages": "derniers étages",
+    "etages_long": "derniers étages, plus longtemps",
+    "etages_trois": "étages 4 et suivants",
     "etages_normalisation": "derniers étages, normalisation figée",
     "tout": "en entier",
     "tout_normalisation": "en entier, normalisation figée",
@@ -238,6 +240,12 @@ def summary_table(summary: pd.DataFrame, measures: Mapping[str, str] = MEASURES)
         bounds = zip(summary[name], low, high, strict=True)
         table[title] = [f"{percent(value)} [{percent(a)} ; {percent(b)}]" for value, a, b in bounds]
     return table.rename(index=variant_title)
+
+
+def choices_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Shows `variants.recorded`: what each variant is worth, and the length of its training."""
+    lengths = ["–" if pd.isna(seen) else number(seen) for seen in table["images_seen"]]
+    return summary_table(table, CHOICE).assign(**{"morceaux vus": lengths})
 
 
 def gain_table(gains: pd.DataFrame) -> pd.DataFrame:

@@ -75,23 +75,26 @@ def recorded(path: Path | None = None) -> pd.DataFrame:
     """Returns what `choix.csv` says of the real validation part, the most accurate first.
 
     Returns:
-        One row a variant, that of its first seed; the columns are those of `experiments.summary` (`n`, `accuracy` and
-        `macro_f1` with their bounds), and images_seen. Without a row if there is no such file.
+        One row a variant, its longest training, of its first seed; the columns are those of `experiments.summary`
+        (`n`, `accuracy` and `macro_f1` with their bounds), and `images_seen`: missing where no network was trained.
+        Without a row if there is no such file.
     """
     path, bounds = path or RECORD, ("", "_low", "_high")
     columns = ["n", *(f"{name}{bound}" for name in MEASURES for bound in bounds), "images_seen"]
     if not path.is_file():
         return pd.DataFrame(columns=columns)
     rows = pd.read_csv(path)
-    rows = rows[rows["part"] == VALIDATION].sort_values("seed", kind="stable").drop_duplicates("variant")
+    rows = rows[rows["part"] == VALIDATION].sort_values(["images_seen", "seed"], ascending=[False, True], kind="stable")
+    rows = rows.drop_duplicates("variant")
     rows = rows.sort_values("accuracy", ascending=False, kind="stable")
     return rows.set_index("variant")[columns].rename_axis(None)
 
 
 def record(line: dict[str, object], path: Path | None = None) -> None:
-    """Adds a line to `reference/choix.csv`; it replaces that of the same variant and seed."""
+    """Adds a line to `reference/choix.csv`; it replaces that of the same variant, length and seed."""
     path = path or RECORD
     rows = pd.DataFrame([line]).round(4)
     if path.is_file():
         rows = pd.concat([pd.read_csv(path), rows])
-    rows.drop_duplicates(["variant", "seed"] if "seed" in rows else ["variant"], keep="last").to_csv(path, index=False)
+    keys = [name for name in ("variant", "images_seen", "seed") if name in rows]
+    rows.drop_duplicates(keys, keep="last").to_csv(path, index=False)

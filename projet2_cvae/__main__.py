@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from commun import UserError, cli, exit_code, results
-from commun.training import Budget, Run, config_hash, save_weights
+from commun.training import Budget, Diverged, Run, config_hash, save_weights
 from projet2_cvae import PROJECT, REFERENCE, comparison, dataset, evaluation, judge, selection, training
 from projet2_cvae.model import CVAE, Config
 
@@ -40,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "--images": (full.model[0], "images vues par un finaliste ou un modèle final"),
             "--epoques": (full.model[1], "époques qui découpent un entraînement final"),
             "--finalistes": (full.finalists, "meilleurs essais entraînés de nouveau"),
+            "--lot": (0, "taille de lot essayée aussi avec le meilleur finaliste, en autant de pas (0 : aucune)"),
             "--images-juge": (full.judge, "images vues par le juge"),
         },
     )
@@ -74,16 +75,28 @@ def _make(options: argparse.Namespace) -> None:
     runs[0].history.round(4).to_csv(REFERENCE / "historique.csv", index=False)
     trained = [reader, *runs, *(run for _, run in final)]
     seconds = study["seconds"].sum() + sum(run.metrics["seconds"] for run in trained)
-    _measure(data, configs[0], [run.model for run in runs], final[0][1].model, seconds)
+    hardware = [run.hardware for run in runs]
+    _measure(data, configs[0], [run.model for run in runs], final[0][1].model, seconds, hardware)
 
 
 def _run_final(options: argparse.Namespace, data: dataset.Data, study: pd.DataFrame) -> list[tuple[Config, Run]]:
-    """Trains the finalists on the fitting part and writes what they are worth on the validation part."""
+    """Trains the finalists on the fitting part and writes what they are worth on the validation part.
+
+    With `--lot`, the best of them is trained once more, in as many steps, with lots of that size.
+    """
     full = Budget(images_seen=options.images, epochs=options.epoques)
-    final = [
-        (config, training.train(config, data.fit, data.validation, title=f"Finale, {name}"))
-        for name, config in selection.finalists(study, options.finalistes, full).items()
-    ]
+    final = []
+    for name, config in selection.finalists(study, options.finalistes, full).items():
+        try:
+            final.append((config, training.train(config, data.fit, data.validation, title=f"Finale, {name}")))
+        except Diverged as error:
+            print(f"{name} : {error}", file=sys.stderr)
+    if options.lot:
+        best, _ = min(final, key=lambda entry: entry[1].metrics["val_loss"])
+        images_seen = best.images_seen * options.lot // best.batch_size
+        config = dataclasses.replace(best, batch_size=options.lot, images_seen=images_seen)
+        title = f"Finale, lots de {options.lot}"
+        final.append((config, training.train(config, data.fit, data.validation, title=title)))
     table = pd.DataFrame([dataclasses.asdict(config) for config, _ in final])
     table["val_nelbo"] = [round(run.metrics["val_loss"], 3) for _, run in final]
     table["seconds"] = [round(run.metrics["seconds"]) for _, run in final]
@@ -91,10 +104,18 @@ def _run_final(options: argparse.Namespace, data: dataset.Data, study: pd.DataFr
     return final
 
 
-def _measure(data: dataset.Data, config: Config, models: Sequence[CVAE], default: CVAE, seconds: float) -> None:
+def _measure(
+    data: dataset.Data,
+    config: Config,
+    models: Sequence[CVAE],
+    default: CVAE,
+    seconds: float,
+    hardware: Sequence[str],
+) -> None:
     """Reads the test part: once for the committed weights (`value`), once for each seed, once for the default model.
 
-    `seconds` is the time that the study and the trainings took, whenever they were done.
+    `seconds` is the time that the study and the trainings took, whenever they were done; `hardware` is that of the
+    final models' trainings.
     """
     start = time.time()
     features = evaluation.load_reference_features()
@@ -109,6 +130,7 @@ def _measure(data: dataset.Data, config: Config, models: Sequence[CVAE], default
         dataset="Fashion-MNIST",
         split=f"test officiel ({len(data.test)} images) ; apprentissage sur les {len(data.train)} autres",
         seconds=seconds + time.time() - start,
+        trained_on=hardware,
     )
     results.write_json(REFERENCE / "metrics.json", head | {"metrics": metrics, "default_model": of_default})
     key = config_hash(dataclasses.asdict(config))

@@ -134,17 +134,41 @@ def steps(table: pd.DataFrame) -> str:
 
 def search(table: pd.DataFrame) -> str:
     """Says whether the drawn trials of a study did better than the two imposed ones."""
+    gap = _lead(table)
+    if gap is None:
+        return "Trop peu d'essais complets pour comparer les essais tirés aux essais imposés."
+    told = number(abs(gap), 1)
+    if gap > 0:
+        return f"Le meilleur essai tiré fait **{told} nats de moins** que le meilleur essai imposé."
+    return f"Aucun essai tiré ne fait mieux que le meilleur des essais imposés (il s'en faut de **{told} nats**)."
+
+
+def lesson(table: pd.DataFrame, losses: pd.Series) -> str:
+    """Says what `search` says, and whether the final confirms it; losses are those of `final`."""
+    gap, won = _lead(table), losses.idxmin() not in selection.USUAL_NAMES
+    if gap is None:
+        return search(table)
+    if (gap > 0) != won:
+        first = "un essai tiré" if won else "un essai imposé"
+        end = (
+            f"La finale, plus longue, renverse cet ordre : {first} l'emporte. Un essai court avantage ce qui apprend "
+            "vite."
+        )
+    elif won:
+        end = "La finale le confirme : chercher a servi."
+    else:
+        end = (
+            "La finale le confirme : avec si peu d'essais, la recherche n'a rien trouvé de mieux que nos réglages de "
+            "départ."
+        )
+    return f"{search(table)} {end}"
+
+
+def _lead(table: pd.DataFrame) -> float | None:
+    """Returns by how much the best drawn trial is below the best imposed one, in nats; None if there are not both."""
     complete = selection.complete_trials(table)
     imposed, drawn = (complete[complete["number"].isin((0, 1)) == wanted]["val_nelbo"] for wanted in (True, False))
-    if imposed.empty or drawn.empty:
-        return "Trop peu d'essais complets pour comparer les essais tirés aux essais imposés."
-    gap = number(abs(drawn.min() - imposed.min()), 1)
-    if drawn.min() < imposed.min():
-        return f"Le meilleur essai tiré fait **{gap} nats de moins** que le meilleur essai imposé : chercher a servi."
-    return (
-        f"Aucun essai tiré ne fait mieux que le meilleur des essais imposés (il s'en faut de **{gap} nats**) : avec si "
-        "peu d'essais, la recherche n'a rien trouvé de mieux que nos réglages de départ."
-    )
+    return None if imposed.empty or drawn.empty else float(imposed.min() - drawn.min())
 
 
 def differences(first: Config, second: Config) -> list[str]:

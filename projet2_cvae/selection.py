@@ -20,7 +20,7 @@ import pandas as pd
 from commun import UserError, figures, results
 from commun.datasets import working_folder
 from commun.sources import code_hash
-from commun.training import Budget, config_hash, fingerprint, keras, train_one_epoch
+from commun.training import Budget, Diverged, config_hash, fingerprint, keras, train_one_epoch
 from projet2_cvae import PROJECT, REFERENCE
 from projet2_cvae.dataset import Data
 from projet2_cvae.model import Config
@@ -81,7 +81,7 @@ def search(data: Data, budget: Budget, *, trials: int, title: str = "") -> pd.Da
     slot = figures.Slot() if title else None
     while (done := sum(t.state.is_finished() for t in study.trials)) < trials:  # other workers' trials count too
         study.sampler = _sampler(budget.seed, len(study.trials))
-        study.optimize(functools.partial(_objective, data, budget), n_trials=1)
+        study.optimize(functools.partial(_objective, data, budget), n_trials=1, catch=(Diverged,))  # it has failed
         if slot:
             values = [t.value for t in study.trials if t.state.name == "COMPLETE"]
             best_value = figures.number(min(values, default=float("inf")))

@@ -173,7 +173,9 @@ def chosen(seed: int) -> tuple[list[Claim], dict[str, float]]:
     if gap < 0:
         lesson = [Word("meilleur"), -gap, Word("moins"), Word("meilleur")]
     else:
-        lesson = [Word("mieux"), Word("meilleur"), gap, Word("mieux")]
+        lesson = [Word("mieux"), Word("meilleur"), gap]
+    if gap >= 0 and losses.index[0] in selection.USUAL_NAMES:
+        lesson.append(Word("mieux"))  # the search found nothing of the kind
     size = winner.width / selection.WIDEST[winner.architecture]
     settings = [size, winner.latent_dim, winner.learning_rate, winner.batch_size, winner.warmup]
     lead = losses.iloc[-1] - losses.iloc[0]

@@ -70,7 +70,12 @@ def test_what_is_retained_of_transfer(right, said):
 
 def test_what_real_works_taught_is_told_both_ways():
     def said(**accuracy):
-        return plain(readings.comment_choice(pd.DataFrame({"accuracy": accuracy, "n": 1072})))
+        table = pd.DataFrame({"accuracy": accuracy, "n": 1072, "images_seen": 48_000.0})
+        table.loc["fige", "images_seen"] = np.nan  # no network is trained
+        table.loc[longer, "images_seen"] = 144_000.0
+        return plain(readings.comment_choice(table))
+
+    longer: list[str] = []
 
     text = said(fige=0.65, etages=0.77, tout=0.72, tout_normalisation=0.76, tout_prudent=0.67)
     assert "derniers étages fait mieux que tout figer (77,0 % contre 65,0 %)" in text
@@ -81,6 +86,14 @@ def test_what_real_works_taught_is_told_both_ways():
     assert "étages ne fait pas mieux que tout figer" in text and "tout le réseau fait mieux" in text
     assert "ne vaut pas mieux" in text and "couches aide" in text and "fait mieux que le même partout" in text
     assert "figé, tête linéaire" in said(fige=0.65)
+    longer = ["etages", "etages_trois", "tout_normalisation"]
+    text = said(fige=0.65, etages=0.77, etages_trois=0.79, tout=0.72, tout_normalisation=0.76)
+    assert "étages 4 et 5 fait mieux que les deux derniers seuls (79,0 % contre 77,0 %)" in text
+    assert "normalisation figée, ne fait pas mieux que ses deux derniers étages" in text
+    assert "derniers étages fait mieux que tout figer" in text
+    assert "72,0 %" not in text  # of another length
+    text = said(fige=0.65, etages=0.77, etages_trois=0.75, tout_normalisation=0.78)
+    assert "4 et 5 ne fait pas mieux" in text and "figée, fait mieux que ses deux derniers étages" in text
     assert "absentes" in readings.comment_choice(pd.DataFrame())
 
 

@@ -280,7 +280,12 @@ def test_choices_are_read_the_best_first(tmp_path):
     found = variants.recorded(path)
     assert found["accuracy"].to_dict() == {"etages": 0.7, "fige": 0.6, "tout": 0.5}
     assert found["n"].tolist() == [9, 9, 9] and np.isnan(found.loc["fige", "images_seen"])
-    assert list(tables.summary_table(found, tables.CHOICE)) == ["œuvres", "exactitude", "macro-F1"]
+    shown = tables.choices_table(found)
+    assert list(shown) == ["œuvres", "exactitude", "macro-F1", "morceaux vus"]
+    assert shown["morceaux vus"].tolist() == ["100", "–", "100"]
+    variants.record({**line, "images_seen": 300, "accuracy": 0.4}, path)  # beside the shorter one
+    assert variants.recorded(path).loc["tout", ["accuracy", "images_seen"]].tolist() == [0.4, 300]
+    assert len(pd.read_csv(path)) == 6
 
 
 def test_the_variants_that_are_committed_have_french_names():

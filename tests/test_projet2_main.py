@@ -25,7 +25,7 @@ from projet2_cvae import __main__, comparison, dataset, evaluation, judge, sampl
 
 TINY = [
     *("--essais", "2", "--images-essai", "64", "--images", "1024", "--epoques", "1"),
-    *("--finalistes", "1", "--images-juge", "64", "--graines", "0"),
+    *("--finalistes", "1", "--images-juge", "64", "--graines", "0", "--lot", "16"),
 ]
 
 
@@ -109,6 +109,9 @@ def test_the_command_makes_the_whole_reference(clean: Path) -> None:
     final = pd.read_csv(clean / "finale.csv")
     config = json.loads((clean / "modele.json").read_text(encoding="utf-8"))
     best = final.loc[final["val_nelbo"].idxmin()]
+    smaller, larger = final.loc[final["val_nelbo"][:-1].idxmin()], final.iloc[-1]
+    assert larger["batch_size"] == 16 != smaller["batch_size"]  # `--lot`: as many steps
+    assert larger["images_seen"] / 16 == smaller["images_seen"] / smaller["batch_size"]
     assert all(best[name] == value for name, value in config.items())
     assert len(pd.read_csv(clean / "historique.csv")) == 1
     assert len(pd.read_csv(clean / "journal.csv")) == 2  # the model, and the rival

@@ -61,8 +61,26 @@ def test_a_search_is_told_to_have_found_better_or_not() -> None:
     table["val_nelbo"] = [240.0, 239, 245, 245, 245, 245, 245, 238]
     assert "**1,0 nats de moins**" in readings.search(table)
     table.loc[7, "val_nelbo"] = 241.5
-    assert "rien trouvé de mieux" in readings.search(table) and "**2,5 nats**" in readings.search(table)
+    assert "Aucun essai tiré" in readings.search(table) and "**2,5 nats**" in readings.search(table)
     assert "Trop peu" in readings.search(table[:2])
+
+
+@pytest.mark.parametrize(
+    ("drawn", "winner", "says"),
+    [
+        (238.0, "essai classé 1", "confirme : chercher a servi"),
+        (241.5, "par défaut", "confirme : avec si peu d'essais, la recherche n'a rien trouvé de mieux"),
+        (238.0, "par défaut, poids par classe", "renverse cet ordre : un essai imposé l'emporte"),
+        (241.5, "essai classé 2", "renverse cet ordre : un essai tiré l'emporte"),
+    ],
+)
+def test_the_lesson_of_a_search_is_that_of_its_final(drawn: float, winner: str, says: str) -> None:
+    table = imagined_table(8)
+    table["val_nelbo"] = [240.0, 239, 245, 245, 245, 245, 245, drawn]
+    losses = pd.Series({winner: 1.0, "essai classé 3": 2.0})
+    told = readings.lesson(table, losses)
+    assert told.startswith(f"{readings.search(table)} La finale") and says in told
+    assert readings.lesson(table[:2], losses) == readings.search(table[:2])
 
 
 @pytest.mark.parametrize(

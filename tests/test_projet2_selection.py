@@ -242,6 +242,20 @@ def test_a_diverged_trial_is_shown_as_failed_and_never_chosen(data: Data, imagin
     assert len(selection.display_table(table)) == 3
 
 
+def test_a_trial_that_diverges_does_not_stop_the_study(data: Data, imagined, monkeypatch) -> None:
+    train, calls = selection.train, []
+
+    def diverging(*arguments, **options) -> training.Run:
+        calls.append(1)
+        if len(calls) == 2:
+            raise training.Diverged("L'entraînement a divergé.")
+        return train(*arguments, **options)
+
+    monkeypatch.setattr(selection, "train", diverging)
+    table = selection.search(data, _budget(170), trials=3)
+    assert table["state"].tolist() == ["complete", "failed", "complete"]
+
+
 @pytest.mark.parametrize(
     "url", ["n'importe quoi", "postgresql://moi:secret@127.0.0.1:9/base", "sqlite:////absent/x.db"]
 )

@@ -282,6 +282,18 @@ def test_another_seed_gives_another_run(uninterrupted):
     assert not same(state(fit(seed=BUDGET.seed + 1).model), state(uninterrupted.model))
 
 
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_a_training_that_diverges_stops_in_a_sentence_and_saves_nothing_of_it(work, monkeypatch, wrong):
+    losses = iter([1.0, wrong])
+    monkeypatch.setattr(training, "train_one_epoch", lambda model, batches: {"loss": next(losses)})
+    with pytest.raises(training.Diverged, match=r"époque 2 sur 4 \(loss .*0\.01"):
+        fit(project="essai")
+    (left,) = names(work)
+    assert left.endswith(".en_cours")
+    with np.load(work / left / "state.npz") as kept:
+        assert [row["epoch"] for row in json.loads(str(kept["rows"]))] == [1]
+
+
 def test_a_run_without_a_project_leaves_nothing(work, uninterrupted):
     run = fit()
     assert not work.exists()
