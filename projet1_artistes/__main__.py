@@ -1,8 +1,7 @@
 """Makes `reference/` from the real paintings: `python -m projet1_artistes --help`.
 
 Every training is resumable: what is finished is found again in `travail/`. The experiments that are asked for are added
-to `reference/experiences.csv`, and the paired differences of those of the frozen network to `ecarts.csv`; those that
-are not stay as they were.
+to `reference/experiences.csv`, and their paired differences to `ecarts.csv`; those that are not stay as they were.
 """
 
 from __future__ import annotations
@@ -17,7 +16,18 @@ import numpy as np
 
 from commun import UserError, cli, exit_code, results
 from commun.training import Run, config_hash
-from projet1_artistes import PROJECT, REFERENCE, dataset, evaluation, experiments, frozen, training, transfer, variants
+from projet1_artistes import (
+    PROJECT,
+    REFERENCE,
+    dataset,
+    evaluation,
+    experiments,
+    frozen,
+    pairs,
+    training,
+    transfer,
+    variants,
+)
 from projet1_artistes.dataset import Data
 from projet1_artistes.networks import Classifier
 from projet1_artistes.split import SPLIT_SEED, TEST, VALIDATION
@@ -108,16 +118,13 @@ def _run(options: argparse.Namespace) -> None:
         experiments.record("treatments", experiments.summary(answers), short, seeds, part)
     if "oeuvres" in options.experiences:
         answers = experiments.vary_works(data, short, options.oeuvres, seeds=seeds)
-        for name, table in experiments.summaries_of_works(answers, experiments.richest(data)).items():
-            experiments.record(name, table, short, seeds, VALIDATION)
-    thresholds = full.thresholds
-    on_validation = {
-        "seuil": ("oversampling_threshold", lambda: experiments.vary_threshold(data, short, thresholds, seeds=seeds)),
-        "tailles": ("side", lambda: experiments.vary_side(data, short, seeds=seeds)),
-    }
-    for option, (name, answer) in on_validation.items():
-        if option in options.experiences:
-            experiments.record(name, experiments.summary(answer()), short, seeds, VALIDATION)
+        pairs.record_works(answers, experiments.richest(data), short, seeds, draws=full.draws)
+    if "seuil" in options.experiences:
+        answers = experiments.vary_threshold(data, short, full.thresholds, seeds=seeds)
+        pairs.record_threshold(answers, short, seeds, VALIDATION, draws=full.draws)
+    if "tailles" in options.experiences:
+        summary = experiments.summary(experiments.vary_side(data, short, seeds=seeds))
+        experiments.record("side", summary, short, seeds, VALIDATION)
     _with_frozen(options, data, full)
     if not options.sans_test:
         metrics = _measure(options, data, trained, short, frozen=FROZEN in wanted)
@@ -133,15 +140,16 @@ def _with_frozen(options: argparse.Namespace, data: Data, full: training.Profile
     rows, seeds, side = data.all_but_test, tuple(options.graines_courtes), full.frozen_side
     draws, asked = full.draws, [name for name in WITH_FROZEN if name in options.experiences]
     if "qualite_fige" in asked:
-        frozen.record_qualities(frozen.compare_qualities(data, rows, full.frozen_sides), draws=draws)
+        for at, answers in frozen.compare_qualities(data, rows, full.frozen_sides).items():
+            pairs.record_qualities(f"quality_{at}", answers, None, (), VALIDATION, side=at, draws=draws)
     features = frozen.features(data, rows, side) if set(asked) - {"qualite_fige"} else None
     if "seuil_fige" in asked:
         settings = {"count": options.plis, "seeds": seeds}
         answers = frozen.vary_threshold(data, rows, features, full.thresholds, **settings)
-        frozen.record_threshold(answers, seeds, side, draws=draws)
+        pairs.record_threshold(answers, None, seeds, experiments.OUT_OF_FOLD, side=side, draws=draws)
     if "oeuvres_fige" in asked:
         answers = frozen.vary_works(data, rows, features, options.oeuvres, seeds=seeds)
-        frozen.record_works(answers, experiments.richest(data), seeds, side, draws=draws)
+        pairs.record_works(answers, experiments.richest(data), None, seeds, side=side, draws=draws)
 
 
 def _budget(options: argparse.Namespace) -> training.Profile:
@@ -256,7 +264,7 @@ def _last_experiments(options: argparse.Namespace, data: Data, short: Config) ->
         if answers.empty:
             raise UserError(f"{data.location.folder} n'a pas de copies en basse qualité (resized/resized) à comparer.")
         config = dataclasses.replace(short, **experiments.FULL_SIZE)
-        experiments.record("quality", experiments.summary(answers), config, seeds, TEST)
+        pairs.record_qualities("quality", answers, config, seeds, TEST, draws=training.profile("complet").draws)
         metrics["high_minus_low_quality_accuracy"] = experiments.gain_metric(
             answers, experiments.HIGH, experiments.LOW, measure="accuracy"
         )

@@ -7,8 +7,7 @@ work is judged by a head that never saw it, and nothing at all (0) where one par
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -20,7 +19,6 @@ from projet1_artistes.split import TRAINING, VALIDATION, folds
 
 NATIVE = 256  # pixels, of the high-quality works from which the network is shown smaller ones
 SMALL_COPY = 64  # pixels, of the low-quality copies
-PAIRS = experiments.REFERENCE / "ecarts.csv"  # the differences between variants, paired
 
 
 def drawn_works(data: Data, limit: int) -> np.ndarray:
@@ -152,61 +150,3 @@ def vary_works(
 def price_of_works(answers: pd.DataFrame, few: np.ndarray, *, draws: int) -> pd.DataFrame:
     """Returns what the other artists gain or lose in accuracy when those of `few` have more works than the fewest."""
     return experiments.price(answers, answers["variant"].min(), few, draws=draws)
-
-
-# --- What reference/ keeps -------------------------------------------------------------------------------------------
-
-
-def record_qualities(answers: Mapping[int, pd.DataFrame], *, draws: int) -> None:
-    """Records what `compare_qualities` found: one experiment a side, and the paired gains over high quality."""
-    for side, table in answers.items():
-        name = f"quality_{side}"
-        experiments.record(name, experiments.summary(table), None, (), VALIDATION, side=side)
-        gains = experiments.gains(table, HIGH, measure="accuracy", draws=draws)
-        _record_gains(name, gains, HIGH, VALIDATION, measure="accuracy")
-
-
-def record_threshold(answers: pd.DataFrame, seeds: Sequence[int], side: int, *, draws: int) -> None:
-    """Records what `vary_threshold` found, the gains over the best threshold, and what each costs in accuracy."""
-    name, part = "oversampling_threshold", experiments.OUT_OF_FOLD
-    experiments.record(name, experiments.summary(answers), None, seeds, part, side=side)
-    bases = {"macro_f1": experiments.best_threshold(answers), "accuracy": answers["variant"].min()}
-    for measure, base in bases.items():
-        gains = experiments.gains(answers, base, measure=measure, draws=draws)
-        _record_gains(name, gains, base, part, measure=measure)
-
-
-def record_works(answers: pd.DataFrame, few: np.ndarray, seeds: Sequence[int], side: int, *, draws: int) -> None:
-    """Records what `vary_works` found for the artists who have fewer works, `few`, and for the others."""
-    for name, table in experiments.summaries_of_works(answers, few).items():
-        experiments.record(name, table, None, seeds, VALIDATION, side=side)
-    price = price_of_works(answers, few, draws=draws)
-    _record_gains("works_per_artist_others", price, answers["variant"].min(), VALIDATION, measure="accuracy")
-
-
-def _record_gains(name: str, table: pd.DataFrame, base: Any, part: str, *, measure: str) -> None:
-    about = {"network": experiments.FROZEN, "part": part, "measure": measure}
-    if PAIRS.is_file():  # another base may have been the best: what was said of it goes
-        rows = pd.read_csv(PAIRS, dtype=str)
-        same = (rows[["experiment", *about]] == pd.Series({"experiment": name, **about})).all(axis=1)
-        rows[~same].to_csv(PAIRS, index=False)
-    experiments.add_rows(PAIRS, name, table, about | {"base": str(base)})
-
-
-def recorded_gains(experiment: str, part: str, measure: str) -> tuple[Any, pd.DataFrame]:
-    """Returns the base of the paired differences of an experiment on the real paintings, and these, as `gains`.
-
-    Variants that are numbers are numbers again. Without a row, and with the base None, if it was not done.
-    """
-    rows = pd.read_csv(PAIRS, dtype={"variant": str, "base": str})
-    rows = rows[(rows["experiment"] == experiment) & (rows["part"] == part) & (rows["measure"] == measure)]
-    if rows.empty:
-        return None, rows[["gain", "low", "high"]]
-    names = [int(name) if name.isdigit() else name for name in [*rows["variant"], rows["base"].iloc[0]]]
-    return names[-1], rows[["gain", "low", "high"]].set_axis(names[:-1])
-
-
-def recorded_sides() -> list[int]:
-    """Returns the sides at which qualities were compared on the real paintings, in pixels, increasing."""
-    names = pd.read_csv(PAIRS)["experiment"].str.extract(r"^quality_(\d+)$")[0].dropna()
-    return sorted({int(side) for side in names})

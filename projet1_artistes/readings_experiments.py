@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from commun.figures import number, percent
-from projet1_artistes import experiments, frozen, limits
+from projet1_artistes import experiments, limits, pairs
 from projet1_artistes.split import VALIDATION
 from projet1_artistes.tables import points, variant_title, verdict
 
@@ -28,10 +28,10 @@ NETWORKS = {
 def recorded_qualities() -> tuple[dict[int, pd.DataFrame], dict[int, pd.DataFrame]]:
     """Returns what the frozen network gave on the real paintings, for each side: `summary`, and `gains` in accuracy."""
     tables, gains = {}, {}
-    for side in frozen.recorded_sides():
+    for side in pairs.recorded_sides():
         name = f"quality_{side}"
         tables[side] = experiments.recorded(name, VALIDATION, experiments.FROZEN)
-        gains[side] = frozen.recorded_gains(name, VALIDATION, "accuracy")[1]
+        gains[side] = pairs.recorded_gains(name, VALIDATION, "accuracy")[1]
     return tables, gains
 
 
@@ -117,10 +117,10 @@ def comment_head_thresholds(
 
 def recorded_thresholds() -> tuple[pd.DataFrame, int, pd.DataFrame, int, pd.DataFrame]:
     """Returns what the frozen network gave on the real paintings, as `comment_head_thresholds` takes it."""
-    name, part = "oversampling_threshold", experiments.OUT_OF_FOLD
+    name, part = pairs.THRESHOLDS, experiments.OUT_OF_FOLD
     table = experiments.recorded(name, part, experiments.FROZEN)
     table = table.set_axis(table.index.astype(int))
-    gains = (frozen.recorded_gains(name, part, measure) for measure in ("macro_f1", "accuracy"))
+    gains = (pairs.recorded_gains(name, part, measure) for measure in ("macro_f1", "accuracy"))
     (best, differences), (base, prices) = gains
     return table, best, differences, base, prices
 
@@ -132,8 +132,8 @@ def recorded_works() -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
     """Returns what both networks gave on the real paintings, as `comment_needed` takes it."""
     curves = {network: experiments.recorded("works_per_artist", VALIDATION, network) for network in NETWORKS}
     curves = {network: table.set_axis(table.index.astype(int)) for network, table in curves.items() if len(table)}
-    _, price = frozen.recorded_gains("works_per_artist_others", VALIDATION, "accuracy")
-    return curves, {experiments.FROZEN: price}
+    prices = {network: pairs.recorded_gains(pairs.OTHERS, VALIDATION, "accuracy", network)[1] for network in curves}
+    return curves, {network: price for network, price in prices.items() if len(price)}
 
 
 def comment_needed(curves: Mapping[str, pd.DataFrame], prices: Mapping[str, pd.DataFrame]) -> str:

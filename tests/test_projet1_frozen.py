@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from commun.datasets import Location
-from projet1_artistes import dataset, experiments, figures_experiments, frozen, limits, transfer
+from projet1_artistes import dataset, experiments, figures_experiments, frozen, limits, pairs, training, transfer
 from projet1_artistes import readings_experiments as readings
 from projet1_artistes.dataset import Data
 from projet1_artistes.experiments import FROZEN, HIGH, LOW, OUT_OF_FOLD, REDUCED, SCRATCH
@@ -336,13 +336,14 @@ def test_the_threshold_of_the_head_is_recommended_by_the_rule_with_its_price():
 
 def test_what_is_recorded_is_read_again(data, tmp_path, monkeypatch):
     monkeypatch.setattr(experiments, "RECORD", tmp_path / "experiences.csv")
-    monkeypatch.setattr(frozen, "PAIRS", tmp_path / "ecarts.csv")
+    monkeypatch.setattr(pairs, "PAIRS", tmp_path / "ecarts.csv")
     *by_side, thresholds, works = everything(data)
     qualities, few = dict(zip(SIDES, by_side, strict=True)), experiments.richest(data)
     for _ in range(2):  # the second time replaces the first
-        frozen.record_qualities(qualities, draws=20)
-        frozen.record_threshold(thresholds, (0, 1), 16, draws=20)
-        frozen.record_works(works, few, (0, 1, 2), 16, draws=20)
+        for side, answers in qualities.items():
+            pairs.record_qualities(f"quality_{side}", answers, None, (), VALIDATION, side=side, draws=20)
+        pairs.record_threshold(thresholds, None, (0, 1), OUT_OF_FOLD, side=16, draws=20)
+        pairs.record_works(works, few, None, (0, 1, 2), side=16, draws=20)
     rows = pd.read_csv(tmp_path / "experiences.csv")
     assert len(rows) == 3 * len(SIDES) + 3 + 2 * 2 and (rows["network"] == FROZEN).all()
     assert set(rows.loc[rows["experiment"] == "quality_8", "side"]) == {8}
@@ -363,9 +364,21 @@ def test_what_is_recorded_is_read_again(data, tmp_path, monkeypatch):
     assert list(curves) == [FROZEN] and list(curves[FROZEN].index) == [2, 10] and list(price[FROZEN].index) == [10]
 
     swapped = thresholds.assign(variant=thresholds["variant"].map({0: 30, 30: 0, 10: 10}))  # another one is the best
-    frozen.record_threshold(swapped, (0, 1), 16, draws=20)
+    pairs.record_threshold(swapped, None, (0, 1), OUT_OF_FOLD, side=16, draws=20)
     assert len(pd.read_csv(tmp_path / "ecarts.csv")) == 2 * len(SIDES) + 2 + 2 + 1
-    assert frozen.recorded_gains("absent", OUT_OF_FOLD, "accuracy")[0] is None
+    assert pairs.recorded_gains("absent", OUT_OF_FOLD, "accuracy")[0] is None
+
+    frozen_rows = pairs.recorded_gains(pairs.THRESHOLDS, OUT_OF_FOLD, "macro_f1")[1]
+    scratch = training.profile("essai").short  # the other network, and what it paid, stand beside it
+    pairs.record_threshold(thresholds, scratch, (0, 1), OUT_OF_FOLD, draws=20)
+    pairs.record_works(works, few, scratch, (0, 1, 2), draws=20)
+    pd.testing.assert_frame_equal(pairs.recorded_gains(pairs.THRESHOLDS, OUT_OF_FOLD, "macro_f1")[1], frozen_rows)
+    pd.testing.assert_frame_equal(
+        pairs.recorded_gains(pairs.THRESHOLDS, OUT_OF_FOLD, "macro_f1", SCRATCH)[1].sort_index(),
+        differences.sort_index(),
+    )
+    curves, price = readings.recorded_works()
+    assert list(curves) == list(price) == [SCRATCH, FROZEN]
 
 
 def test_the_committed_record_holds_what_notebook_03_shows():

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from commun import results
-from projet1_artistes import __main__, dataset, evaluation, experiments, frozen, training
+from projet1_artistes import __main__, dataset, evaluation, experiments, pairs, training
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def gallery(tmp_path, monkeypatch):
     reference = tmp_path / "reference"
     monkeypatch.setattr(__main__, "REFERENCE", reference)
     monkeypatch.setattr(experiments, "RECORD", reference / "experiences.csv")
-    monkeypatch.setattr(frozen, "PAIRS", reference / "ecarts.csv")
+    monkeypatch.setattr(pairs, "PAIRS", reference / "ecarts.csv")
     monkeypatch.setattr(training.load_reference, "__defaults__", (reference, training.FROM_SCRATCH))
     monkeypatch.setattr(training.save_reference, "__defaults__", (reference,))
     monkeypatch.setattr(training.best_reference, "__defaults__", (reference,))
