@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from commun import UserError, cli, exit_code, results
+from commun.figures import number
 from commun.training import Budget, Diverged, Run, config_hash, save_weights
 from projet2_cvae import PROJECT, REFERENCE, comparison, dataset, evaluation, judge, selection, training
 from projet2_cvae.model import CVAE, Config
@@ -90,6 +91,8 @@ def _run_final(options: argparse.Namespace, data: dataset.Data, study: pd.DataFr
         try:
             final.append((config, training.train(config, data.fit, data.validation, title=f"Finale, {name}")))
         except Diverged as error:
+            if name in selection.USUAL_NAMES:  # the others are compared with them
+                raise
             print(f"{name} : {error}", file=sys.stderr)
     if options.lot:
         best, _ = min(final, key=lambda entry: entry[1].metrics["val_loss"])
@@ -125,10 +128,11 @@ def _measure(
     for name, entry in metrics.items():
         entry["per_seed"] = [seed[name]["value"] for seed in per_seed]
     of_default = {n: e["value"] for n, e in evaluation.evaluate(default, features, data.test, draws=2).items()}
+    tested, learnt = number(len(data.test)), number(len(data.train))
     head = results.header(
         project=PROJECT,
         dataset="Fashion-MNIST",
-        split=f"test officiel ({len(data.test)} images) ; apprentissage sur les {len(data.train)} autres",
+        split=f"test officiel ({tested} images) ; apprentissage sur les {learnt} autres",
         seconds=seconds + time.time() - start,
         trained_on=hardware,
     )
