@@ -9,7 +9,6 @@ import collections
 import dataclasses
 import hashlib
 import json
-import math
 import shutil
 import time
 import zipfile
@@ -151,29 +150,25 @@ def train(
     Args:
         config: the model and its training.
         build: makes the compiled model, its weights drawn from the seed.
-        batches: from the number of an epoch, from 0, to its batches in order; a
-            function of (seed, epoch) alone.
+        batches: from the number of an epoch, from 0, to its batches in order; a function of (seed, epoch) alone.
         measure: what is measured after each epoch, by names that start with "val_".
         after_epoch: called with the model and the row of each epoch; it may raise.
         project: sub-folder of `travail/modeles/`; if empty, nothing is saved.
         data: fingerprint of the data that it learns from.
-        code: classes and functions on which it depends, beside those that `build`,
-            `batches` and `measure` name.
+        code: classes and functions on which it depends, beside those that `build`, `batches` and `measure` name.
         title: what is being trained, in French; nothing is shown if empty.
         unit: unit of the loss, in French.
 
     Returns:
-        The run; its history has `epoch` (from 1), the mean loss and metrics of the
-        epoch's batches, the measures, and `seconds`.
+        The run; its history has `epoch` (from 1), the mean loss and metrics of the epoch's batches, the measures, and
+        `seconds`.
 
     Raises:
         Diverged: the loss is no finite number any more; nothing is saved of that epoch.
         UserError: what is saved can't be read, or the disk is full.
     """
     code = code_hash(build, batches, measure, train_one_epoch, *code)
-    folder = None
-    if project:
-        folder = run_folder(config, project=project, data=data, code=code)
+    folder = run_folder(config, project=project, data=data, code=code) if project else None
     if folder and folder.is_dir():
         run = load_run(folder)
         seen.note_model(fresh=False)
@@ -192,10 +187,10 @@ def train(
         row = {"epoch": epoch + 1} | train_one_epoch(model, batches(epoch))
         if measure:
             row |= {name: float(value) for name, value in measure(model).items()}
-        if wrong := [name for name, value in row.items() if not math.isfinite(value)]:
+        if wrong := [name for name, value in row.items() if not np.isfinite(value)]:
             raise Diverged(
-                f"L'entraînement a divergé à l'époque {epoch + 1} sur {config.epochs} ({', '.join(wrong)} : ce n'est "
-                f"plus un nombre fini). Essayez un taux d'apprentissage plus bas que {config.learning_rate:g}."
+                f"L'entraînement a divergé à l'époque {epoch + 1} sur {config.epochs} ({', '.join(wrong)} : plus un "
+                f"nombre fini). Essayez un taux d'apprentissage plus bas que {config.learning_rate:g}."
             )
         row["seconds"] = round(time.perf_counter() - start, 2)
         rows.append(row)
