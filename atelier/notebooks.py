@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 from atelier import verification
 from commun import UserError
 from commun.datasets import ROOT, SAMPLE_ONLY, atomic_file, data_roots, working_folder
-from commun.notebook import read_notebook, tags
+from commun.notebook import INJECTED, read_notebook, tags
 from commun.results import write_json
 
 _TYPES = {"int": int, "float": float, "str": str, "bool": lambda text: {"true": True, "false": False}[text.lower()]}
@@ -178,10 +178,16 @@ def _runnable(path: Path) -> dict[str, Any]:
 
 
 def write_back(executed: Path, source: Path) -> None:
-    """Puts an executed notebook in place of its source, without volatile metadata, and records its run id."""
+    """Puts an executed notebook in place of its source, without volatile metadata, and records its run id.
+
+    Raises:
+        UserError: it was executed with other parameters than its own, which would be added to it.
+    """
     import nbformat
 
     notebook = nbformat.read(executed, as_version=4)
+    if any(INJECTED in tags(cell) for cell in notebook.cells):
+        raise UserError(f"{executed} a été exécuté avec d'autres paramètres que les siens : relancez-le sans -p.")
     notebook.metadata = {k: v for k, v in notebook.metadata.items() if k in ("kernelspec", "language_info", "jupytext")}
     for cell in notebook.cells:
         cell.metadata = {"tags": tags} if (tags := cell.metadata.get("tags")) else {}

@@ -15,7 +15,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from atelier import notebooks, verification
 from atelier.__main__ import main
-from commun import seen
+from commun import UserError, seen
 from commun.card import CARD_MIME, DISORDER, IN_ORDER
 from commun.notebook import read_notebook
 
@@ -246,6 +246,9 @@ def test_executing_writing_back_and_exporting_change_nothing(executed, tmp_path,
     source.write_text(json.dumps(content), encoding="utf-8")
     assert not notebooks.run(source, target, {"N": 2}).error
     assert verification.check(target)[0] == IN_ORDER
+    with pytest.raises(UserError, match="sans -p"):  # the cell that papermill adds would stay
+        notebooks.write_back(target, source)
+    assert not notebooks.run(source, target, {}).error
     notebooks.write_back(target, source)
     assert verification.altered(read_notebook(source)) == []
     (tmp_path / "distribution.json").unlink()
