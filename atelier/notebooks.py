@@ -190,7 +190,7 @@ def write_back(executed: Path, source: Path) -> None:
         raise UserError(f"{executed} a été exécuté avec d'autres paramètres que les siens : relancez-le sans -p.")
     notebook.metadata = {k: v for k, v in notebook.metadata.items() if k in ("kernelspec", "language_info", "jupytext")}
     for cell in notebook.cells:
-        cell.metadata = {"tags": tags} if (tags := cell.metadata.get("tags")) else {}
+        cell.metadata = {"tags": own} if (own := cell.metadata.get("tags")) else {}
     with atomic_file(source) as temporary:
         nbformat.write(notebook, temporary)
     card = verification.card_of(read_notebook(source))
