@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from projet1_artistes import experiments
+from projet1_artistes import experiments, frozen
 from projet1_artistes.experiments import FROZEN, HIGH, SCRATCH
 from projet1_artistes.split import VALIDATION
 from projet1_artistes.training import Config
@@ -54,9 +54,8 @@ def record_works(
     """Records what `vary_works` found for the artists who have fewer works, `few`, for the others, and their price."""
     for name, table in experiments.summaries_of_works(answers, few).items():
         experiments.record(name, table, config, seeds, VALIDATION, side=side)
-    base = answers["variant"].min()
-    price = experiments.price(answers, base, few, draws=draws)
-    _record_gains(OTHERS, price, config, base, VALIDATION, measure="accuracy")
+    price = frozen.price_of_works(answers, few, draws=draws)
+    _record_gains(OTHERS, price, config, answers["variant"].min(), VALIDATION, measure="accuracy")
 
 
 def _record_gains(

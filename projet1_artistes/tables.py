@@ -47,7 +47,6 @@ VARIANTS = {
     "fige": "figé, tête linéaire (224 px)",  # from here on, the names of `variants`
     "fige_256": "figé, tête linéaire (256 px)",
     "etages": "derniers étages",
-    "etages_long": "derniers étages, plus longtemps",
     "etages_trois": "étages 4 et suivants",
     "etages_normalisation": "derniers étages, normalisation figée",
     "tout": "en entier",

@@ -25,7 +25,6 @@ def configurations(full: Profile) -> dict[str, Config]:
     replace = dataclasses.replace
     return {
         "etages": last,
-        "etages_long": replace(last, images_seen=2 * last.images_seen, epochs=2 * last.epochs),
         "etages_trois": replace(last, frozen_until="stage_3"),
         "etages_normalisation": replace(last, frozen_normalisation=True),
         "tout": whole,
