@@ -94,9 +94,10 @@ def _train(data: dataset.Data, budget: Profile, seed: int) -> set[str]:
         for task, run in detector.train(data, budget, seed=seed, title=title).items()
     }
     unseen = detector.held_out({task: run.model for task, run in runs.items()}, data, budget, seed=seed)
-    storage.save_detector(detector.detector_of(data, runs, unseen), folder)
+    judge = detector.detector_of(data, runs, unseen)
+    storage.save_detector(judge, folder)
     (folder.parent / "LICENCE.md").write_text(LICENCE, encoding="utf-8")
-    ablation.scoring_ablation(data, unseen).round(4).to_csv(folder / "ablation.csv", index=False)
+    ablation.scoring_ablation(data, unseen, judge.scoring).round(4).to_csv(folder / "ablation.csv", index=False)
     print(f"{title} : détecteur écrit ({time.time() - start:.0f} s)", flush=True)
     return {run.hardware for run in runs.values()}
 

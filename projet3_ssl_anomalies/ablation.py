@@ -9,32 +9,21 @@ trainings instead.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-import numpy as np
 import pandas as pd
 
-from projet3_ssl_anomalies import dataset, defects, detector, metrics, training
+from projet3_ssl_anomalies import dataset, detector, metrics, training
 from projet3_ssl_anomalies.dataset import SIDE, Data
-from projet3_ssl_anomalies.detector import HeldOut, Maps
+from projet3_ssl_anomalies.detector import MEASURES, HeldOut, Maps, choose_scoring, on_synthetic
 from projet3_ssl_anomalies.intervals import without_mask
 from projet3_ssl_anomalies.pretexts import PRETEXTS
 from projet3_ssl_anomalies.signals import BASELINE, ERROR, REPRESENTATION, signals
-from projet3_ssl_anomalies.statistics import (
-    SCORING,
-    ScoringConfig,
-    enlarge,
-    fit_normal,
-    fuse,
-    image_scores,
-    scoring_of,
-    smooth,
-)
+from projet3_ssl_anomalies.statistics import CANDIDATES, SCORING, ScoringConfig, enlarge, fuse, image_scores
 from projet3_ssl_anomalies.training import Config, Profile
 
 RETAINED = "retained"  # the constant of the rows where nothing changes
 ALONE, WEIGHTS = "alone", "weights"
-MEASURES = ("image", "pixel", "pro")  # image AUROC, pixel AUROC, AU-PRO
 
 # --- Constants of scoring --------------------------------------------------------------------------------------------
 
@@ -43,7 +32,15 @@ _VALUES = {
     "top_fraction": (0.001, 0.003, 0.01, 0.05),
     "shrinkage": (0.1, 0.25, 1, 4),
 }
-_BANKED = ((), (REPRESENTATION,), (ERROR, REPRESENTATION), (BASELINE, ERROR, REPRESENTATION))
+_BANKED = (  # shares of the bank
+    {},
+    {REPRESENTATION: 0.5},
+    {ERROR: 0.5, REPRESENTATION: 0.5},
+    {ERROR: 0.5, REPRESENTATION: 1.0},
+    {ERROR: 1.0, REPRESENTATION: 1.0},
+    {BASELINE: 0.5, ERROR: 0.5, REPRESENTATION: 0.5},
+    {BASELINE: 1.0, ERROR: 1.0, REPRESENTATION: 1.0},
+)
 _KINDS = {  # weights of the kinds of signals
     "baseline, error": {REPRESENTATION: 0},
     "baseline, representation": {ERROR: 0},
@@ -75,8 +72,11 @@ def scoring_variants(
             yield "without", task, replace(retained, weights={**retained.weights, **without})
     for value, weights in _KINDS.items():
         yield WEIGHTS, value, replace(retained, weights={**retained.weights, **weights})
+    for name, candidate in CANDIDATES.items():
+        yield "candidate", name, candidate
     for banked in _BANKED:
-        yield "banked", ", ".join(banked) or "–", replace(retained, banked=banked)
+        value = " ; ".join(f"{kind} = {share:g}" for kind, share in banked.items())
+        yield "banked", value or "–", replace(retained, banked=banked)
     for fusion in ("arithmetic", "geometric"):
         yield "fusion", fusion, replace(retained, fusion=fusion)
     for constant, values in _VALUES.items():
@@ -91,16 +91,12 @@ def scoring_ablation(data: Data, unseen: HeldOut, retained: ScoringConfig | None
         One row a variant: category, source ("real" or "sample"), constant, value, is_retained (whether the variant
         comes to the retained configuration), and the measures of `on_synthetic`.
     """
-    painted, retained = unseen.painted, retained or scoring_of(data.category.varies)
+    painted, retained = unseen.painted, retained or choose_scoring(unseen)
     rows = []
-
-    def of_painted(name: str, normal, scoring: ScoringConfig) -> np.ndarray:
-        return detector.painted_distances(name, unseen, normal, scoring)
-
-    for constant, value, scoring, good, bad in _with_maps(unseen, of_painted, retained):
+    for constant, value, scoring in scoring_variants(list(unseen.good), retained):
         row = {"category": data.category.name, "source": "real" if data.location.is_real else "sample"}
         row |= {"constant": constant, "value": value, "is_retained": scoring == retained}
-        maps = (fuse(good, scoring), fuse(bad, scoring))
+        maps = (fuse(maps, scoring) for maps in (unseen.good_maps(scoring), unseen.painted_maps(scoring)))
         rows.append(row | on_synthetic(*maps, painted.masks, painted.defect_types, scoring=scoring))
     return pd.DataFrame(rows)
 
@@ -120,12 +116,8 @@ def ablation_on_test(data: Data, unseen: HeldOut, found: Maps, retained: Scoring
     table = data.test
     is_defect, masks = table["is_defect"].to_numpy(bool), dataset.masks(table, SIDE)
     rows = []
-
-    def of_found(name: str, normal, scoring: ScoringConfig) -> np.ndarray:
-        return normal.distances(found[name])
-
-    for constant, value, scoring, _, maps in _with_maps(unseen, of_found, retained):
-        maps = fuse(maps, scoring)
+    for constant, value, scoring in scoring_variants(list(unseen.good), retained):
+        maps = fuse(unseen.maps_of(found, scoring, which="test"), scoring)
         scores = image_scores(maps, scoring)
         row = {"constant": constant, "value": value, "test_image": metrics.image_auroc(scores, is_defect)}
         if masks.any():
@@ -135,29 +127,6 @@ def ablation_on_test(data: Data, unseen: HeldOut, found: Maps, retained: Scoring
             row["test_pro"] = metrics.au_pro(large, masks[seen])
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def _with_maps(unseen: HeldOut, judged: Callable[..., np.ndarray], retained: ScoringConfig) -> Iterator[tuple]:
-    """Yields the variants, then the maps of the good parts, each judged by the others, and those of other parts.
-
-    `judged` gives the distances of the latter for the name of a signal, what is normal for it, and a configuration.
-    Few constants change the distances of a signal: they are computed once for each value of these.
-    """
-    known: dict[tuple, tuple[np.ndarray, np.ndarray]] = {}
-    count = min(map(len, unseen.good.values()))
-
-    def distances(name: str, scoring: ScoringConfig) -> tuple[np.ndarray, np.ndarray]:
-        key = (name, "banked" if scoring.is_banked(name) else scoring.shrinkage)
-        if key not in known:
-            normal = fit_normal(name, unseen.good[name], scoring)
-            left_out = normal.left_out(unseen.good[name], scoring)[:count]
-            known[key] = left_out, judged(name, normal, scoring)
-        return known[key]
-
-    for constant, value, scoring in scoring_variants(list(unseen.good), retained):
-        pairs = {name: distances(name, scoring) for name in unseen.good}
-        good, others = ({name: smooth(pair[i], scoring.map_sigma) for name, pair in pairs.items()} for i in (0, 1))
-        yield constant, value, scoring, good, others
 
 
 def transfer(table: pd.DataFrame) -> pd.DataFrame:
@@ -178,27 +147,6 @@ def transfer(table: pd.DataFrame) -> pd.DataFrame:
             correlation = spearmanr(table[measure], table[column]).statistic
             rows.append({"measure": measure, "variants": len(table), "spearman": float(correlation)})
     return pd.DataFrame(rows)
-
-
-def on_synthetic(
-    good: np.ndarray,
-    bad: np.ndarray,
-    masks: np.ndarray,
-    defect_types: np.ndarray,
-    *,
-    scoring: ScoringConfig = SCORING,
-) -> dict[str, float]:
-    """Measures maps of good images and of painted ones, (n, grid, grid).
-
-    Returns:
-        `image` (image AUROC), the same for each type of `defects.TYPES`, `pixel` (pixel AUROC) and `pro` (AU-PRO),
-        these two at the side of the masks.
-    """
-    good_scores, scores = image_scores(good, scoring), image_scores(bad, scoring)
-    row = {"image": metrics.auroc(good_scores, scores)}
-    row |= {name: metrics.auroc(good_scores, scores[defect_types == name]) for name in defects.TYPES}
-    large = enlarge(bad, masks.shape[1])
-    return row | {"pixel": metrics.pixel_auroc(large, masks), "pro": metrics.au_pro(large, masks)}
 
 
 # --- Trainings -------------------------------------------------------------------------------------------------------
@@ -247,9 +195,7 @@ def training_ablation(data: Data, budget: Profile, *, title: str = "") -> pd.Dat
 
 def signals_alone(unseen: HeldOut, scoring: ScoringConfig = SCORING) -> pd.DataFrame:
     """Measures each signal alone on synthetic defects: one row a signal, `signal`, `image`, `pixel` and `pro`."""
-    normals = detector.normals_of(unseen.good, scoring)
-    good = detector.left_out_maps(unseen.good, normals, scoring)
-    bad = detector.painted_maps(unseen, normals, scoring)
+    good, bad = unseen.good_maps(scoring), unseen.painted_maps(scoring)
     truth = (unseen.painted.masks, unseen.painted.defect_types)
     rows = {name: on_synthetic(good[name], bad[name], *truth, scoring=scoring) for name in good}
     return pd.DataFrame([{"signal": name, **{m: row[m] for m in MEASURES}} for name, row in rows.items()])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +16,23 @@ from projet3_ssl_anomalies.pretexts import PRETEXTS
 from projet3_ssl_anomalies.reconstructor import Reconstructor
 from projet3_ssl_anomalies.settings import Settings
 from projet3_ssl_anomalies.signals import BASELINE, ERROR, FUSED, REPRESENTATION, appearance, named, signals
-from projet3_ssl_anomalies.statistics import SCORING, ScoringConfig, fit_normal, fuse, image_scores, scoring_of, smooth
+from projet3_ssl_anomalies.statistics import (
+    CANDIDATES,
+    SCORING,
+    Normal,
+    PlacedAndBanked,
+    ScoringConfig,
+    apart,
+    combine,
+    enlarge,
+    fit_normal,
+    fuse,
+    image_scores,
+    smooth,
+)
 from projet3_ssl_anomalies.training import Profile
 
+MEASURES = ("image", "pixel", "pro")  # image AUROC, pixel AUROC, AU-PRO
 FALSE_ALARMS = 0.05  # rate at which F1 and decisions are given, unless asked otherwise
 
 Maps = dict[str, np.ndarray]
@@ -35,11 +50,76 @@ class HeldOut:
             nothing: for it, the parts that the models have seen come next.
         defective: the same for some of these parts with synthetic defects.
         painted: these images; `painted.sources` are rows of `good`.
+
+    What is computed of them is kept.
     """
 
     good: Maps
     defective: Maps
     painted: Defective
+    _known: dict = dataclasses.field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def normals(self, scoring: ScoringConfig = SCORING) -> dict[str, Normal]:
+        """Returns what is normal for each signal."""
+        return {name: self._normal(name, scoring) for name in self.good}
+
+    def good_maps(self, scoring: ScoringConfig = SCORING) -> Maps:
+        """Returns the anomaly maps of the parts held out, each judged by the others: signal -> (n, grid, grid)."""
+        count = min(map(len, self.good.values()))
+
+        def left_out(name: str) -> np.ndarray:
+            return self._once("left out", name, scoring, combine, lambda c: self._left_out(name, c))[:count]
+
+        return {name: smooth(left_out(name), scoring.map_sigma) for name in self.good}
+
+    def painted_maps(self, scoring: ScoringConfig = SCORING) -> Maps:
+        """Returns the anomaly maps of the parts with synthetic defects: signal -> (n, grid, grid).
+
+        Each is judged by good parts other than the one on which it was painted: that one is not new, and next to
+        itself a defect would hardly show.
+        """
+
+        def painted(name: str) -> np.ndarray:
+            return self._once("painted", name, scoring, combine, lambda c: self._painted(name, c))
+
+        return {name: smooth(painted(name), scoring.map_sigma) for name in self.defective}
+
+    def maps_of(self, found: Maps, scoring: ScoringConfig = SCORING, *, which: str) -> Maps:
+        """Returns the anomaly maps of other parts from their signals; `which` tells these parts from others."""
+
+        def distances(name: str) -> np.ndarray:
+            return self._once(which, name, scoring, combine, lambda c: self._normal(name, c).distances(found[name]))
+
+        return {name: smooth(distances(name), scoring.map_sigma) for name in self.good}
+
+    def _normal(self, name: str, scoring: ScoringConfig) -> Normal:
+        return self._once("normal", name, scoring, PlacedAndBanked, lambda c: fit_normal(name, self.good[name], c))
+
+    def _left_out(self, name: str, scoring: ScoringConfig) -> np.ndarray:
+        return self._normal(name, scoring).left_out(self.good[name], scoring)
+
+    def _painted(self, name: str, scoring: ScoringConfig) -> np.ndarray:
+        found, sources, normal = self.defective[name], self.painted.sources, self._normal(name, scoring)
+        distances = np.empty(found.shape[:-1], "float32")
+        for source in np.unique(sources):
+            others = normal.without(source, self.good[name], scoring)
+            distances[sources == source] = others.distances(found[sources == source])
+        return distances
+
+    def _once(
+        self, what: str, name: str, scoring: ScoringConfig, join: Callable, compute: Callable[[ScoringConfig], Any]
+    ) -> Any:
+        """Returns what is computed of a signal, once for each value of the constants on which it depends.
+
+        The comparisons with places and with a bank are computed apart, then joined by their shares.
+        """
+        share = scoring.bank_share(name)
+        if 0 < share < 1:
+            return join(*(self._once(what, name, alone, join, compute) for alone in apart(scoring)), share)
+        key = (what, name, "banked" if share else scoring.shrinkage)
+        if key not in self._known:
+            self._known[key] = compute(scoring)
+        return self._known[key]
 
 
 def train(
@@ -79,45 +159,10 @@ def held_out(models: Mapping[str, Reconstructor], data: Data, budget: Profile, *
 # --- Maps ------------------------------------------------------------------------------------------------------------
 
 
-def normals_of(good: Maps, scoring: ScoringConfig = SCORING) -> dict:
-    """Returns what is normal for each signal of good parts that the models have not seen."""
-    return {name: fit_normal(name, values, scoring) for name, values in good.items()}
-
-
-def left_out_maps(good: Maps, normals: Mapping, scoring: ScoringConfig = SCORING) -> Maps:
-    """Returns the anomaly maps of the parts held out, each judged by the others: signal -> (n, grid, grid)."""
-    count = min(map(len, good.values()))
-    distances = {name: normals[name].left_out(values, scoring)[:count] for name, values in good.items()}
-    return {name: smooth(maps, scoring.map_sigma) for name, maps in distances.items()}
-
-
 def anomaly_maps(found: Maps, normals: Mapping, scoring: ScoringConfig = SCORING) -> Maps:
     """Returns the anomaly maps of other parts from their signals: signal -> (n, grid, grid)."""
     maps = {name: normals[name].distances(values) for name, values in found.items() if name in normals}
     return {name: smooth(distances, scoring.map_sigma) for name, distances in maps.items()}
-
-
-def painted_distances(name: str, unseen: HeldOut, normal, scoring: ScoringConfig = SCORING) -> np.ndarray:
-    """Returns the distances of the parts with synthetic defects, (n, grid, grid), for a signal.
-
-    Each is judged by good parts other than the one on which it was painted: that one is not new, and next to itself
-    a defect would hardly show.
-    """
-    found, sources = unseen.defective[name], unseen.painted.sources
-    distances = np.empty(found.shape[:-1], "float32")
-    for source in np.unique(sources):
-        others = normal.without(source, unseen.good[name], scoring)
-        distances[sources == source] = others.distances(found[sources == source])
-    return distances
-
-
-def painted_maps(unseen: HeldOut, normals: Mapping, scoring: ScoringConfig = SCORING) -> Maps:
-    """Returns the anomaly maps of the parts with synthetic defects: signal -> (n, grid, grid)."""
-    return {
-        name: smooth(painted_distances(name, unseen, normals[name], scoring), scoring.map_sigma)
-        for name in unseen.defective
-        if name in normals
-    }
 
 
 def fused_maps(maps: Maps, scoring: ScoringConfig = SCORING) -> Maps:
@@ -131,6 +176,44 @@ def fused_maps(maps: Maps, scoring: ScoringConfig = SCORING) -> Maps:
     learnt = {name: m for name, m in maps.items() if name.endswith(REPRESENTATION)}
     together = {REPRESENTATION: fuse(learnt, scoring)} if learnt else {}
     return {BASELINE: maps[BASELINE], **tasks, **together, FUSED: fuse(maps, scoring)}
+
+
+# --- Choosing on synthetic defects -----------------------------------------------------------------------------------
+
+
+def on_synthetic(
+    good: np.ndarray,
+    bad: np.ndarray,
+    masks: np.ndarray,
+    defect_types: np.ndarray,
+    *,
+    scoring: ScoringConfig = SCORING,
+) -> dict[str, float]:
+    """Measures maps of good images and of painted ones, (n, grid, grid).
+
+    Returns:
+        `image` (image AUROC), the same for each type of `defects.TYPES`, `pixel` (pixel AUROC) and `pro` (AU-PRO),
+        these two at the side of the masks.
+    """
+    good_scores, scores = image_scores(good, scoring), image_scores(bad, scoring)
+    row = {"image": metrics.auroc(good_scores, scores)}
+    row |= {name: metrics.auroc(good_scores, scores[defect_types == name]) for name in defects.TYPES}
+    large = enlarge(bad, masks.shape[1])
+    return row | {"pixel": metrics.pixel_auroc(large, masks), "pro": metrics.au_pro(large, masks)}
+
+
+def choose_scoring(unseen: HeldOut, candidates: Mapping[str, ScoringConfig] = CANDIDATES) -> ScoringConfig:
+    """Returns the candidate that finds synthetic defects best: the mean of the three measures of `on_synthetic`.
+
+    How far parts of a kind move is not asked for: what judges them best tells. The test part is not read.
+    """
+
+    def quality(scoring: ScoringConfig) -> float:
+        maps = (fuse(maps, scoring) for maps in (unseen.good_maps(scoring), unseen.painted_maps(scoring)))
+        found = on_synthetic(*maps, unseen.painted.masks, unseen.painted.defect_types, scoring=scoring)
+        return float(np.mean([found[name] for name in MEASURES]))
+
+    return max(candidates.values(), key=quality)
 
 
 # --- Detectors -------------------------------------------------------------------------------------------------------
@@ -186,12 +269,12 @@ def detector_of(
         data: the category.
         runs: what `train` returned.
         unseen: what `held_out` returned for these models.
-        scoring: constants; by default, those of its kind of parts.
+        scoring: constants; by default, those of `choose_scoring`.
     """
-    scoring = scoring or scoring_of(data.category.varies)
+    scoring = scoring or choose_scoring(unseen)
     models = {task: run.model for task, run in runs.items()}
-    normals = normals_of(unseen.good, scoring)
-    maps = fused_maps(left_out_maps(unseen.good, normals, scoring), scoring)
+    normals = unseen.normals(scoring)
+    maps = fused_maps(unseen.good_maps(scoring), scoring)
     good_scores = {name: image_scores(m, scoring) for name, m in maps.items()}
     side = unseen.painted.images.shape[1]
     seconds = sum(run.metrics["seconds"] for run in runs.values())

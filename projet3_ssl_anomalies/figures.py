@@ -19,7 +19,7 @@ from scipy import ndimage
 
 from commun import figures
 from commun.figures import PALETTE, Drawing, number
-from projet3_ssl_anomalies import dataset, detector, metrics
+from projet3_ssl_anomalies import dataset, metrics
 from projet3_ssl_anomalies.colour import mean_difference, to_lab, to_rgb
 from projet3_ssl_anomalies.dataset import SIDE, Data, defect_title
 from projet3_ssl_anomalies.defects import TYPES, Defective
@@ -27,7 +27,7 @@ from projet3_ssl_anomalies.detector import HeldOut
 from projet3_ssl_anomalies.pretexts import PRETEXTS
 from projet3_ssl_anomalies.reconstructor import Reconstructor, hidden_view, reconstruction_picture
 from projet3_ssl_anomalies.signals import BASELINE, ERROR, REPRESENTATION, named, title
-from projet3_ssl_anomalies.statistics import enlarge
+from projet3_ssl_anomalies.statistics import ScoringConfig, enlarge
 
 OUTLINE = "#00c8ff"  # of the true defects; seen on dark, brown and white parts alike
 COLUMNS, DEFECT_ROWS = 9, 8  # of a contact sheet, at most
@@ -205,16 +205,16 @@ def folded(text: str) -> str:
     return textwrap.fill(text, 12, break_long_words=False)
 
 
-def plot_signal_maps(unseen: HeldOut, normals: Mapping, row: int) -> Drawing:
+def plot_signal_maps(unseen: HeldOut, scoring: ScoringConfig, row: int) -> Drawing:
     """Draws how far from good parts each signal is, on a part with a synthetic defect, all on one scale.
 
     Args:
         unseen: its `painted` has the part.
-        normals: of `detector.normals_of`.
+        scoring: how signals are compared with those of good parts.
         row: which part of `painted`.
     """
     image, mask = unseen.painted.images[row], unseen.painted.masks[row]
-    maps = {name: found[row : row + 1] for name, found in detector.painted_maps(unseen, normals).items()}
+    maps = {name: found[row : row + 1] for name, found in unseen.painted_maps(scoring).items()}
     tasks = [task for task in PRETEXTS if named(task, ERROR) in maps]
     columns = [("la pièce", (None, BASELINE))]
     columns += [(title(task), (named(task, ERROR), named(task, REPRESENTATION))) for task in tasks]

@@ -15,6 +15,7 @@ from projet3_ssl_anomalies.detector import Detector
 from projet3_ssl_anomalies.evaluation import Scores
 from projet3_ssl_anomalies.pretexts import PRETEXTS
 from projet3_ssl_anomalies.signals import BASELINE, ERROR, REPRESENTATION, named, title
+from projet3_ssl_anomalies.statistics import CANDIDATES, ScoringConfig
 
 SOLVED = 0.95  # image AUROC from which little is left to gain
 STRONG, WEAK = 0.6, 0.2  # rank correlations
@@ -43,6 +44,16 @@ def rival(areas: Mapping[str, float]) -> str:
     if not solved:
         return f"Sans réseau, aucune catégorie n'est résolue, et il reste partout à gagner (AUROC image : {left})."
     return f"{found} pour {listed(told[:solved])}. Il reste à gagner pour {left}."
+
+
+def places(chosen: Mapping[str, ScoringConfig]) -> str:
+    """Says which candidate of `statistics.CANDIDATES` synthetic defects chose: French title of the category -> it."""
+    kinds = {kind: [name for name, scoring in chosen.items() if scoring == CANDIDATES[kind]] for kind in CANDIDATES}
+    told = {tables.CANDIDATES[kind]: names for kind, names in kinds.items() if names}
+    if len(told) == 1:
+        return f"Les faux défauts choisissent partout la même comparaison : {next(iter(told))}."
+    listing = " ; ".join(f"{where} pour {listed(names)}" for where, names in told.items())
+    return f"Les faux défauts choisissent une comparaison pour chaque catégorie : {listing}."
 
 
 def signals(areas: Mapping[str, float]) -> str:
@@ -155,7 +166,7 @@ def worth(datas: Sequence[Data], scores: Mapping[str, Scores]) -> str:
         scores: name of the category -> scores.
     """
     told, worthy = [], []
-    for kind, turns in {"qui se présentent dans tous les sens": True, "toujours placées de même": False}.items():
+    for kind, turns in {"qui se présentent dans tous les sens": True, "posées dans le même sens": False}.items():
         of_kind = {
             data.category.title: scores[data.category.name]
             for data in datas

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -40,8 +41,8 @@ def plot_pipeline(unseen: HeldOut, judge: Detector, row: int, *, threshold: floa
         threshold: score above which a part is rejected.
     """
     name = named(REBUILT, ERROR) if REBUILT in judge.models else BASELINE
-    distance = detector.painted_distances(name, unseen, judge.normals[name], judge.scoring)[row]
-    maps = detector.painted_maps(unseen, judge.normals, judge.scoring)
+    distance = unseen.painted_maps(dataclasses.replace(judge.scoring, map_sigma=0))[name][row]
+    maps = unseen.painted_maps(judge.scoring)
     smoothed = {signal: found[row : row + 1] for signal, found in maps.items()}
     fused = detector.fused_maps(smoothed, judge.scoring)[FUSED][0]
     image, mask = unseen.painted.images[row], unseen.painted.masks[row]

@@ -1,9 +1,10 @@
 """From signals to scores: what is normal, distances to it, smoothing, fusion, score of an image.
 
 Some cells are hard to predict on every part (an edge, a reflection): a signal is compared with what it is in the same
-cell of good parts. Where parts turn, what is seen in a cell may be elsewhere on the next part: it is compared with the
-nearest of what is seen anywhere on good parts. None of these parts has been seen by the models. The constants were
-chosen on synthetic defects: see `ablation`.
+cell of good parts. No part lies exactly where the one before did: what has been learnt is also compared with the
+nearest of what is seen anywhere on good parts, and is unusual where neither explains it. Where parts turn, only the
+latter is left. None of these parts has been seen by the models. The constants were chosen on synthetic defects, as is,
+for each kind of parts, the candidate that judges it: see `ablation` and `detector.choose_scoring`.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from projet3_ssl_anomalies.dataset import SIDE
 
 MIN_DISTANCE = 1e-3  # distance under which all are alike in a geometric mean
 MIN_VARIANCE = 1e-8  # that signals have at least
-DRAWN, BANK = 20_000, 4000  # vectors drawn from the good parts, and kept of them in a bank, at most
+DRAWN, BANK = 20_000, 2000  # vectors drawn from the good parts, and kept of them in a bank, at most
 CHUNK = 4096  # cells compared at once
 LEARNT = {"repair/representation": 6.0, "masked_autoencoder/representation": 0.0}
 WEIGHTS = {"baseline": 5.0, "error": 0.5, **LEARNT}
-TURNING_WEIGHTS = {"baseline": 1.0, "error": 2.0, **LEARNT}
+BANKED = {"error": 0.5, "representation": 0.5}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,8 +37,8 @@ class ScoringConfig:
         top_fraction: share of the cells, the most abnormal, whose mean is the score of the image.
         shrinkage: how many images' worth of the global variances is added to the covariance of each cell.
         weights: weight in the fusion of each signal, or of each kind of signals; 1 for what is not named.
-        banked: kinds of signals that are compared with a bank of good cells, wherever they were seen; the others are
-            compared with what is usual in the same cell.
+        banked: by kind of signals, share in their distances of that to a bank of good cells, wherever they were seen,
+            0..1; the rest is that to what is usual in the same cell, which is all of it for what is not named.
         fusion: "arithmetic", or "geometric": a mean that is high only where signals agree.
     """
 
@@ -45,16 +46,12 @@ class ScoringConfig:
     top_fraction: float = 0.003
     shrinkage: float = 0.25
     weights: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict(WEIGHTS))
-    banked: tuple[str, ...] = ()
+    banked: Mapping[str, float] = dataclasses.field(default_factory=lambda: dict(BANKED))
     fusion: str = "geometric"
 
-    def __post_init__(self) -> None:
-        """Makes a tuple of the kinds, a list once read from JSON."""
-        object.__setattr__(self, "banked", tuple(self.banked))
-
-    def is_banked(self, name: str) -> bool:
-        """Tells whether a signal is compared with a bank."""
-        return name.rpartition("/")[2] in self.banked
+    def bank_share(self, name: str) -> float:
+        """Returns the share of the bank in the distances of a signal, 0..1."""
+        return self.banked.get(name.rpartition("/")[2], 0.0)
 
     def weight(self, name: str) -> float:
         """Returns the weight of a signal: its own, times that of its kind."""
@@ -63,7 +60,21 @@ class ScoringConfig:
 
 
 SCORING = ScoringConfig()
-TURNING = ScoringConfig(weights=TURNING_WEIGHTS, banked=("error", "representation"))  # their cells have no place
+CANDIDATES = {  # the less a part keeps its place, the less the place of a cell counts
+    "placed": SCORING,
+    "moving": ScoringConfig(
+        weights={"baseline": 3.0, "error": 2.0, **LEARNT}, banked={"error": 0.5, "representation": 1.0}
+    ),
+    "turning": ScoringConfig(
+        weights={"baseline": 1.0, "error": 2.0, **LEARNT}, banked={"error": 1.0, "representation": 1.0}
+    ),
+}
+
+
+def apart(scoring: ScoringConfig) -> tuple[ScoringConfig, ScoringConfig]:
+    """Returns the same constants, with signals compared with the same cell only, then with a bank only."""
+    banked = dict.fromkeys(scoring.banked, 1.0)
+    return dataclasses.replace(scoring, banked={}), dataclasses.replace(scoring, banked=banked)
 
 
 # --- What is normal --------------------------------------------------------------------------------------------------
@@ -171,14 +182,52 @@ class GoodBank:
         return np.stack([self.without(part, signal, scoring).distances(own) for part, own in enumerate(signal)])
 
 
-def fit_normal(name: str, signal: np.ndarray, scoring: ScoringConfig = SCORING) -> NormalStatistics | GoodBank:
+@dataclasses.dataclass(frozen=True)
+class PlacedAndBanked:
+    """What a signal is on good parts, in the same cell and wherever it is seen.
+
+    Attributes:
+        placed: what it is in each cell.
+        banked: what it is anywhere.
+        share: that of the bank in the distances, 0..1.
+    """
+
+    placed: NormalStatistics
+    banked: GoodBank
+    share: float
+
+    def distances(self, signal: np.ndarray) -> np.ndarray:
+        """Returns how unusual a signal (..., grid, grid, channels) is: (..., grid, grid)."""
+        return combine(self.placed.distances(signal), self.banked.distances(signal), self.share)
+
+    def without(self, part: int, signal: np.ndarray, scoring: ScoringConfig = SCORING) -> PlacedAndBanked:
+        """Returns what the parts of `fit_normal` say, all but one."""
+        placed, banked = (normal.without(part, signal, scoring) for normal in (self.placed, self.banked))
+        return PlacedAndBanked(placed, banked, self.share)
+
+    def left_out(self, signal: np.ndarray, scoring: ScoringConfig = SCORING) -> np.ndarray:
+        """Returns the distances of the parts of `fit_normal`, n at least 2, each by the others alone."""
+        placed, banked = (normal.left_out(signal, scoring) for normal in (self.placed, self.banked))
+        return combine(placed, banked, self.share)
+
+
+Normal = NormalStatistics | GoodBank | PlacedAndBanked
+
+
+def combine(placed: np.ndarray, banked: np.ndarray, share: float) -> np.ndarray:
+    """Returns the geometric mean of two distances, the second with weight `share`.
+
+    It is high only where both are.
+    """
+    return placed ** (1 - share) * banked**share
+
+
+def fit_normal(name: str, signal: np.ndarray, scoring: ScoringConfig = SCORING) -> Normal:
     """Returns what is normal for a signal of good parts, (n, grid, grid, channels), from its name."""
-    return (GoodBank if scoring.is_banked(name) else NormalStatistics).fit(signal, scoring)
-
-
-def scoring_of(turns: bool) -> ScoringConfig:
-    """Returns the constants of scoring for parts that turn, or for others."""
-    return TURNING if turns else SCORING
+    share = scoring.bank_share(name)
+    placed = NormalStatistics.fit(signal, scoring) if share < 1 else None
+    banked = GoodBank.fit(signal, scoring) if share > 0 else None
+    return PlacedAndBanked(placed, banked, share) if placed and banked else placed or banked
 
 
 def coreset(vectors: np.ndarray, count: int) -> np.ndarray:

@@ -21,7 +21,7 @@ from projet3_ssl_anomalies import REFERENCE
 from projet3_ssl_anomalies.dataset import Category
 from projet3_ssl_anomalies.detector import Detector
 from projet3_ssl_anomalies.reconstructor import Reconstructor
-from projet3_ssl_anomalies.statistics import GoodBank, NormalStatistics, ScoringConfig
+from projet3_ssl_anomalies.statistics import GoodBank, Normal, NormalStatistics, PlacedAndBanked, ScoringConfig
 from projet3_ssl_anomalies.training import Config
 
 NAME = "detecteur"
@@ -38,7 +38,7 @@ def save_detector(detector: Detector, folder: Path) -> None:
     for name, normal in detector.normals.items():
         if not detector.scoring.weight(name):
             continue  # it counts for nothing
-        for field, values in vars(normal).items():
+        for field, values in fields(normal).items():
             if field == "whitening":
                 values = values[..., *np.tril_indices(values.shape[-1])]
             arrays[f"normals/{name}/{field}/planes"] = _planes(commun.training.to_float16(values, bits=BITS[field]))
@@ -79,9 +79,9 @@ def load_detector(category: str, folder: Path | None = None) -> Detector:
         models = {
             task: _model(config, _under(arrays, f"weights/{task}/")) for task, config in content["models"].items()
         }
-        normals = _normals(_under(arrays, "normals/"))
-        scores = {name: np.array(values) for name, values in content["good_scores"].items()}
         scoring, seconds, side = ScoringConfig(**content["scoring"]), float(content["seconds"]), int(content["side"])
+        normals = _normals(_under(arrays, "normals/"), scoring)
+        scores = {name: np.array(values) for name, values in content["good_scores"].items()}
     except (*commun.training.UNREADABLE, TypeError) as error:
         raise UserError(f"{path.parent} est illisible ({type(error).__name__}). Reprenez-le du dépôt.") from error
     return Detector(judged, models, normals, scores, side, scoring, seconds)
@@ -124,15 +124,31 @@ def _model(config: dict, arrays: Mapping[str, np.ndarray]) -> Reconstructor:
     return model
 
 
-def _normals(arrays: Mapping[str, np.ndarray]) -> dict:
-    fields: dict[str, dict] = {}
+def fields(normal: Normal) -> dict[str, np.ndarray]:
+    """Returns the arrays of what is normal, by the names of their fields."""
+    parts = (normal.placed, normal.banked) if isinstance(normal, PlacedAndBanked) else (normal,)
+    return {field: values for part in parts for field, values in vars(part).items()}
+
+
+def _normals(arrays: Mapping[str, np.ndarray], scoring: ScoringConfig) -> dict[str, Normal]:
+    values_of: dict[str, dict] = {}
     for key, planes in arrays.items():
         if key.endswith("/planes"):
             name, _, field = key.removesuffix("/planes").rpartition("/")
-            fields.setdefault(name, {})[field] = _from_planes(planes, arrays[f"{name}/{field}/shape"])
-    for values in fields.values():
+            values_of.setdefault(name, {})[field] = _from_planes(planes, arrays[f"{name}/{field}/shape"])
+    for values in values_of.values():
         if "whitening" in values:
             lower, channels = values["whitening"], values["mean"].shape[-1]
             values["whitening"] = np.zeros((*lower.shape[:-1], channels, channels), "float32")
             values["whitening"][..., *np.tril_indices(channels)] = lower
-    return {name: (GoodBank if "vectors" in values else NormalStatistics)(**values) for name, values in fields.items()}
+    return {name: _normal(values, scoring.bank_share(name)) for name, values in values_of.items()}
+
+
+def _normal(values: dict[str, np.ndarray], share: float) -> Normal:
+    """Returns what `fields` took apart."""
+    parts = [
+        kind(**{field.name: values[field.name] for field in dataclasses.fields(kind)})
+        for kind, kept in ((NormalStatistics, share < 1), (GoodBank, share > 0))
+        if kept
+    ]
+    return PlacedAndBanked(*parts, share) if len(parts) > 1 else parts[0]

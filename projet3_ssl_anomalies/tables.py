@@ -77,13 +77,19 @@ CONSTANTS = {
     ALONE: "un seul signal",
     "without": "sans la tâche",
     WEIGHTS: "familles de signaux, et leurs poids",
-    "banked": "signaux comparés à une banque",
+    "candidate": "où chercher ce qui est normal",
+    "banked": "part de la banque dans les distances",
     "fusion": "moyenne des signaux",
     "map_sigma": "lissage des distances (pixels)",
     "top_fraction": "part des cellules du score (%)",
     "shrinkage": "variance globale ajoutée (images)",
 }
 KINDS = {BASELINE: "sans réseau", ERROR: "erreur", REPRESENTATION: "représ."}
+CANDIDATES = {  # of `statistics.CANDIDATES`
+    "placed": "à la même place et dans la banque",
+    "moving": "surtout dans la banque",
+    "turning": "dans la banque seule",
+}
 FUSIONS = {"arithmetic": "arithmétique", "geometric": "géométrique"}
 
 
@@ -210,9 +216,12 @@ def shown_value(constant: str, value: str) -> str:
     if constant in (ALONE, "without"):
         return title(value)
     if constant in ("banked", WEIGHTS):
+        value = value.replace(".", ",")
         for name, short in KINDS.items():
             value = value.replace(name, short)
-        return value if value != "–" else "aucun"
+        return value if value != "–" else "aucune"
+    if constant == "candidate":
+        return CANDIDATES[value]
     if constant == "fusion":
         return FUSIONS[value]
     shown = f"{100 * float(value):g}" if constant == "top_fraction" else value

@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 
 from commun.datasets import working_folder
 from commun.training import Run
-from projet3_ssl_anomalies import PROJECT, dataset, detector, signals, statistics, training
+from projet3_ssl_anomalies import PROJECT, dataset, detector, signals, training
 from projet3_ssl_anomalies.checks import NEAR_DUPLICATE
 from projet3_ssl_anomalies.metrics import PRO_LIMIT
 from projet3_ssl_anomalies.signals import BASELINE, FUSED
@@ -132,8 +132,7 @@ def thumbnails(paths) -> np.ndarray:
 def pretexts(seed: int) -> tuple[list[Claim], dict[str, float]]:
     first, piece = next(iter(pieces(seed).items()))
     runs, held = found(first, seed)
-    scoring = statistics.scoring_of(piece.category.varies)
-    maps = detector.painted_maps(held, detector.normals_of(held.good, scoring), scoring)
+    maps = held.painted_maps(detector.choose_scoring(held))
     areas = {name: area(m, held.painted.masks) for name, m in maps.items()}
     rival = areas.pop(BASELINE)
     best = max(areas, key=areas.get)

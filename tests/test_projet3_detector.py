@@ -22,12 +22,13 @@ from projet3_ssl_anomalies.detector import Detector, HeldOut
 from projet3_ssl_anomalies.pretexts import PRETEXTS
 from projet3_ssl_anomalies.reconstructor import Reconstructor
 from projet3_ssl_anomalies.signals import BASELINE, FUSED, GRID, REPRESENTATION, signals
-from projet3_ssl_anomalies.statistics import GoodBank, NormalStatistics
+from projet3_ssl_anomalies.statistics import GoodBank, NormalStatistics, PlacedAndBanked
 
 from keras import ops  # isort: skip
 
 BUDGET = dataclasses.replace(modelling.profile("essai"), images=4, epochs=1, painted=2)
 TASKS = ["colorization", "sharpening"]
+NORMALS = {0: NormalStatistics, 0.5: PlacedAndBanked, 1: GoodBank}  # by share of the bank
 NAMES = [BASELINE, *TASKS, REPRESENTATION, FUSED]
 
 
@@ -121,7 +122,7 @@ def test_a_detector_knows_its_category_and_what_is_normal_there(learnt: Learnt) 
     judge = one.detector
     assert judge.category == one.data.category and judge.side == 32
     for name, normal in judge.normals.items():
-        assert type(normal) is (GoodBank if judge.scoring.is_banked(name) else NormalStatistics)
+        assert type(normal) is NORMALS[judge.scoring.bank_share(name)]
     assert {len(scores) for scores in judge.good_scores.values()} == {5}  # of 11 good parts, the second half
     assert all(np.isfinite(scores).all() for scores in judge.good_scores.values())
     assert judge.seconds == pytest.approx(sum(run.metrics["seconds"] for run in one.runs.values()))
@@ -161,13 +162,45 @@ def test_a_detector_may_do_without_some_tasks_or_all(kept: list[str], learnt: Le
         np.testing.assert_allclose(maps[FUSED], maps[BASELINE], rtol=1e-5)
 
 
-@pytest.mark.parametrize("varies", [False, True])
-def test_parts_that_turn_have_constants_of_their_own(varies: bool, learnt: Learnt) -> None:
-    category = dataclasses.replace(learnt.data.category, varies=varies)
-    judge = detection.detector_of(dataclasses.replace(learnt.data, category=category), {}, learnt.unseen)
-    assert judge.scoring == stats.scoring_of(varies)
+@pytest.mark.parametrize("scoring", stats.CANDIDATES.values(), ids=stats.CANDIDATES)
+def test_any_candidate_may_judge(scoring: stats.ScoringConfig, learnt: Learnt) -> None:
+    judge = detection.detector_of(learnt.data, {}, learnt.unseen, scoring)
+    assert judge.scoring == scoring
     for name, normal in judge.normals.items():
-        assert type(normal) is (GoodBank if judge.scoring.is_banked(name) else NormalStatistics)
+        assert type(normal) is NORMALS[judge.scoring.bank_share(name)]
+
+
+@pytest.mark.parametrize("moves", [False, True])
+def test_how_parts_are_judged_is_chosen_on_synthetic_defects(moves: bool, learnt: Learnt) -> None:
+    """What is usual in one half alone is found there by its place; where parts move, it is found by the bank alone.
+
+    A defect is the value of the other half in the first case, a value seen nowhere in the second.
+    """
+    name, random = "colorization/error", np.random.default_rng(0)
+    signal = random.normal(0, 0.1, (12, GRID, GRID, 2)).astype("float32")
+    signal[:, :, GRID // 2 :] += 1
+    if moves:
+        signal = np.stack([np.roll(part, random.integers(0, GRID), axis=1) for part in signal])
+    masks = np.zeros((6, GRID, GRID), bool)
+    masks[:, 8:12, 4:8] = True
+    bad = signal[:6].copy()
+    bad[masks] = 0.5 if moves else 1
+    painted = dataclasses.replace(
+        learnt.unseen.painted.take(slice(0, 6)), masks=masks, sources=np.arange(6), defect_types=np.repeat("stain", 6)
+    )
+    unseen = detection.HeldOut({name: signal}, {name: bad}, painted)
+    candidates = {kind: dataclasses.replace(stats.SCORING, banked={"error": kind}) for kind in (0.0, 1.0)}
+    assert detection.choose_scoring(unseen, candidates).banked["error"] == moves
+
+
+def test_what_is_known_of_parts_is_computed_once(learnt: Learnt, monkeypatch: pytest.MonkeyPatch) -> None:
+    unseen = dataclasses.replace(learnt.unseen)
+    assert not unseen._known  # a copy may hold other parts
+    calls = []
+    monkeypatch.setattr(detection, "fit_normal", lambda *a: calls.append(a[0]) or stats.fit_normal(*a))
+    detection.detector_of(learnt.data, learnt.runs, unseen)
+    learned = [name for name in unseen.good if name != BASELINE]
+    assert sorted(calls) == sorted([BASELINE, *2 * learned])
 
 
 def test_thresholds_come_from_good_parts_and_refuse_what_they_cannot_say(learnt: Learnt) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib
 import inspect
@@ -27,6 +28,7 @@ from projet3_ssl_anomalies.detector import Detector, HeldOut
 from projet3_ssl_anomalies.evaluation import Scores
 from projet3_ssl_anomalies.score_figures import Part
 from projet3_ssl_anomalies.signals import BASELINE, ERROR, FUSED, GRID, REPRESENTATION, named, title
+from projet3_ssl_anomalies.statistics import SCORING
 from projet3_ssl_anomalies.training import Config
 
 NAMES = [BASELINE, *(named(task, kind) for task in TASKS[:2] for kind in (ERROR, REPRESENTATION))]
@@ -62,7 +64,7 @@ def judge(unseen: HeldOut) -> Detector:
         config = Config(task=task, side=SIDE, width=2)
         models[task] = reconstructor.Reconstructor(config)
         models[task].mean_image.assign(np.random.default_rng(0).normal(0, 0.3, models[task].mean_image.shape))
-    normals = detector.normals_of(unseen.good)
+    normals = unseen.normals()
     return Detector(CATEGORIES["bottle"], models, normals, {}, SIDE)
 
 
@@ -132,10 +134,10 @@ def test_without_any_stage_there_is_still_a_figure(scores: Scores) -> None:
 
 
 def test_signals_are_drawn_on_one_scale_with_what_they_find(unseen: HeldOut, judge: Detector) -> None:
-    figure, text = opened(drawings.plot_signal_maps(unseen, judge.normals, 1))
+    figure, text = opened(drawings.plot_signal_maps(unseen, SCORING, 1))
     axes = np.array(figure.axes[:6]).reshape(2, 3)  # the piece and the rival, then a column a task
     np.testing.assert_array_equal(picture(axes[0, 0]), unseen.painted.images[1])
-    maps = detector.painted_maps(unseen, judge.normals)
+    maps = unseen.painted_maps()
     shown = {BASELINE: axes[1, 0]}
     for column, task in enumerate(TASKS[:2], start=1):
         shown |= {named(task, ERROR): axes[0, column], named(task, REPRESENTATION): axes[1, column]}
@@ -151,7 +153,7 @@ def test_signals_are_drawn_on_one_scale_with_what_they_find(unseen: HeldOut, jud
         )
         assert axis.get_xlabel().endswith(f"AUROC {area}") and f"{title(name)} {area}" in text
     assert len({axis.images[0].norm for axis in shown.values()}) == 1
-    assert "(fissure)" in text and "(tache)" in drawings.plot_signal_maps(unseen, judge.normals, 0).alt
+    assert "(fissure)" in text and "(tache)" in drawings.plot_signal_maps(unseen, SCORING, 0).alt
 
 
 # --- How scores are made and chosen ----------------------------------------------------------------------------------
@@ -159,13 +161,13 @@ def test_signals_are_drawn_on_one_scale_with_what_they_find(unseen: HeldOut, jud
 
 def test_the_way_to_a_verdict_is_drawn_step_by_step(unseen: HeldOut, judge: Detector) -> None:
     name = named("inpainting", ERROR)
-    maps = detector.painted_maps(unseen, judge.normals)
+    maps = unseen.painted_maps()
     fused = detector.fused_maps(maps)[FUSED][0]
     figure, text = opened(score_drawings.plot_pipeline(unseen, judge, 0, threshold=2.0))
     image, error, distance, smoothed, together, verdict = figure.axes[:6]
     np.testing.assert_array_equal(picture(image), unseen.painted.images[0])
     np.testing.assert_allclose(picture(error), np.abs(unseen.defective[name][0]).mean(axis=-1))
-    expected = detector.painted_distances(name, unseen, judge.normals[name])[0]
+    expected = unseen.painted_maps(dataclasses.replace(SCORING, map_sigma=0))[name][0]
     np.testing.assert_allclose(picture(distance), expected, rtol=1e-5)
     np.testing.assert_allclose(picture(smoothed), maps[name][0], rtol=1e-5)
     np.testing.assert_allclose(picture(together), fused, rtol=1e-5)

@@ -39,9 +39,10 @@ from projet3_ssl_anomalies.training import Good
 TASK = "colorization"
 BUDGET = dataclasses.replace(training.profile("essai"), side=32, images=8, epochs=1, painted=1)
 COMMAND = ["--images", "8", "--epoques", "1", "--cote", "32"]
-CELLS = ScoringConfig(map_sigma=0.0, weights={}, banked=(), fusion="arithmetic")
-BANKS = dataclasses.replace(CELLS, banked=(BASELINE, ERROR, REPRESENTATION))
-BOTH_WAYS = pytest.mark.parametrize("plain", [CELLS, BANKS], ids=["cells", "banks"])
+CELLS = ScoringConfig(map_sigma=0.0, weights={}, banked={}, fusion="arithmetic")
+BANKS = dataclasses.replace(CELLS, banked=dict.fromkeys((BASELINE, ERROR, REPRESENTATION), 1.0))
+BOTH = dataclasses.replace(CELLS, banked=dict.fromkeys(BANKS.banked, 0.5))
+BOTH_WAYS = pytest.mark.parametrize("plain", [CELLS, BANKS, BOTH], ids=["cells", "banks", "both"])
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +77,8 @@ def _poison_files(data: Data, half: int) -> None:
 
 
 def _same(first: object, second: object) -> bool:
-    return all(np.allclose(a, b, atol=1e-5) for a, b in zip(vars(first).values(), vars(second).values(), strict=True))
+    pairs = zip(*(storage.fields(normal).values() for normal in (first, second)), strict=True)
+    return type(first) is type(second) and all(np.allclose(a, b, atol=1e-5) for a, b in pairs)
 
 
 # --- Models never see the half that says what is normal --------------------------------------------------------------
@@ -144,10 +146,12 @@ def _with_an_outlier(side: int = 16) -> np.ndarray:
 
 def _by_the_others(signal: np.ndarray, plain: ScoringConfig) -> np.ndarray:
     """The distances of each part by a fit of the others; a bank has the unit of all, which is no one's secret."""
-    found = []
+    share, found = plain.bank_share(BASELINE), []
+    if 0 < share < 1:
+        return stats.combine(*(_by_the_others(signal, alone) for alone in (CELLS, BANKS)), share)
     for row, own in enumerate(signal):
         others = stats.fit_normal(BASELINE, np.delete(signal, row, axis=0), plain)
-        if plain.banked:
+        if share:
             scale = stats.fit_normal(BASELINE, signal, plain).scale
             others = dataclasses.replace(others, vectors=others.vectors * others.scale / scale, scale=scale)
         found.append(others.distances(own))
@@ -168,8 +172,7 @@ def test_a_painted_part_is_not_judged_by_the_part_under_it(
     painted = dataclasses.replace(unseen.painted, sources=np.full(1, source)).take(slice(0, 1))
     found = {"good": {BASELINE: signal}, "defective": {BASELINE: signal[[source]]}}
     unseen = dataclasses.replace(unseen, **found, painted=painted)
-    normals = detector.normals_of(unseen.good, plain)
-    found = detector.painted_maps(unseen, normals, plain)[BASELINE]
+    normals, found = unseen.normals(plain), unseen.painted_maps(plain)[BASELINE]
     np.testing.assert_allclose(found[0], _by_the_others(signal, plain)[source], rtol=1e-4)
     assert found.max() > 4 * detector.anomaly_maps(unseen.defective, normals, plain)[BASELINE].max()
 
@@ -206,13 +209,14 @@ def test_distances_are_those_of_signals_as_they_are_and_are_smoothed_afterwards(
     signal, sigma = _with_an_outlier(), 32.0
     good, new = {BASELINE: signal[:7]}, {BASELINE: signal[7:]}
     smoothed = dataclasses.replace(plain, map_sigma=sigma)
-    normals = detector.normals_of(good, plain)
-    assert _same(normals[BASELINE], detector.normals_of(good, smoothed)[BASELINE])
+    unseen = detector.HeldOut(good, {}, None)
+    normals = unseen.normals(plain)
+    assert _same(normals[BASELINE], unseen.normals(smoothed)[BASELINE])
     raw, left_out = normals[BASELINE].distances(signal[7:]), normals[BASELINE].left_out(signal[:7], plain)
     for scoring, blur in ((plain, lambda m: m), (smoothed, lambda m: _blurred(m, sigma))):
         found = detector.anomaly_maps(new, normals, scoring)[BASELINE]
         np.testing.assert_allclose(found, blur(raw), rtol=1e-4)
-        found = detector.left_out_maps(good, normals, scoring)[BASELINE]
+        found = unseen.good_maps(scoring)[BASELINE]
         np.testing.assert_allclose(found, blur(left_out), rtol=1e-4)
     others = normals[BASELINE].distances(np.stack([_blurred(c, sigma) for c in np.moveaxis(signal[7:], -1, 0)], -1))
     assert np.abs(others - _blurred(raw, sigma)).max() > 1  # the other order is another thing
@@ -273,7 +277,7 @@ def _decided(reference: Path) -> dict:
     judge = storage.load_detector(folder.name, reference)
     table = pd.read_csv(folder / "ablation.csv", keep_default_na=False)
     chosen = table[[name for name in table if not name.startswith("test_")]]
-    arrays = {f"{name}/{f}": a for name, normal in judge.normals.items() for f, a in vars(normal).items()}
+    arrays = {f"{name}/{f}": a for name, normal in judge.normals.items() for f, a in storage.fields(normal).items()}
     arrays |= {task: weights(model) for task, model in judge.models.items()}
     return {"good_scores": judge.good_scores, "scoring": judge.scoring, "arrays": arrays, "ablation": chosen}
 

@@ -12,6 +12,7 @@ from test_projet3_tables import _data, _judge, ablation_rows
 
 from projet3_ssl_anomalies import ablation, readings, tables
 from projet3_ssl_anomalies.signals import BASELINE, ERROR, REPRESENTATION, named
+from projet3_ssl_anomalies.statistics import CANDIDATES
 
 ABOVE, BELOW, NEITHER = (0.05, 0.01, 0.1), (-0.05, -0.1, -0.01), (0.01, -0.02, 0.03)
 
@@ -68,6 +69,17 @@ def test_gains_are_told_by_their_intervals() -> None:
     assert "rien à mesurer" in readings.gains(scores, "au_pro")
 
 
+def test_the_comparison_that_synthetic_defects_chose_is_said() -> None:
+    placed, moving, turning = CANDIDATES.values()
+    told = readings.places({"bouteille": placed, "brosse": moving, "gélule": placed, "noisette": turning})
+    assert told.endswith(
+        ": à la même place et dans la banque pour bouteille et gélule ; surtout dans la banque pour brosse ; "
+        "dans la banque seule pour noisette."
+    )
+    told = readings.places({"bouteille": turning, "brosse": turning})
+    assert told == "Les faux défauts choisissent partout la même comparaison : dans la banque seule."
+
+
 def test_a_network_is_worth_its_cost_where_the_gain_is_sure() -> None:
     datas = [_data("bottle"), _data("hazelnut")]
     told = readings.worth(datas, {"bottle": made(gain=NEITHER), "hazelnut": made(gain=ABOVE)})
@@ -75,7 +87,7 @@ def test_a_network_is_worth_its_cost_where_the_gain_is_sure() -> None:
     told = readings.worth(datas, {"bottle": made(gain=BELOW), "hazelnut": made(gain=NEITHER)})
     assert (
         "ne vaut ici son coût nulle part" in told
-        and "−0,050 en moyenne pour les pièces toujours placées de même" in told
+        and "−0,050 en moyenne pour les pièces posées dans le même sens" in told
     )
     mixed = made(gain=ABOVE)
     mixed.gains["au_pro"] = mixed.gains["image_auroc"] | {"ci95": BELOW[1:]}

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bs4 import BeautifulSoup
 from PIL import Image
 from scipy.ndimage import binary_dilation
 
 from atelier import donnees
 from commun import UserError
+from commun.notebook import read_notebook
 from commun.sources import code_hash
-from projet3_ssl_anomalies import metrics, sample
+from projet3_ssl_anomalies import dataset, metrics, sample
 from projet3_ssl_anomalies.sample import capsule, hazelnut, parts
 from projet3_ssl_anomalies.signals import BASELINE, appearance
 from projet3_ssl_anomalies.statistics import SCORING, fit_normal, image_scores, smooth
@@ -185,10 +187,10 @@ def test_all_but_the_hazelnut_keep_their_place(good: dict[str, np.ndarray]) -> N
         grey = images.mean(-1).reshape(FORMS, -1)
         return float(np.corrcoef(grey)[np.triu_indices(FORMS, 1)].min())
 
-    assert min(likeness(good[category]) for category in ALIGNED) > 0.57  # .59, engine_wiring
+    assert min(likeness(good[category]) for category in ALIGNED) > 0.55  # .57, toothbrush
     for category in ALIGNED:
         _, camera = parts._scene(category)
-        assert camera.shift <= 6 * sample.SIDE / 256 and camera.turn <= np.radians(4)
+        assert camera.shift <= 7 and camera.turn <= np.radians(6)  # pixels of 192: upright, more or less
     down, right = np.gradient(good["hazelnut"][:, 66:126, 66:126].mean(-1), axis=(1, 2))  # inside: the striae
     across = np.arctan2(2 * (right * down).sum((1, 2)), (right**2 - down**2).sum((1, 2)))  # twice their direction
     assert abs(np.exp(1j * across).mean()) < 0.7
@@ -208,9 +210,9 @@ def _signal(category: str, *pictures: tuple[str, int]) -> np.ndarray:
     [
         ("bottle", 0.95, 1.0),
         ("hazelnut", 0.5, 0.95),
-        ("capsule", 0.95, 1.0),
-        ("toothbrush", 0.95, 1.0),
-        ("engine_wiring", 0.5, 0.89),
+        ("capsule", 0.5, 0.85),
+        ("toothbrush", 0.5, 0.85),
+        ("engine_wiring", 0.5, 0.86),
     ],
 )
 def test_what_learns_nothing_finds_defects_only_where_good_parts_hardly_vary(
@@ -218,8 +220,8 @@ def test_what_learns_nothing_finds_defects_only_where_good_parts_hardly_vary(
 ) -> None:
     """The rival without a network, at its strongest: it knows all the training pictures of `sample.draw`.
 
-    Image AUROC measured so: .93 on hazelnut, .87 on engine_wiring (.84 with the half of the pictures that a detector
-    keeps for its statistics), the only one where the networks of the profile rapide are far above it.
+    Image AUROC measured so: .93 on hazelnut, .83 on capsule, .84 on toothbrush, .85 on engine_wiring, the three where
+    the networks of the profile rapide are far above it.
     """
     train, good = ([("good", k) for k in part] for part in (range(60), range(60, 74)))
     bad = [(defect, 74 + 8 * d + k) for d, defect in enumerate(sample.DEFECTS[category]) for k in range(8)]
@@ -244,3 +246,19 @@ def test_drawing_needs_neither_keras_nor_matplotlib() -> None:
     )
     project = Path(__file__).resolve().parents[1]
     assert subprocess.run([sys.executable, "-c", code], cwd=project, check=False, timeout=60).returncode == 0
+
+
+def test_on_the_committed_run_learning_matters() -> None:
+    """In the profile rapide, the fusion is far above the rival that learns nothing on three categories of the sample.
+
+    Image AUROC as notebook 03, executed on it, shows them; it judges forty images of a category at most.
+    """
+    notebook = read_notebook(Path(sample.__file__).parents[1] / "03_evaluation.ipynb")
+    outputs = (output for cell in notebook["cells"] for output in cell.get("outputs", []))
+    pages = (output.get("data", {}).get("text/html", "") for output in outputs)
+    (page,) = (page for page in pages if "chaque tâche, les représentations, la fusion, sur le test" in page)
+    cells = [[cell.text for cell in row("td")] for row in BeautifulSoup(page, "html.parser")("tr")]
+    areas = {(name, method): float(area.split()[0].replace(",", ".")) for name, method, area, *_ in filter(None, cells)}
+    titles = [dataset.CATEGORIES[category].title for category in sample.CATEGORIES]
+    assert sorted(areas[name, "sans réseau"] for name in titles)[2] <= 0.85
+    assert min(areas[name, "fusion"] for name in titles) >= 0.92  # .923, capsule; .93 and more on the four others

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -180,10 +181,9 @@ def test_each_vector_of_a_coreset_is_the_farthest_from_those_before() -> None:
 
 
 def test_kinds_of_signals_that_are_banked_may_be_usual_elsewhere() -> None:
-    scoring = dataclasses.replace(PLAIN, banked=["representation"])  # a list, once read from JSON
-    assert dataclasses.replace(PLAIN, banked=("representation",)) == scoring
+    scoring = dataclasses.replace(PLAIN, banked={"representation": 1.0})
     names = ("baseline", "a/error", "a/representation", "representation")
-    assert [name for name in names if scoring.is_banked(name)] == ["a/representation", "representation"]
+    assert [scoring.bank_share(name) for name in names] == [0, 0, 1, 1]
     signal = _signal(12)
     signal[:, :4] += 20  # usual in this half alone
     kinds = {name: stats.fit_normal(name, signal, scoring) for name in names[1:3]}
@@ -192,11 +192,40 @@ def test_kinds_of_signals_that_are_banked_may_be_usual_elsewhere() -> None:
     assert kinds["a/error"].distances(moved).mean() > 3 > kinds["a/representation"].distances(moved).mean()
 
 
-def test_parts_that_turn_only_differ_by_what_has_no_place_of_its_own() -> None:
-    turning, others = stats.scoring_of(True), stats.scoring_of(False)
-    assert others == stats.SCORING and set(others.banked) < set(turning.banked)
-    assert turning.weight("baseline") < others.weight("baseline")  # it knows places alone
-    assert dataclasses.replace(turning, banked=others.banked, weights=others.weights) == others
+@pytest.mark.parametrize("share", [0.25, 0.5])
+def test_both_comparisons_are_combined_by_their_shares(share: float) -> None:
+    """A cell is unusual where neither its place nor the bank explains it; without a part, both forget it."""
+    signal, other, part = _signal(9), _signal(2, seed=1), 4
+    both = stats.fit_normal("a/error", signal, dataclasses.replace(PLAIN, banked={"error": share}))
+    placed, banked = NormalStatistics.fit(signal, PLAIN), GoodBank.fit(signal, PLAIN)
+
+    def expected(method: str, *arguments) -> np.ndarray:
+        found = (getattr(normal, method)(*arguments) for normal in (placed, banked))
+        return np.exp(np.dot([1 - share, share], [np.log(distances).ravel() for distances in found]))
+
+    np.testing.assert_allclose(both.distances(other).ravel(), expected("distances", other), rtol=1e-5)
+    np.testing.assert_allclose(both.left_out(signal, PLAIN).ravel(), expected("left_out", signal, PLAIN), rtol=1e-5)
+    alone = both.without(part, signal, PLAIN)
+    np.testing.assert_array_equal(alone.placed.mean, placed.without(part, signal, PLAIN).mean)
+    assert part in both.banked.parts and part not in alone.banked.parts and alone.share == share
+
+
+def test_the_less_parts_keep_their_place_the_less_it_counts() -> None:
+    """In the order of the candidates; the rival that learns nothing only knows places."""
+    candidates = list(stats.CANDIDATES.values())
+    assert candidates[0] == stats.SCORING and {c.bank_share("baseline") for c in candidates} == {0}
+    for before, after in itertools.pairwise(candidates):
+        assert before.weight("baseline") > after.weight("baseline")
+        shares = [(c.bank_share("a/error"), c.bank_share("a/representation")) for c in (before, after)]
+        assert shares[0] != shares[1] and all(x <= y <= 1 for x, y in zip(*shares, strict=True))
+        assert dataclasses.replace(after, banked=before.banked, weights=before.weights) == before
+
+
+def test_comparisons_are_taken_apart_without_changing_what_is_not_banked() -> None:
+    scoring = dataclasses.replace(PLAIN, banked={"error": 0.3})
+    placed, banked = stats.apart(scoring)
+    assert [c.bank_share(name) for c in (placed, banked) for name in ("a/error", "baseline")] == [0, 0, 1, 0]
+    assert {dataclasses.replace(alone, banked=scoring.banked) == scoring for alone in (placed, banked)} == {True}
 
 
 def test_without_a_part_is_what_the_others_say() -> None:

@@ -23,7 +23,7 @@ from projet3_ssl_anomalies.storage import NAME, load_detector, save_detector
 
 TASKS = ("colorization", "repair")
 BUDGET = dataclasses.replace(training.profile("essai"), painted=1)
-CHOICES = dataclasses.replace(SCORING, weights={"repair/error": 0.5}, banked=(BASELINE,), top_fraction=0.01)
+CHOICES = dataclasses.replace(SCORING, weights={"repair/error": 0.5}, banked={BASELINE: 1.0}, top_fraction=0.01)
 
 
 @dataclasses.dataclass(frozen=True)

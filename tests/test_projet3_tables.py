@@ -138,7 +138,8 @@ def test_values_of_constants_are_written_in_french_each_in_its_way() -> None:
         ("weights", "sans réseau, représ."),
         ("weights", "erreur = 1"),
         ("without", "réparation"),
-        ("banked", "aucun"),
+        ("banked", "aucune"),
+        ("banked", "erreur = 0,5 ; représ. = 0,5"),
     } < written
     english = (BASELINE, ERROR, REPRESENTATION, *PRETEXTS)
     assert not [text for _, text in written if any(word in text for word in english)]
