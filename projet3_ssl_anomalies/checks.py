@@ -15,7 +15,7 @@ from projet3_ssl_anomalies.files import CONFIG, GREY, spelled_size
 from projet3_ssl_anomalies.mask_files import read_mask
 from projet3_ssl_anomalies.metrics import regions
 
-NEAR_DUPLICATE = 0.4  # see `near_duplicates`
+NEAR_DUPLICATE = 0.2  # see `near_duplicates`
 
 
 def check(data: Data) -> pd.DataFrame:

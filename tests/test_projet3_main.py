@@ -54,7 +54,10 @@ def test_the_command_writes_a_reference_that_judges_alike(real, monkeypatch):
     after = pd.read_csv(real / "toothbrush" / "ablation.csv", keep_default_na=False)
     pd.testing.assert_frame_equal(after[list(before)], before)
     assert {"test_image", "test_pixel", "test_pro"} == set(after) - set(before)
-    assert after["test_image"].iloc[0] == pytest.approx(entry["value"], abs=1e-3)  # the retained constants
+    pixel = content["metrics"]["toothbrush/fused/pixel_auroc"]["value"]
+    first = after.iloc[0]  # the retained constants, before what is kept of banks is rounded: two of 15 pairs may change
+    assert first["test_image"] == pytest.approx(entry["value"], abs=0.15)
+    assert first["test_pixel"] == pytest.approx(pixel, abs=0.02)
     assert "non commercial" in (real / "LICENCE.md").read_text(encoding="utf-8")
 
     folder = dataset.load("toothbrush").location.folder
