@@ -24,7 +24,7 @@ from projet3_ssl_anomalies import signals as sig
 from projet3_ssl_anomalies.colour import to_lab
 from projet3_ssl_anomalies.detector import Detector, anomaly_maps
 from projet3_ssl_anomalies.reconstructor import Reconstructor
-from projet3_ssl_anomalies.statistics import NormalStatistics, fuse, image_scores
+from projet3_ssl_anomalies.statistics import fit_normal, fuse, image_scores
 
 import keras  # isort: skip
 from keras import ops  # isort: skip
@@ -110,7 +110,7 @@ def main() -> None:
     budget = training.Profile(side, 1, 1, False, 1, 1, 1)
     models = {task: training.build(config) for task, config in training.configurations(budget, side=side).items()}
     good = sig.signals(models, images[:4])  # and everything is compiled
-    normals = {name: NormalStatistics.fit(values) for name, values in good.items()}
+    normals = {name: fit_normal(name, values) for name, values in good.items()}
     detector = Detector(dataset.CATEGORIES["bottle"], models, normals, {}, side)
     ways = {
         "un masque à la fois, image par image": lambda: np.concatenate([
