@@ -15,7 +15,7 @@ import pandas as pd
 
 from projet3_ssl_anomalies import dataset, detector, metrics, training
 from projet3_ssl_anomalies.dataset import SIDE, Data
-from projet3_ssl_anomalies.detector import MEASURES, HeldOut, Maps, choose_scoring, on_synthetic
+from projet3_ssl_anomalies.detector import MEASURES, HeldOut, Maps, anomaly_maps, on_synthetic
 from projet3_ssl_anomalies.intervals import without_mask
 from projet3_ssl_anomalies.pretexts import PRETEXTS
 from projet3_ssl_anomalies.signals import BASELINE, ERROR, REPRESENTATION, signals
@@ -84,15 +84,19 @@ def scoring_variants(
             yield constant, f"{value:g}", replace(retained, **{constant: value})
 
 
-def scoring_ablation(data: Data, unseen: HeldOut, retained: ScoringConfig | None = None) -> pd.DataFrame:
+def scoring_ablation(data: Data, unseen: HeldOut, retained: ScoringConfig) -> pd.DataFrame:
     """Measures variants of scoring on synthetic defects painted on good images that the models did not see.
+
+    Args:
+        data: the category.
+        unseen: its good parts held out, and the same with synthetic defects.
+        retained: the configuration of the first row.
 
     Returns:
         One row a variant: category, source ("real" or "sample"), constant, value, is_retained (whether the variant
         comes to the retained configuration), and the measures of `on_synthetic`.
     """
-    painted, retained = unseen.painted, retained or choose_scoring(unseen)
-    rows = []
+    painted, rows = unseen.painted, []
     for constant, value, scoring in scoring_variants(list(unseen.good), retained):
         row = {"category": data.category.name, "source": "real" if data.location.is_real else "sample"}
         row |= {"constant": constant, "value": value, "is_retained": scoring == retained}
@@ -117,7 +121,7 @@ def ablation_on_test(data: Data, unseen: HeldOut, found: Maps, retained: Scoring
     is_defect, masks = table["is_defect"].to_numpy(bool), dataset.masks(table, SIDE)
     rows = []
     for constant, value, scoring in scoring_variants(list(unseen.good), retained):
-        maps = fuse(unseen.maps_of(found, scoring, which="test"), scoring)
+        maps = fuse(anomaly_maps(found, unseen.normals(scoring), scoring), scoring)
         scores = image_scores(maps, scoring)
         row = {"constant": constant, "value": value, "test_image": metrics.image_auroc(scores, is_defect)}
         if masks.any():

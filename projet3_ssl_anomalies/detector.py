@@ -84,14 +84,6 @@ class HeldOut:
 
         return {name: smooth(painted(name), scoring.map_sigma) for name in self.defective}
 
-    def maps_of(self, found: Maps, scoring: ScoringConfig = SCORING, *, which: str) -> Maps:
-        """Returns the anomaly maps of other parts from their signals; `which` tells these parts from others."""
-
-        def distances(name: str) -> np.ndarray:
-            return self._once(which, name, scoring, combine, lambda c: self._normal(name, c).distances(found[name]))
-
-        return {name: smooth(distances(name), scoring.map_sigma) for name in self.good}
-
     def _normal(self, name: str, scoring: ScoringConfig) -> Normal:
         return self._once("normal", name, scoring, PlacedAndBanked, lambda c: fit_normal(name, self.good[name], c))
 

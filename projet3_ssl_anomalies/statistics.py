@@ -21,7 +21,7 @@ from projet3_ssl_anomalies.dataset import SIDE
 MIN_DISTANCE = 1e-3  # distance under which all are alike in a geometric mean
 MIN_VARIANCE = 1e-8  # that signals have at least
 DRAWN, BANK = 20_000, 2000  # vectors drawn from the good parts, and kept of them in a bank, at most
-CHUNK = 4096  # cells compared at once
+CHUNK = 256  # cells compared with a bank at once
 LEARNT = {"repair/representation": 6.0, "masked_autoencoder/representation": 0.0}
 WEIGHTS = {"baseline": 5.0, "error": 0.5, **LEARNT}
 BANKED = {"error": 0.5, "representation": 0.5}
@@ -168,8 +168,7 @@ class GoodBank:
         Euclidean distance over the square root of the number of channels.
         """
         flat = (signal / self.scale).reshape(-1, signal.shape[-1])
-        chunks = (flat[start : start + CHUNK] for start in range(0, len(flat), CHUNK))
-        nearest = np.concatenate([_squares(chunk, self.vectors).min(axis=1) for chunk in chunks])
+        nearest = _nearest_squares(flat, self.vectors)
         return np.sqrt(nearest / signal.shape[-1]).reshape(signal.shape[:-1])
 
     def without(self, part: int, signal: np.ndarray, scoring: ScoringConfig = SCORING) -> GoodBank:
@@ -199,16 +198,6 @@ class PlacedAndBanked:
     def distances(self, signal: np.ndarray) -> np.ndarray:
         """Returns how unusual a signal (..., grid, grid, channels) is: (..., grid, grid)."""
         return combine(self.placed.distances(signal), self.banked.distances(signal), self.share)
-
-    def without(self, part: int, signal: np.ndarray, scoring: ScoringConfig = SCORING) -> PlacedAndBanked:
-        """Returns what the parts of `fit_normal` say, all but one."""
-        placed, banked = (normal.without(part, signal, scoring) for normal in (self.placed, self.banked))
-        return PlacedAndBanked(placed, banked, self.share)
-
-    def left_out(self, signal: np.ndarray, scoring: ScoringConfig = SCORING) -> np.ndarray:
-        """Returns the distances of the parts of `fit_normal`, n at least 2, each by the others alone."""
-        placed, banked = (normal.left_out(signal, scoring) for normal in (self.placed, self.banked))
-        return combine(placed, banked, self.share)
 
 
 Normal = NormalStatistics | GoodBank | PlacedAndBanked
@@ -247,10 +236,17 @@ def coreset(vectors: np.ndarray, count: int) -> np.ndarray:
     return np.array(taken)
 
 
-def _squares(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Returns the squared distances of vectors (m, c) and (n, c), shape (m, n)."""
-    squares = np.square(first).sum(axis=1)[:, None] + np.square(second).sum(axis=1) - 2 * first @ second.T
-    return np.maximum(squares, 0)
+def _nearest_squares(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Returns the squared distance of each vector (m, c) to the nearest of others (n, c), shape (m,).
+
+    |x - y|² - |x|² is the product of (x, 1) and (-2y, |y|²): chunk after chunk, one product and its minimum, which stay
+    in the processor's cache.
+    """
+    others = np.concatenate([-2 * second, np.square(second).sum(axis=1, keepdims=True)], axis=1).T
+    ones = np.concatenate([first, np.ones_like(first[:, :1])], axis=1)
+    chunks = (ones[start : start + CHUNK] for start in range(0, len(ones), CHUNK))
+    nearest = np.concatenate([(chunk @ others).min(axis=1) for chunk in chunks])
+    return np.maximum(np.square(first).sum(axis=1) + nearest, 0)
 
 
 # --- Maps and scores -------------------------------------------------------------------------------------------------

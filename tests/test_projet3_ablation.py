@@ -42,7 +42,7 @@ def _held_out(step: float) -> HeldOut:
 
 def test_ablation_measures_each_variant(data: Data) -> None:
     unseen = _held_out(30)
-    table = ablation.scoring_ablation(data, unseen)
+    table = ablation.scoring_ablation(data, unseen, SCORING)
     kinds = [*defects.TYPES]
     compared = [(constant, value) for constant, value, _ in ablation.scoring_variants(NAMES)]
     measures = ["image", *kinds, "pixel", "pro"]
@@ -63,7 +63,7 @@ def test_each_variant_is_measured_with_its_own_choices(data: Data, monkeypatch: 
     monkeypatch.setattr(ablation, "scoring_variants", lambda names, retained: iter(few))
     monkeypatch.setattr(statistics, "BANK", 200)  # quicker
     unseen = _held_out(0.4)
-    table = ablation.scoring_ablation(data, unseen)
+    table = ablation.scoring_ablation(data, unseen, SCORING)
     for (_, _, choices), row in zip(few, table.itertuples(), strict=True):
         apart = _held_out(0.4)  # nothing is known of it yet
         good, bad = (fuse(maps, choices) for maps in (apart.good_maps(choices), apart.painted_maps(choices)))
@@ -78,7 +78,7 @@ def test_ablation_of_a_kind_that_could_not_be_painted_is_unknown(data: Data, mon
     unseen = _held_out(30)
     kept = unseen.painted.defect_types != "scuff"
     bad = {name: signal[kept] for name, signal in unseen.defective.items()}
-    table = ablation.scoring_ablation(data, HeldOut(unseen.good, bad, unseen.painted.take(kept)))
+    table = ablation.scoring_ablation(data, HeldOut(unseen.good, bad, unseen.painted.take(kept)), SCORING)
     assert table["scuff"].isna().all() and table.drop(columns="scuff").notna().all(axis=None)
 
 
@@ -117,7 +117,7 @@ def test_the_same_variants_are_measured_on_the_test_part(data: Data, monkeypatch
     for signal in found.values():
         signal[is_defect, 5:16, 9:20] += 30
     table = ablation.ablation_on_test(data, unseen, found, SCORING)
-    chosen = ablation.scoring_ablation(data, unseen)
+    chosen = ablation.scoring_ablation(data, unseen, SCORING)
     assert table[["constant", "value"]].equals(chosen[["constant", "value"]])
     assert list(table)[2:] == [f"test_{name}" for name in MEASURES]
     assert table["test_image"].iloc[0] == 1 and table["test_pixel"].iloc[0] > 0.8
