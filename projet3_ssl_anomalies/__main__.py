@@ -59,6 +59,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     text = "catégories, séparées par des virgules (par défaut, toutes celles dont les images réelles sont là)"
     parser.add_argument("--categories", default="", help=text)
+    text = "garde les modèles de reference/ : refait ce qui est normal pour eux, les essais et les mesures"
+    parser.add_argument("--garde-modeles", action="store_true", help=text)
     text = "compare des entraînements (tâches, pertes, masques) sur des défauts synthétiques, et n'écrit rien"
     parser.add_argument("--essais", action="store_true", help=text)
     return parser.parse_args(arguments)
@@ -75,9 +77,9 @@ def _run(options: argparse.Namespace) -> None:
             table = ablation.training_ablation(data, budget, title=data.category.title)
             print(table.round(4).to_csv(index=False), flush=True)
             continue
-        trained_on = _train(data, budget, options.graine)
+        _make(data, budget, options.graine, kept=options.garde_modeles)
         if not options.sans_test:
-            _measure(data, budget, options.graine, trained_on)
+            _measure(data, budget, options.graine)
 
 
 def _name(data: dataset.Data, budget: Profile) -> str:
@@ -86,20 +88,27 @@ def _name(data: dataset.Data, budget: Profile) -> str:
     return data.category.name if side == budget.side else f"{data.category.name}_{side}"
 
 
-def _train(data: dataset.Data, budget: Profile, seed: int) -> set[str]:
-    """Trains what judges a category, and writes it with the ablation on synthetic defects. Returns the hardware."""
-    title, start, folder = data.category.title, time.time(), project.REFERENCE / _name(data, budget)
-    runs = {
-        task: dataclasses.replace(run, model=storage.quantised(run.model))
-        for task, run in detector.train(data, budget, seed=seed, title=title).items()
-    }
+def _make(data: dataset.Data, budget: Profile, seed: int, *, kept: bool) -> None:
+    """Writes what judges a category, and the ablation on synthetic defects; its models are trained, or kept."""
+    title, start, name = data.category.title, time.time(), _name(data, budget)
+    runs = _kept(name) if kept else detector.train(data, budget, seed=seed, title=title)
+    runs = {task: dataclasses.replace(run, model=storage.quantised(run.model)) for task, run in runs.items()}
     unseen = detector.held_out({task: run.model for task, run in runs.items()}, data, budget, seed=seed)
-    judge = detector.detector_of(data, runs, unseen)
+    judge, folder = detector.detector_of(data, runs, unseen), project.REFERENCE / name
     storage.save_detector(judge, folder)
     (folder.parent / "LICENCE.md").write_text(LICENCE, encoding="utf-8")
     ablation.scoring_ablation(data, unseen, judge.scoring).round(4).to_csv(folder / "ablation.csv", index=False)
     print(f"{title} : détecteur écrit ({time.time() - start:.0f} s)", flush=True)
-    return {run.hardware for run in runs.values()}
+
+
+def _kept(name: str) -> dict[str, commun.training.Run]:
+    """Returns the models of a detector of `reference/`, as if they had just been trained."""
+    judge = storage.load_detector(name)
+    metrics, hardware = {"seconds": judge.seconds / max(1, len(judge.models))}, judge.hardware
+    return {
+        task: commun.training.Run(model, pd.DataFrame(), metrics, None, fresh=False, hardware=hardware)
+        for task, model in judge.models.items()
+    }
 
 
 def _split(data: dataset.Data) -> str:
@@ -113,7 +122,7 @@ def _split(data: dataset.Data) -> str:
     return " ; ".join([*parts, *(remark for remark in [REMARKS.get((data.category.name, counts))] if remark)])
 
 
-def _measure(data: dataset.Data, budget: Profile, seed: int, trained_on: set[str]) -> None:
+def _measure(data: dataset.Data, budget: Profile, seed: int) -> None:
     """Reads the test part of a category with the committed detector, once.
 
     The figures go to `metrics.json` and to the journal, and what each variant of scoring is worth to the ablation.
@@ -134,7 +143,7 @@ def _measure(data: dataset.Data, budget: Profile, seed: int, trained_on: set[str
     }
     seconds = sum(content["training_s"].values())
     head = {"project": project.PROJECT, "dataset": "MVTec AD", "split": content["split"], "seconds": seconds}
-    content |= results.header(**head, trained_on=trained_on)
+    content |= results.header(**head, trained_on=[judge.hardware])
     results.write_json(path, content)
     configs = {task: dataclasses.asdict(model.config) for task, model in judge.models.items()}
     key = commun.training.config_hash({"category": name, "models": configs, **dataclasses.asdict(judge.scoring)})

@@ -224,6 +224,7 @@ class Detector:
         side: of the images that it takes, in pixels.
         scoring: constants of scoring.
         seconds: what its trainings took.
+        hardware: the machines of its trainings, as `commun.results.hardware` says them; empty if they are not known.
     """
 
     category: Category
@@ -233,6 +234,7 @@ class Detector:
     side: int
     scoring: ScoringConfig = SCORING
     seconds: float = 0.0
+    hardware: str = ""
 
     def signal_maps(self, images: np.ndarray) -> Maps:
         """Returns the anomaly maps of uint8 images (n, side, side, 3): signal -> float32 (n, grid, grid)."""
@@ -270,4 +272,5 @@ def detector_of(
     good_scores = {name: image_scores(m, scoring) for name, m in maps.items()}
     side = unseen.painted.images.shape[1]
     seconds = sum(run.metrics["seconds"] for run in runs.values())
-    return Detector(data.category, models, normals, good_scores, side, scoring, seconds)
+    hardware = " ; ".join(sorted({run.hardware for run in runs.values()} - {""}))
+    return Detector(data.category, models, normals, good_scores, side, scoring, seconds, hardware)

@@ -226,27 +226,30 @@ def coreset(vectors: np.ndarray, count: int) -> np.ndarray:
     """
     if len(vectors) <= count:
         return np.arange(len(vectors))
-    taken, lengths = [0], np.square(vectors).sum(axis=1)
-    nearest = np.full(len(vectors), np.inf)
+    known, asked = _factors(vectors, vectors)
+    taken, nearest = [0], np.full(len(vectors), np.inf, vectors.dtype)  # squares, each less that of its own length
+    lengths = np.square(vectors).sum(axis=1)
     while len(taken) < count:
-        last = taken[-1]
-        squares = lengths + lengths[last] - 2 * vectors @ vectors[last]
-        np.minimum(nearest, squares, out=nearest)
-        taken.append(int(nearest.argmax()))
+        np.minimum(nearest, known @ asked[:, taken[-1]], out=nearest)
+        taken.append(int((nearest + lengths).argmax()))
     return np.array(taken)
 
 
 def _nearest_squares(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Returns the squared distance of each vector (m, c) to the nearest of others (n, c), shape (m,).
 
-    |x - y|² - |x|² is the product of (x, 1) and (-2y, |y|²): chunk after chunk, one product and its minimum, which stay
-    in the processor's cache.
+    Chunk after chunk, one product and its minimum, which stay in the processor's cache.
     """
-    others = np.concatenate([-2 * second, np.square(second).sum(axis=1, keepdims=True)], axis=1).T
-    ones = np.concatenate([first, np.ones_like(first[:, :1])], axis=1)
-    chunks = (ones[start : start + CHUNK] for start in range(0, len(ones), CHUNK))
+    vectors, others = _factors(first, second)
+    chunks = (vectors[start : start + CHUNK] for start in range(0, len(vectors), CHUNK))
     nearest = np.concatenate([(chunk @ others).min(axis=1) for chunk in chunks])
     return np.maximum(np.square(first).sum(axis=1) + nearest, 0)
+
+
+def _factors(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the factors of the product (m, n) of which each value is |x - y|² - |x|²: (x, 1) and (-2y, |y|²)."""
+    left = np.concatenate([first, np.ones_like(first[:, :1])], axis=1)
+    return left, np.concatenate([-2 * second, np.square(second).sum(axis=1, keepdims=True)], axis=1).T
 
 
 # --- Maps and scores -------------------------------------------------------------------------------------------------
@@ -255,7 +258,7 @@ def _nearest_squares(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 def smooth(maps: np.ndarray, sigma: float) -> np.ndarray:
     """Returns smoothed maps (n, grid, grid); `sigma` is in pixels of a 256-pixel image."""
     sigma = sigma * maps.shape[1] / SIDE
-    return np.stack([ndimage.gaussian_filter(m, sigma) for m in maps])
+    return ndimage.gaussian_filter(maps, (0, sigma, sigma))
 
 
 def fuse(maps: Mapping[str, np.ndarray], scoring: ScoringConfig = SCORING) -> np.ndarray:

@@ -51,6 +51,7 @@ def save_detector(detector: Detector, folder: Path) -> None:
         "side": detector.side,
         "scoring": dataclasses.asdict(detector.scoring),
         "seconds": round(detector.seconds),
+        "hardware": detector.hardware,
         "good_scores": {name: [round(float(s), 4) for s in scores] for name, scores in detector.good_scores.items()},
     }
     results.write_json(folder / f"{NAME}.json", content)
@@ -82,9 +83,10 @@ def load_detector(category: str, folder: Path | None = None) -> Detector:
         scoring, seconds, side = ScoringConfig(**content["scoring"]), float(content["seconds"]), int(content["side"])
         normals = _normals(_under(arrays, "normals/"), scoring)
         scores = {name: np.array(values) for name, values in content["good_scores"].items()}
+        hardware = str(content["hardware"])
     except (*commun.training.UNREADABLE, TypeError) as error:
         raise UserError(f"{path.parent} est illisible ({type(error).__name__}). Reprenez-le du dépôt.") from error
-    return Detector(judged, models, normals, scores, side, scoring, seconds)
+    return Detector(judged, models, normals, scores, side, scoring, seconds, hardware)
 
 
 def quantised(model: Reconstructor) -> Reconstructor:

@@ -132,7 +132,7 @@ class Profile:
 
 PROFILES = {
     "essai": Profile(32, 8, 2, True, 1, 12, 20),
-    "rapide": Profile(64, 1200, 8, True, 4, 40, 200),
+    "rapide": Profile(64, 1200, 8, True, 4, 60, 200),
     "complet": Profile(128, 10_000, 8, False, 24, 10_000, 2000),
 }
 
@@ -256,7 +256,7 @@ def train_tasks(
 def train(config: Config, good: Good, *, title: str = "") -> commun.training.Run:
     """Loads the model of this configuration, or trains it on good parts.
 
-    The reconstruction of the first one after each epoch is kept for `snapshots`.
+    The reconstruction of the first one is kept for `snapshots` after epochs 1, 2, 4, 8… and the last.
 
     Args:
         config: the model and its training.
@@ -265,6 +265,8 @@ def train(config: Config, good: Good, *, title: str = "") -> commun.training.Run
     """
 
     def keep_snapshot(model: Reconstructor, row: dict[str, float]) -> None:
+        if row["epoch"].bit_count() > 1 and row["epoch"] < config.epochs:
+            return
         picture = reconstruction_picture(model, good.images[:1])[0]
         with atomic_file(_snapshot_folder(config, good) / f"{row['epoch']:04d}.npy") as temporary:
             np.save(temporary, picture)

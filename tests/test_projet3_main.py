@@ -2,6 +2,7 @@
 
 import io
 
+import numpy as np
 import pandas as pd
 import pytest
 from anomalies import SIDE, config, eager, only
@@ -64,8 +65,20 @@ def test_the_command_writes_a_reference_that_judges_alike(real, monkeypatch):
     folder = dataset.load("toothbrush").location.folder
     judged = evaluation.score_folder(folder, "toothbrush", detector=storage.load_detector("toothbrush", real))
     assert judged.metrics["image_auroc"]["value"] == pytest.approx(entry["value"], abs=1e-3)
-    models = storage.load_detector("toothbrush", real).models.values()
-    assert not any(model.mean_image.numpy().any() for model in models)  # no picture is published
+    judge = storage.load_detector("toothbrush", real)
+    assert not any(model.mean_image.numpy().any() for model in judge.models.values())  # no picture is published
+
+    def forget(*_, **__):
+        raise AssertionError("a model is trained again")
+
+    monkeypatch.setattr(commun.training, "train", forget)
+    assert command.main([*SMALL, "--garde-modeles"]) == 0
+    again = storage.load_detector("toothbrush", real)
+    assert (again.hardware, again.seconds) == (judge.hardware, judge.seconds) and judge.hardware
+    for task, model in again.models.items():
+        for kept, weight in zip(judge.models[task].get_weights(), model.get_weights(), strict=True):
+            np.testing.assert_array_equal(weight, kept)
+    assert results.read_metrics(real / "metrics.json")["metrics"] == content["metrics"]
 
 
 def test_small_images_give_a_name_of_their_own(real):

@@ -67,6 +67,7 @@ def test_a_saved_detector_judges_as_before(retained: bool, saved: dict[bool, Sav
     for field in ("category", "side", "scoring"):
         assert getattr(loaded, field) == getattr(one.detector, field)
     assert loaded.seconds == pytest.approx(one.detector.seconds, abs=0.5)
+    assert loaded.hardware == one.detector.hardware
     assert list(loaded.good_scores) == list(one.detector.good_scores)
     for name, scores in one.detector.good_scores.items():
         np.testing.assert_allclose(loaded.good_scores[name], scores, atol=1e-4)

@@ -282,8 +282,17 @@ def test_a_training_is_done_once_and_found_again(
     np.testing.assert_array_equal(_predictions(again.model), _predictions(done.model))
 
 
+def test_the_first_epochs_and_the_last_leave_their_reconstruction(good: Good, work: Path) -> None:
+    asked = config(task="colorization", images_seen=28, epochs=7)
+    with eager():
+        modelling.train(asked, good)
+    assert list(modelling.snapshots(asked, good)) == [1, 2, 4, 7]
+
+
 @pytest.mark.parametrize("task", TASKS)
-def test_each_epoch_leaves_its_reconstruction(task: str, good: Good, trained: Callable[[str], training.Run]) -> None:
+def test_a_training_leaves_reconstructions_of_its_own(
+    task: str, good: Good, trained: Callable[[str], training.Run]
+) -> None:
     done = trained(task)
     snapshots = modelling.snapshots(config(task=task), good)
     assert list(snapshots) == list(range(1, SMALL["epochs"] + 1))

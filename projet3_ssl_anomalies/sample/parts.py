@@ -56,7 +56,7 @@ def _scene(category: str) -> tuple[Callable[[Canvas, np.random.Generator, Flaw],
     return {
         "bottle": (bottle, Camera(shift=1.1, turn=0.04, size=0.010, blur=0.45, noise=0.006, light=0.015)),
         "hazelnut": (hazelnut, Camera(shift=8.0, turn=math.pi, size=0.10, blur=0.45, noise=0.008, light=0.08)),
-        "capsule": (capsule, Camera(shift=7.0, turn=0.10, size=0.008, blur=0.45, noise=0.007, light=0.02)),
+        "capsule": (capsule, Camera(shift=5.5, turn=0.08, size=0.008, blur=0.45, noise=0.007, light=0.02)),
         "toothbrush": (toothbrush, Camera(shift=7.0, turn=0.10, size=0.010, blur=0.40, noise=0.006, light=0.12)),
         "engine_wiring": (engine_wiring, Camera(shift=4.5, turn=0.07, size=0.02, blur=0.5, noise=0.009, light=0.16)),
     }[category]
