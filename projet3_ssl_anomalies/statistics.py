@@ -20,7 +20,7 @@ from projet3_ssl_anomalies.dataset import SIDE
 
 MIN_DISTANCE = 1e-3  # distance under which all are alike in a geometric mean
 MIN_VARIANCE = 1e-8  # that signals have at least
-DRAWN, BANK = 20_000, 2000  # vectors drawn from the good parts, and kept of them in a bank, at most
+DRAWN, BANK = 10_000, 2000  # vectors drawn from the good parts, and kept of them in a bank, at most
 CHUNK = 256  # cells compared with a bank at once
 LEARNT = {"repair/representation": 6.0, "masked_autoencoder/representation": 0.0}
 WEIGHTS = {"baseline": 5.0, "error": 0.5, **LEARNT}
