@@ -16,7 +16,7 @@ from projet3_ssl_anomalies.reconstructor import reconstruction_picture
 from projet3_ssl_anomalies.score_figures import CONTOUR, REBUILT
 
 SIDE, GRID = 128, 32  # pixels of a picture, and of a map, which has no finer detail
-DEFECTS, GOOD = 5, 3  # parts to choose among, at most
+DEFECTS, GOOD = 4, 2  # parts to choose among, at most
 TINY = 1e-6  # a score is a ratio on the page: none is 0
 
 
@@ -68,7 +68,7 @@ def data(scores: Scores, threshold: float, *, judge: Detector, category: str, ro
             for row in rows
         ],
         "images": sheet(_small(images), columns=count, format="jpeg", quality=75),
-        "reconstructions": sheet(_small(rebuilt(judge, images)), columns=count, format="jpeg"),
+        "reconstructions": sheet(_small(rebuilt(judge, images)), columns=count, format="jpeg", quality=75),
         "verites": sheet(255 * truth.astype("uint8"), columns=count, levels=2),
         "grille": GRID,
         "cartes": sheet(levels, columns=count),
