@@ -212,11 +212,11 @@ class Study:
         for params in self._first:
             self.study.enqueue_trial(params, skip_if_exists=True)
         current = self._current()
-        for trial in current:
-            if trial.state.name == "FAIL" and not self._is_settled(trial):  # interrupted, not found by its heartbeat
-                self._retry(self.study, trial)
-        missing = trials - sum(map(self._is_settled, current))
-        return missing, sum(trial.state.name == "RUNNING" for trial in current)
+        settled = [self._is_settled(trial) for trial in current]
+        for trial, is_settled in zip(current, settled, strict=True):
+            if trial.state.name == "FAIL" and not is_settled:  # interrupted, not found by its heartbeat
+                self._retry(self.study, trial)  # it changes the trial that it is given
+        return trials - sum(settled), sum(trial.state.name == "RUNNING" for trial in current)
 
     def _current(self) -> list:
         """Returns the trials, without those that have been put back in the queue."""
