@@ -20,7 +20,6 @@ from typing import Any
 
 from commun import UserError
 from commun.datasets import working_folder
-from commun.training import Diverged
 
 VARIABLE = "PROJETS_ETUDES"
 HEARTBEAT = 20  # seconds between two signs of life of a worker; after three without any, it is taken for dead
@@ -130,6 +129,7 @@ class Study:
         objective: Callable[[Any], float],
         *,
         trials: int,
+        failures: tuple[type[Exception], ...] = (),
         tell: Callable[[str], None] | None = None,
     ) -> None:
         """Does trials until the study has as many as asked, those of the other workers included.
@@ -137,8 +137,9 @@ class Study:
         At the end, it waits for the trials of the others, one of which may be dead.
 
         Args:
-            objective: from an Optuna trial to its value; it may raise `TrialPruned`, or `Diverged`, a failed trial.
+            objective: from an Optuna trial to its value; it may raise `TrialPruned`.
             trials: number of trials wanted, pruned and failed ones included.
+            failures: what it raises where a trial has failed, and would fail again; NaN is such a failure too.
             tell: is called after each trial of this worker with an empty text, and with what it waits for, in French.
 
         Raises:
@@ -151,7 +152,7 @@ class Study:
                 with self._turn(self.study.study_name) as turn:
                     missing, running = self._prepare(trials)
                     if missing > running:
-                        self._do_one(objective, turn)
+                        self._do_one(objective, failures, turn)
                 refusals = 0
             except (*outages, _TurnLost) as error:
                 refusals += 1
@@ -180,7 +181,7 @@ class Study:
             if waits:
                 _pause(POLL)
 
-    def _do_one(self, objective: Callable[[Any], float], turn: _Turn) -> None:
+    def _do_one(self, objective: Callable, failures: tuple[type[Exception], ...], turn: _Turn) -> None:
         """Claims a trial, ends this worker's turn, then does the trial."""
         if self._sampler:
             self.study.sampler = self._sampler(len(self.study.trials))
@@ -193,7 +194,7 @@ class Study:
                 value = objective(trial)
             except Exception as error:
                 self._raised = error
-                if isinstance(error, Diverged):
+                if isinstance(error, failures):
                     trial.set_user_attr(FAILED, True)
                 raise
             if math.isnan(value):
@@ -201,7 +202,7 @@ class Study:
             return value
 
         self._begun, self._raised = False, None
-        self.study.optimize(attempt, n_trials=1, catch=(Diverged,))
+        self.study.optimize(attempt, n_trials=1, catch=failures)
 
     def _prepare(self, trials: int) -> tuple[int, int]:
         """Puts back in the queue what dead workers had; returns how many trials are missing, and are running."""

@@ -18,7 +18,7 @@ import pandas as pd
 from commun import UserError, figures, results, studies
 from commun.datasets import working_folder
 from commun.sources import code_hash
-from commun.training import Budget, config_hash, fingerprint, keras, train_one_epoch
+from commun.training import Budget, Diverged, config_hash, fingerprint, keras, train_one_epoch
 from projet2_cvae import PROJECT, REFERENCE
 from projet2_cvae.dataset import Data
 from projet2_cvae.model import Config
@@ -87,7 +87,7 @@ def search(data: Data, budget: Budget, *, trials: int, title: str = "") -> pd.Da
     def attempt(trial) -> float:
         return _objective(data, budget, trial)
 
-    shared.work(attempt, trials=trials, tell=show)
+    shared.work(attempt, trials=trials, failures=(Diverged,), tell=show)
     return table_of(shared)
 
 

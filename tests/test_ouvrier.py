@@ -16,7 +16,6 @@ import pytest
 
 from atelier.__main__ import main
 from commun import UserError, studies
-from commun.training import Diverged
 
 WORKER = Path(__file__).with_name("study_worker.py")
 FIRST = [0.25, 0.75]
@@ -230,12 +229,12 @@ def test_a_trial_that_diverges_is_not_done_again_and_a_fault_is_told(local) -> N
     study = opened()
 
     def diverging(trial) -> float:
-        raise Diverged("L'entraînement a divergé.")
+        raise ArithmeticError("L'entraînement a divergé.")
 
     def wrong(trial) -> float:
         raise ValueError("une faute")
 
-    study.work(diverging, trials=1)
+    study.work(diverging, trials=1, failures=(ArithmeticError,))
     assert [t.state.name for t in study.settled()] == ["FAIL"]
     with pytest.raises(ValueError, match="une faute"):
         study.work(wrong, trials=2)
