@@ -163,7 +163,8 @@ class Study:
                         f"pas plein et que l'utilisateur de {VARIABLE} peut y écrire."
                     ) from error
                 continue
-            except (ValueError, optuna.exceptions.UpdateFinishedTrialError) as error:  # of Optuna, for a trial ended
+            except (ValueError, AssertionError, optuna.exceptions.UpdateFinishedTrialError) as error:
+                # Optuna's, for a trial that has ended meanwhile, or the objective's own.
                 if not self._begun or error is self._raised:
                     raise
                 _say("Cet essai a été confié à un autre ouvrier, faute de signe de vie de celui-ci.")
