@@ -12,7 +12,7 @@ def search(profile: str) -> str:
     """Works at the search of notebook 03, with its data, budget and seed, until it has its trials; sums it up."""
     budgets = training.profile(profile)
     data = dataset.load()
-    print(data.location.sentence, flush=True)
+    print(data.location.sentence.replace("**", ""), flush=True)
     measured = dataclasses.replace(data, validation=dataset.stratified(data.validation, budgets.scored))
     budget = Budget(images_seen=budgets.trial[0], epochs=budgets.trial[1])
     table = selection.search(measured, budget, trials=budgets.trials, title="Recherche")

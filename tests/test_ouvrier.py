@@ -91,7 +91,7 @@ def opened() -> studies.Study:
 
 
 def test_four_workers_do_each_trial_once_and_no_more_than_asked(base, hire, tmp_path: Path) -> None:
-    """Takes more than 10 s: four processes import the modules at the same time, on an empty database."""
+    """May take more than 10 s: four processes start at the same time, on an empty database."""
     workers = [hire(10) for _ in range(4)]
     wait_until(lambda: len(begun(tmp_path)) == 4)  # all four are in a trial, before any ends
     (tmp_path / "go").touch()
@@ -106,7 +106,7 @@ def test_four_workers_do_each_trial_once_and_no_more_than_asked(base, hire, tmp_
 
 
 def test_the_trial_of_a_killed_worker_is_done_again(base, hire, tmp_path: Path) -> None:
-    """Takes more than 10 s: a worker is taken for dead after three heartbeats, of one second each here."""
+    """May take more than 10 s: a worker is taken for dead after three heartbeats, of one second each here."""
     (tmp_path / "go").touch()
     end([hire(2)])
     (tmp_path / "go").unlink()
@@ -128,7 +128,7 @@ def test_the_trial_of_a_killed_worker_is_done_again(base, hire, tmp_path: Path) 
 
 
 def test_a_worker_killed_before_its_first_heartbeat_does_not_block_the_study(base, hire, tmp_path: Path) -> None:
-    """Takes more than 10 s: see above. The fault that this catches: Optuna takes such a trial for a running one."""
+    """May take more than 10 s, see above. The fault that this catches: Optuna takes such a trial for a running one."""
     opened().study._storage.create_new_trial(opened().study._study_id)
     (tmp_path / "go").touch()
     end([hire(3)])
@@ -136,7 +136,7 @@ def test_a_worker_killed_before_its_first_heartbeat_does_not_block_the_study(bas
 
 
 def test_a_database_that_stops_and_starts_is_survived(server, base, hire, tmp_path: Path) -> None:
-    """Takes more than 10 s: workers start, and wait a little longer at each refusal."""
+    """May take more than 10 s: workers start, and wait a little longer at each refusal."""
     workers = [hire(6) for _ in range(3)]
     wait_until(lambda: len(begun(tmp_path)) == 3)
     server.stop()
