@@ -11,7 +11,19 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from atelier import attendus, classe, distribution, donnees, export, notebooks, pdf, rapports, rendus, verification
+from atelier import (
+    attendus,
+    classe,
+    distribution,
+    donnees,
+    export,
+    notebooks,
+    ouvriers,
+    pdf,
+    rapports,
+    rendus,
+    verification,
+)
 from atelier.index import ReportLine
 from commun import UserError, datasets, figures, french_argparse
 from commun.card import FOLLOWED, IN_ORDER
@@ -123,6 +135,12 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("categorie", nargs="?", default="", help="une seule catégorie du jeu")
     command.set_defaults(action=_data)
 
+    text = "fait des essais d'une étude, avec d'autres ouvriers s'il y en a, jusqu'à ce qu'elle les ait tous"
+    command = commands.add_parser("ouvrier", help=text, description=text)
+    command.add_argument("etude", help="nom de l'étude, par exemple projet2_cvae, la recherche de son carnet 03")
+    command.add_argument("--profil", choices=PROFILES, default="rapide", help="budget de calcul (rapide par défaut)")
+    command.set_defaults(action=_work)
+
     text = "réexécute sur l'échantillon les carnets du dépôt dont la carte ne correspond plus (pour les auteurs)"
     command = commands.add_parser("carnets", help=text, description=text)
     command.add_argument("projets", nargs="*", metavar="projet", help="projets concernés (tous par défaut)")
@@ -167,6 +185,12 @@ def _run(options: argparse.Namespace) -> tuple[list[ReportLine], int]:
     if warning := donnees.warning():
         print(f"Attention : {warning}", file=sys.stderr)
     return rapports.run(groups, options.sortie, values, options.ensemble)
+
+
+def _work(options: argparse.Namespace) -> int:
+    datasets.data_roots()  # refuses a wrong PROJETS_DATA before anything runs
+    ouvriers.work(options.etude, options.profil)
+    return 0
 
 
 def _export(options: argparse.Namespace) -> int:

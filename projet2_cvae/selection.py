@@ -10,14 +10,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import os
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from commun import UserError, figures, results
+from commun import UserError, figures, results, studies
 from commun.datasets import working_folder
 from commun.sources import code_hash
 from commun.training import Budget, Diverged, config_hash, fingerprint, keras, train_one_epoch
@@ -59,8 +57,7 @@ def search(data: Data, budget: Budget, *, trials: int, title: str = "") -> pd.Da
     """Runs a study, or what is left of it, and returns its table.
 
     The study lives in `travail/` (SQLite, one worker), or at the PostgreSQL URL of `$PROJETS_ETUDES` (several workers,
-    each calling this function with the same code and version of Python). A worker that dies is noticed by its
-    heartbeat, and its trial is tried again.
+    each calling this function with the same code and version of Python): see `commun.studies`.
 
     Args:
         data: trials train on `data.fit` and are judged on `data.validation`.
@@ -74,22 +71,27 @@ def search(data: Data, budget: Budget, *, trials: int, title: str = "") -> pd.Da
     Raises:
         UserError: the study's database can't be reached.
     """
-    optuna = _optuna()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     name = config_hash(_identity(data) | {"budget": dataclasses.asdict(budget)})
-    study = _open_study(name, _pruner(budget))
+    sampler = functools.partial(_sampler, budget.seed)
+    shared = studies.Study(PROJECT, name, pruner=_pruner(budget), sampler=sampler, first=FIRST)
     slot = figures.Slot() if title else None
-    while (done := sum(t.state.is_finished() for t in study.trials)) < trials:  # other workers' trials count too
-        study.sampler = _sampler(budget.seed, len(study.trials))
-        study.optimize(functools.partial(_objective, data, budget), n_trials=1, catch=(Diverged,))  # it has failed
+
+    def show(waits: str = "") -> None:
         if slot:
-            values = [t.value for t in study.trials if t.state.name == "COMPLETE"]
+            ended = shared.settled()
+            values = [t.value for t in ended if t.state.name == "COMPLETE"]
             best_value = figures.number(min(values, default=float("inf")))
-            slot.text(f"{title} : essai {done + 1}/{trials}, meilleur {best_value} nats")
-    return table_of(study)
+            text = f"{title} : essai {len(ended)}/{trials}, meilleur {best_value} nats"
+            slot.text(f"{text} ; {waits}" if waits else text)
+
+    def attempt(trial) -> float:
+        return _objective(data, budget, trial)
+
+    shared.work(attempt, trials=trials, failures=(Diverged,), tell=show)
+    return table_of(shared)
 
 
-def table_of(study) -> pd.DataFrame:
+def table_of(study: studies.Study) -> pd.DataFrame:
     """Returns a study's finished trials, one row each.
 
     Columns: `number`, `state` (a key of `STATES`), `val_nelbo` (nats, at the trial's last epoch), `epochs`, `seconds`,
@@ -106,8 +108,7 @@ def table_of(study) -> pd.DataFrame:
             "parameters": t.user_attrs.get("parameters", 0),
             **{name: t.params.get(name) for name in SPACE},
         }
-        for t in study.trials
-        if t.state.is_finished()
+        for t in study.settled()
     ]
     return pd.DataFrame(rows)
 
@@ -183,7 +184,7 @@ def importance(table: pd.DataFrame) -> pd.Series:
 
     It is measured by a random forest on the complete trials (fANOVA; Hutter, Hoos and Leyton-Brown, ICML 2014).
     """
-    optuna = _optuna()
+    optuna = studies.import_optuna()
     complete = table[table["state"] == "complete"]  # in their order: the forest depends on it
     if len(complete) < 4 or complete["val_nelbo"].nunique() < 2:
         return pd.Series(dtype=float)
@@ -276,40 +277,11 @@ def word(name: str, value) -> str:
 # --- Inside the search -----------------------------------------------------------------------------------------------
 
 
-def _optuna():
-    """Imports Optuna without tqdm's remark on widgets, which a saved notebook would keep."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import optuna
-    return optuna
-
-
 def _identity(data: Data) -> dict:
     """Returns what decides of a choice: the two parts that it learns from, and the code of its trials."""
     arrays = [array for part in (data.fit, data.validation) for array in (part.images, part.labels)]
     code = code_hash(_suggest, config_of, build, batches, train_one_epoch, validation_loss, _sampler, _pruner)
     return {"data": fingerprint(*arrays), "first": FIRST, "code": code}
-
-
-def _open_study(name: str, pruner):
-    import optuna
-    from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
-
-    url = os.environ.get("PROJETS_ETUDES") or f"sqlite:///{(working_folder('etudes') / f'{PROJECT}.db').as_posix()}"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # the heartbeat, since 2021
-            retry = RetryHeartbeatStaleTrialCallback(max_retry=1)
-            storage = RDBStorage(url, heartbeat_interval=60, heartbeat_stale_trial_callback=retry)
-        study = optuna.create_study(storage=storage, study_name=name, load_if_exists=True, pruner=pruner)
-        for params in FIRST:
-            study.enqueue_trial(params, skip_if_exists=True)
-        return study
-    except Exception as error:  # every driver has errors of its own
-        raise UserError(
-            f"La base des études est inaccessible ({type(error).__name__}). Vérifiez PROJETS_ETUDES, ou retirez cette "
-            "variable pour travailler avec un fichier local."
-        ) from error
 
 
 def _pruner(budget: Budget):

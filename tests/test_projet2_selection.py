@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from commun import UserError, training
+from commun import UserError, studies, training
 from commun.datasets import Location
 from projet2_cvae import model, readings, sample, selection
 from projet2_cvae.dataset import Data, Part
@@ -218,12 +218,17 @@ def test_nothing_is_pruned_before_the_longest_warmup_nor_at_the_end(data: Data, 
 def test_trials_of_other_workers_count(data: Data, imagined: list[dict], monkeypatch: pytest.MonkeyPatch) -> None:
     train, nested = selection.train, []
 
+    def stop_waiting(seconds: float) -> None:
+        raise TimeoutError
+
     def with_a_neighbour(*arguments, **options) -> training.Run:
         if not nested:
             nested.append(True)
-            selection.search(data, _budget(130), trials=2)  # what another worker does meanwhile
+            with pytest.raises(TimeoutError):  # what another worker does meanwhile: one trial, then it waits for ours
+                selection.search(data, _budget(130), trials=2)
         return train(*arguments, **options)
 
+    monkeypatch.setattr(studies, "_pause", stop_waiting)
     monkeypatch.setattr(selection, "train", with_a_neighbour)
     table = selection.search(data, _budget(130), trials=3)
     assert len(table) == 3 == len(imagined)
