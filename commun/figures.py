@@ -174,7 +174,7 @@ def _bundle(drawing: Drawing) -> tuple[dict[str, Any], dict]:
     with Image.open(raw) as image:
         image = image.convert("RGB")
         if drawing.format == "jpeg":
-            image.save(light, format="jpeg", quality=65, optimize=True, dpi=(100, 100))
+            image.save(light, format="jpeg", quality=60, optimize=True, progressive=True, dpi=(100, 100))
         else:  # 64 colours are enough, and make a notebook three times lighter
             image = image.quantize(64, dither=Image.Dither.NONE)
             image.save(light, format="png", optimize=True, dpi=(100, 100))
