@@ -227,9 +227,10 @@ def coreset(vectors: np.ndarray, count: int) -> np.ndarray:
     if len(vectors) <= count:
         return np.arange(len(vectors))
     known, asked = _factors(vectors, vectors)
-    taken, nearest = [0], np.full(len(vectors), np.inf, vectors.dtype)  # squares, each less that of its own length
     lengths = np.square(vectors).sum(axis=1)
+    taken, nearest = [0], np.full(len(vectors), np.inf, vectors.dtype)
     while len(taken) < count:
+        # These distances are squares, less `lengths`.
         np.minimum(nearest, known @ asked[:, taken[-1]], out=nearest)
         taken.append(int((nearest + lengths).argmax()))
     return np.array(taken)
