@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 
@@ -144,6 +145,7 @@ def train(
     code: Sequence[Any] = (),
     title: str = "",
     unit: str = "",
+    progress: Progress | None = None,
 ) -> Run:
     """Finds the model of a configuration in `travail/`, or trains it, or resumes.
 
@@ -158,6 +160,7 @@ def train(
         code: classes and functions on which it depends, beside those that `build`, `batches` and `measure` name.
         title: what is being trained, in French; nothing is shown if empty.
         unit: unit of the loss, in French.
+        progress: where it is shown; a new place if None.
 
     Returns:
         The run; its history has `epoch` (from 1), the mean loss and metrics of the epoch's batches, the measures, and
@@ -173,14 +176,14 @@ def train(
         run = load_run(folder)
         seen.note_model(fresh=False)
         if title:
-            show_history(run.history, title=title, unit=unit)
+            show_history(run.history, title=title, unit=unit, slot=progress and progress.slot)
         return run
     model = build(config)
     if not model.optimizer.built:  # else TensorFlow traces the step twice
         model.optimizer.build(model.trainable_variables)
     checkpoint = folder and folder.with_name(f"{folder.name}.en_cours") / "state.npz"
     rows = _resume(model, checkpoint) if checkpoint else []
-    progress = Progress(title, config.epochs, unit)
+    progress = progress or Progress(title, config.epochs, unit)
     for epoch in range(len(rows), config.epochs):
         start = time.perf_counter()
         reset_generators(model, seed=config.seed, epoch=epoch)
@@ -219,7 +222,8 @@ def train_one_epoch(model: keras.Model, batches: keras.utils.PyDataset) -> dict[
     and an epoch may have to wait until it wakes up; steps called one by one don't.
     """
     if keras.backend.backend() != "tensorflow":
-        logs = model.fit(batches, shuffle=False, verbose=0).history
+        source = _from_processes(batches) if hasattr(batches, "task") else batches
+        logs = model.fit(source, steps_per_epoch=len(batches), shuffle=False, verbose=0).history
         return {name: float(values[-1]) for name, values in logs.items()}
     sums, count = collections.Counter(), 0
     for batch in _prefetch(batches):
@@ -228,6 +232,16 @@ def train_one_epoch(model: keras.Model, batches: keras.utils.PyDataset) -> dict[
         sums.update({name: size * float(value) for name, value in logs.items()})
         count += size
     return {name: value / count for name, value in sums.items()}
+
+
+def _from_processes(batches: keras.utils.PyDataset) -> Iterator[tuple]:
+    """Yields batches made by processes, in order: threads that make crops hinder each other, and keep a GPU waiting.
+
+    `batches.task(index)` returns what makes a batch; it is sent to a process, which should not have to import Keras.
+    `benchmarks/README.md` says what this gains.
+    """
+    tasks = (joblib.delayed(batches.task(index))() for index in range(len(batches)))
+    yield from joblib.Parallel(-1, return_as="generator", pre_dispatch="2*n_jobs")(tasks)
 
 
 def _prefetch(batches: keras.utils.PyDataset) -> Iterator[tuple]:

@@ -71,6 +71,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--plis": (full.folds, "plis de la comparaison des traitements"),
         "--images-transfert": (full.transfer.images_seen, "images vues par le réseau pré-entraîné"),
         "--epoques-transfert": (full.transfer.epochs, "époques qui découpent cet entraînement"),
+        "--seuil-transfert": (full.transfer.oversampling_threshold, "--seuil du réseau pré-entraîné"),
     })
     text = "graines du réseau jugé (0 1 2 par défaut) ; aucune : celui de reference/ et ses mesures restent"
     parser.add_argument("--graines", type=int, nargs="*", default=[0, 1, 2], help=text)
@@ -156,7 +157,6 @@ def _budget(options: argparse.Namespace) -> training.Profile:
     """Returns the whole budget, as the options change it."""
     full, replace = training.profile("complet"), dataclasses.replace
     sizes = {"width": options.largeur, "train_side": options.cote_appris, "side": options.cote}
-    threshold = options.seuil
     seed = options.graines[0] if options.graines else full.config.seed
     return replace(
         full,
@@ -165,7 +165,7 @@ def _budget(options: argparse.Namespace) -> training.Profile:
             images_seen=options.images,
             epochs=options.epoques,
             seed=seed,
-            oversampling_threshold=threshold,
+            oversampling_threshold=options.seuil,
             **sizes,
         ),
         short=replace(full.short, images_seen=options.images_courtes),
@@ -174,7 +174,7 @@ def _budget(options: argparse.Namespace) -> training.Profile:
             images_seen=options.images_transfert,
             epochs=options.epoques_transfert,
             seed=seed,
-            oversampling_threshold=threshold,
+            oversampling_threshold=options.seuil_transfert,
         ),
     )
 

@@ -77,6 +77,38 @@ def transform(
     return crop
 
 
+def batch(
+    images: np.ndarray,
+    rows: np.ndarray,
+    targets: np.ndarray,
+    side: int,
+    settings: Transforms,
+    *,
+    seed: tuple[int, ...],
+    cutmix_probability: float,
+    weights: np.ndarray | None = None,
+) -> tuple[np.ndarray, ...]:
+    """Returns transformed works, perhaps mixed, and their targets: what the network learns from in one step.
+
+    Args:
+        images: all works, uint8, shape (n, height, width, 3).
+        rows: those of the batch, shape (b,).
+        targets: of those, float32, shape (b, k), rows summing to 1.
+        side: of the results, in pixels.
+        settings: extent of the transforms.
+        seed: draws them.
+        cutmix_probability: that the batch is mixed, 0..1.
+        weights: of each class, shape (k,).
+
+    Returns:
+        Images, float32 (b, side, side, 3) in 0..255, targets (b, k) and, if there are weights, those of the works (b,).
+    """
+    random = np.random.default_rng(seed)
+    crops = np.stack([transform(images[row], side, random, settings) for row in rows])
+    mixed, targets = cutmix(crops, targets, random, cutmix_probability)
+    return (mixed, targets) if weights is None else (mixed, targets, targets @ weights)
+
+
 def cutmix(
     images: np.ndarray,
     targets: np.ndarray,

@@ -152,7 +152,7 @@ def retain_transfer(answers: pd.DataFrame, *, draws: int) -> str:
 
 
 def comment_choice(table: pd.DataFrame) -> str:
-    """Says in French what real works taught of fine-tuning, from `variants.recorded`: one training each, no interval.
+    """Says in French what real works taught, from `variants.recorded`: one training each, no interval.
 
     Of what was not measured, nothing is said, and only trainings of the same length are compared.
     """
@@ -207,6 +207,25 @@ def comment_choice(table: pd.DataFrame) -> str:
         "tout_uniforme",
         "un taux plus bas pour les premières couches fait mieux que le même partout",
         "un taux plus bas pour les premières couches ne fait pas mieux que le même partout",
+    )
+    compare(
+        "zero_fin",
+        "fige",
+        "depuis zéro, avec des morceaux de 128 px qui gardent les détails à leur taille, on fait mieux que tout figer",
+        "même avec des morceaux de 128 px qui gardent les détails à leur taille, depuis zéro, on ne fait pas mieux que "
+        "tout figer",
+    )
+    compare(
+        "zero_fin_cutmix",
+        "zero_fin",
+        "CutMix à chaque lot, et non un sur deux, aide alors",
+        "CutMix à chaque lot, et non un sur deux, n'aide alors pas",
+    )
+    compare(
+        "zero_fin_petit",
+        "zero_fin",
+        "des morceaux de 96 px font mieux que ceux de 128",
+        "des morceaux de 96 px ne font pas mieux que ceux de 128",
     )
     if not parts:
         return f"Rien n'y est à comparer : seul est mesuré {', '.join(map(variant_title, table.index))}."

@@ -60,9 +60,11 @@ VARIANTS = {
     "tout_petit": "en entier, morceaux de 160 px",
     "tout_sans_cutmix": "en entier, sans CutMix",
     "zero": "depuis zéro",
-    "zero_long": "depuis zéro, plus longtemps",
     "zero_grand": "depuis zéro, morceaux de 128 px",
-    "zero_profond": "depuis zéro, deux blocs par étage",
+    "zero_fin": "depuis zéro, morceaux de 128 px, détails à leur taille",
+    "zero_fin_cutmix": "les mêmes, mélangés à chaque lot",
+    "zero_fin_profond": "les mêmes, deux blocs par étage",
+    "zero_fin_petit": "depuis zéro, morceaux de 96 px, détails à leur taille",
 }
 WAYS = {resizing.STRETCH: "étirer", resizing.CROP: "recadrer", resizing.PAD: "ajouter des bandes"}
 MEASURES = {"accuracy": "exactitude", "balanced_accuracy": "exactitude équilibrée", "macro_f1": "macro-F1"}

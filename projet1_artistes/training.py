@@ -6,10 +6,10 @@ The loop itself is `commun.training.train`; what it is given for a painter's net
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
-import os
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,6 @@ from keras import ops  # isort: skip
 
 FROM_SCRATCH, TRANSFERRED = "zéro", "transfert"
 FILES = {FROM_SCRATCH: "modele", TRANSFERRED: "transfert"}  # of the committed networks, without a suffix
-MAX_WORKERS = 32  # threads that make batches: more would fill the memory
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -149,7 +148,7 @@ _SHORT = Config(
     images_seen=24_000,
     epochs=4,
 )
-_FULL = Config(images_seen=510_000, epochs=34, oversampling_threshold=200)
+_FULL = Config(images_seen=510_000, epochs=34)
 _TRANSFER = Config(
     architecture=TRANSFER,
     train_side=192,
@@ -160,6 +159,7 @@ _TRANSFER = Config(
     images_seen=200_000,
     epochs=25,
 )
+_FULL_TRANSFER = dataclasses.replace(_TRANSFER, oversampling_threshold=200)  # what the study says; 100 from scratch
 _QUICK_TRANSFER = dataclasses.replace(
     _TRANSFER, train_side=64, image_side=128, side=96, cutmix_probability=0, batch_size=16, images_seen=1_600, epochs=2
 )
@@ -171,7 +171,9 @@ PROFILES = {
     "rapide": Profile(
         _QUICK, _BRIEF, _LONGER, (0, 20, 40, 80), (5, 10, 20, 40), 2, 200, 60, _QUICK_TRANSFER, **_QUICK_FROZEN
     ),
-    "complet": Profile(_FULL, _SHORT, _SHORT, (0, 25, 50, 100, 200), (5, 10, 20, 40, 80, 160), 5, 2000, 400, _TRANSFER),
+    "complet": Profile(
+        _FULL, _SHORT, _SHORT, (0, 25, 50, 100, 200), (5, 10, 20, 40, 80, 160), 5, 2000, 400, _FULL_TRANSFER
+    ),
 }
 
 
@@ -191,9 +193,7 @@ def build(config: Config, classes: int) -> keras.Model:
     """Returns a compiled network, its initial weights drawn by the seed."""
     keras.utils.set_random_seed(config.seed)
     model = network(config, classes)
-    loss = keras.losses.CategoricalCrossentropy(
-        from_logits=True, label_smoothing=config.label_smoothing
-    )
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config.label_smoothing)
     accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
     model.compile(optimizer(config), loss, metrics=[accuracy])
     return model
@@ -332,10 +332,7 @@ class Batches(keras.utils.PyDataset):
             epoch: its number, from 0.
             weights: weight of each class, shape (classes,).
         """
-        # Threads in number make crops on a GPU's machine: Pillow and NumPy let others run. Keras keeps the batches in
-        # order. With TensorFlow, `training.train_one_epoch` has one thread of its own.
-        workers = 1 if keras.backend.backend() == "tensorflow" else min(MAX_WORKERS, os.cpu_count() or 1)
-        super().__init__(workers=workers, max_queue_size=2 * workers)
+        super().__init__()
         self.images, self.labels, self.order, self.config = images, labels, order, config
         self.classes, self.epoch, self.weights = classes, epoch, weights
 
@@ -345,13 +342,24 @@ class Batches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         """Returns images, float32 (b, side, side, 3) in 0..255, targets (b, classes) and, if any, weights (b,)."""
-        config, random = self.config, np.random.default_rng([self.config.seed, self.epoch, index])
+        return self.task(index)()
+
+    def task(self, index: int) -> Callable[[], tuple[np.ndarray, ...]]:
+        """Returns what makes a batch, in this process or in another."""
+        config = self.config
         rows = self.order[index * config.batch_size : (index + 1) * config.batch_size]
-        side = config.train_side
-        crops = [augmentation.transform(self.images[row], side, random, config.transforms) for row in rows]
         targets = np.eye(self.classes, dtype=np.float32)[self.labels[rows]]
-        images, targets = augmentation.cutmix(np.stack(crops), targets, random, config.cutmix_probability)
-        return (images, targets) if self.weights is None else (images, targets, targets @ self.weights)
+        return functools.partial(
+            augmentation.batch,
+            self.images,
+            rows,
+            targets,
+            config.train_side,
+            config.transforms,
+            seed=(config.seed, self.epoch, index),
+            cutmix_probability=config.cutmix_probability,
+            weights=self.weights,
+        )
 
 
 # --- The committed networks ------------------------------------------------------------------------------------------

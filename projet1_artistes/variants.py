@@ -23,6 +23,8 @@ def configurations(full: Profile) -> dict[str, Config]:
     """Returns the configurations that are compared, by name: "zero..." from scratch, the others pre-trained."""
     scratch, whole, last = full.config, full.transfer, full.last_stages()
     replace = dataclasses.replace
+    large = replace(scratch, images_seen=2 * scratch.images_seen, image_side=256, train_side=128, side=160)
+    fine = replace(large, side=224, transforms=replace(scratch.transforms, scale=(0.2, 0.5)))  # details as they are
     return {
         "etages": last,
         "etages_trois": replace(last, frozen_until="stage_3"),
@@ -38,9 +40,11 @@ def configurations(full: Profile) -> dict[str, Config]:
         "tout_petit": replace(whole, train_side=160, side=224),
         "tout_sans_cutmix": replace(whole, cutmix_probability=0.0),
         "zero": scratch,
-        "zero_long": replace(scratch, images_seen=3 * scratch.images_seen, epochs=3 * scratch.epochs),
-        "zero_grand": replace(scratch, images_seen=3 * scratch.images_seen, image_side=256, train_side=128, side=160),
-        "zero_profond": replace(scratch, images_seen=3 * scratch.images_seen, blocks=2),
+        "zero_grand": large,
+        "zero_fin": fine,
+        "zero_fin_cutmix": replace(fine, cutmix_probability=1.0),
+        "zero_fin_profond": replace(fine, blocks=2, width=36),
+        "zero_fin_petit": replace(fine, train_side=96, transforms=replace(scratch.transforms, scale=(0.1, 0.3))),
     }
 
 

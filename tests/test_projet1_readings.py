@@ -94,6 +94,14 @@ def test_what_real_works_taught_is_told_both_ways():
     assert "72,0 %" not in text  # of another length
     text = said(fige=0.65, etages=0.77, etages_trois=0.75, tout_normalisation=0.78)
     assert "4 et 5 ne fait pas mieux" in text and "figée, fait mieux que ses deux derniers étages" in text
+    longer = ["zero_fin", "zero_fin_cutmix"]
+    text = said(fige=0.65, zero=0.58, zero_fin=0.68, zero_fin_cutmix=0.66, zero_fin_petit=0.7)
+    assert "on fait mieux que tout figer (68,0 % contre 65,0 %)" in text and "58,0 %" not in text
+    assert "n'aide alors pas (66,0 % contre 68,0 %)" in text and "96 px" not in text  # of another length
+    longer += ["zero_fin_petit"]
+    text = said(fige=0.65, zero_fin=0.64, zero_fin_cutmix=0.66, zero_fin_petit=0.7)
+    assert "on ne fait pas mieux que tout figer" in text and "aide alors (66,0 %" in text
+    assert "96 px font mieux que ceux de 128 (70,0 % contre 64,0 %)" in text
     assert "absentes" in readings.comment_choice(pd.DataFrame())
 
 
