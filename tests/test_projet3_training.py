@@ -9,12 +9,15 @@ import dataclasses
 import functools
 import itertools
 import json
+import threading
+import time
 from collections.abc import Callable, Generator
+from concurrent.futures import CancelledError
 from pathlib import Path
 
 import numpy as np
 import pytest
-from anomalies import SIDE, SMALL, config, eager, parts, shallow, turned, weights, write_category
+from anomalies import SIDE, SMALL, config, eager, forget, parts, shallow, turned, weights, write_category
 
 from commun import UserError, training  # first: it chooses the default backend of Keras
 from projet3_ssl_anomalies import dataset, pretexts, reconstructor
@@ -358,9 +361,62 @@ def test_another_configuration_or_other_parts_are_another_run(monkeypatch: pytes
 
 def test_every_task_is_trained_on_the_parts_given(good: Good, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = {}
-    monkeypatch.setattr(modelling, "train", lambda of, learnt, title="": asked.update({of.task: (learnt, title)}))
+    monkeypatch.setattr(modelling, "train", lambda of, learnt, title, **_: asked.update({of.task: (learnt, title)}))
     modelling.train_tasks(good, ESSAI, title="disque")
     assert {task: title for task, (_, title) in asked.items()} == {
         task: f"disque, {made.title}" for task, made in pretexts.PRETEXTS.items()
     }
     assert all(learnt is good for learnt, _ in asked.values())
+
+
+def test_tasks_side_by_side_give_the_models_of_one_after_another(
+    good: Good, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PROJETS_TRAVAIL", str(tmp_path / "together"))
+    forget()
+    pair = ("colorization", "masked_autoencoder")  # compiled twice each: some seconds
+    seed = modelling.keras.utils.set_random_seed
+
+    def seed_and_wait(number: int) -> None:  # long enough for the other thread to draw in between
+        seed(number)
+        time.sleep(0.5)
+
+    monkeypatch.setattr(modelling.keras.utils, "set_random_seed", seed_and_wait)
+    together = modelling.train_tasks(good, ESSAI, tasks=pair, title="disque")
+    shown = [line.split(" : ")[0] for line in capsys.readouterr().out.splitlines() if "époque 0" in line]
+    assert shown == [f"disque, {pretexts.PRETEXTS[task].title}" for task in pair]
+    monkeypatch.setenv("PROJETS_TRAVAIL", str(tmp_path / "alone"))
+    forget()
+    configs = modelling.configurations(ESSAI, side=SIDE)
+    for task, run in together.items():
+        alone = modelling.train(configs[task], good)
+        assert run.fresh and alone.fresh
+        np.testing.assert_array_equal(weights(run.model), weights(alone.model))
+
+
+def test_a_task_that_fails_ends_the_others_and_is_told(good: Good, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = []
+
+    def train(of: Config, learnt: Good, *, title: str, progress: training.Progress, stop: threading.Event) -> None:
+        if of.task == TASKS[0]:
+            raise UserError("divergé")
+        ended.append(stop.wait(30))
+
+    monkeypatch.setattr(modelling, "train", train)
+    with pytest.raises(UserError, match="divergé"):
+        modelling.train_tasks(good, ESSAI)
+    assert ended and all(ended) and len(ended) < len(TASKS)
+
+
+def test_a_training_is_stopped_after_an_epoch_and_taken_up(
+    good: Good, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PROJETS_TRAVAIL", str(tmp_path))
+    of, stop, seen = config(epochs=3, images_seen=24), threading.Event(), []
+    monkeypatch.setattr(training.Progress, "update", lambda self, row: seen.append(row["epoch"]))
+    stop.set()
+    with pytest.raises(CancelledError):
+        modelling.train(of, good, stop=stop)
+    assert seen == [1]
+    modelling.train(of, good)
+    assert seen == [1, 2, 3]
