@@ -81,6 +81,8 @@ def test_image_metrics_follow_their_definitions(levels: int) -> None:
     scores, is_defect = _scores(0, levels=levels)
     pairs = [(b > g) + 0.5 * (b == g) for b in scores[is_defect] for g in scores[~is_defect]]
     assert metrics.image_auroc(scores, is_defect) == pytest.approx(np.mean(pairs))
+    assert metrics.auroc(scores[~is_defect], scores[is_defect]) == pytest.approx(np.mean(pairs))
+    assert np.isnan(metrics.auroc(scores[~is_defect], scores[:0]))
     ap, before = 0.0, 0.0
     for threshold in sorted(set(scores), reverse=True):
         rejected = scores >= threshold
