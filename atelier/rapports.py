@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from atelier import bilan, export, index, notebooks
+from atelier import bilan, export, index, notebooks, reprise
 from atelier.index import ReportLine
 from commun import figures
 
@@ -21,6 +21,8 @@ def run(
 ) -> tuple[list[ReportLine], int]:
     """Runs notebooks and tells how each ends; after one that fails, the rest of its project is not run.
 
+    What a run that was interrupted, or in which a notebook failed, had done is not done again (see `reprise`).
+
     Args:
         groups: project -> its notebooks, in order.
         output: where the executed ones go.
@@ -29,28 +31,42 @@ def run(
 
     Returns:
         How each ended, in order, and the exit code: 0, 1 if one failed, 2 if by a mistake that the user can mend.
+
+    Raises:
+        UserError: another process writes in this folder.
     """
     together = together or _together(len(groups))
     threads = max(1, (os.cpu_count() or 1) // together) if together > 1 else None
-    done, total = itertools.count(1), sum(map(len, groups.values()))
+    count, total, keys = itertools.count(1), sum(map(len, groups.values())), reprise.keys(groups, values)
 
-    def run_project(project: str) -> tuple[list[ReportLine], int]:
+    def run_project(project: str, progress: reprise.Progress) -> tuple[list[ReportLine], int]:
         lines, code, obstacle = [], 0, ""  # the notebook that failed: those after it are not run
         for path in groups[project]:
-            if not obstacle:
+            target, key, outcome = output / project / path.name, keys[path], None
+            before = progress.seconds(key) if target.is_file() else None
+            if before is not None:
+                outcome = notebooks.Outcome(before)
+            elif not obstacle:
                 print(f"        {project}/{path.name}…\n", end="", flush=True)  # in one piece: others print too
-            line, mistake = _run_one(project, path, output, values[path], obstacle, threads)
+                outcome = notebooks.run(path, target, values[path], threads=threads)
+            line = _line(project, path, output, outcome, obstacle)
             time = f" en {figures.duration(line.seconds)}" if line.seconds else ""
             told = f"{line.status}{time}{f' : {line.error}' if line.error else ''}"
-            print(f"[{next(done)}/{total}] {project}/{path.name} {told}\n", end="", flush=True)
+            told += ", lors d'une exécution précédente" if before is not None else ""
+            print(f"[{next(count)}/{total}] {project}/{path.name} {told}\n", end="", flush=True)
             if line.status == "échec":
-                obstacle, code = path.name, max(code, 2 if mistake else 1)
+                obstacle, code = path.name, max(code, 2 if outcome.mistake else 1)
+            elif outcome:
+                progress.note(key, outcome.seconds)
             lines.append(line)
         return lines, code
 
-    with ThreadPoolExecutor(together) as pool:
-        outcomes = list(pool.map(run_project, groups))
-    return [line for lines, _ in outcomes for line in lines], max(code for _, code in outcomes)
+    with reprise.opened(output) as progress, ThreadPoolExecutor(together) as pool:
+        outcomes = list(pool.map(run_project, groups, itertools.repeat(progress)))
+    code = max(code for _, code in outcomes)
+    if not code:
+        reprise.forget(output)
+    return [line for lines, _ in outcomes for line in lines], code
 
 
 def write(lines: Sequence[ReportLine], output: Path) -> list[Path]:
@@ -79,21 +95,18 @@ def _together(projects: int) -> int:
     return max(1, min(projects, 2 * (os.cpu_count() or 1) - 1, psutil.virtual_memory().available // MEMORY))
 
 
-def _run_one(
-    project: str, path: Path, output: Path, values: Mapping[str, Any], obstacle: str, threads: int | None
-) -> tuple[ReportLine, bool]:
-    """Runs a notebook, unless another one failed before it; returns its line, and whether its error is a mistake."""
+def _line(project: str, path: Path, output: Path, outcome: notebooks.Outcome | None, obstacle: str) -> ReportLine:
+    """Returns the line of a notebook; without an outcome, another one failed before it."""
     page = f"{project}/{path.stem}.html"
     common = {"project": project, "title": export.title_of(path), "question": index.question_of(path)}
-    if obstacle:
+    if outcome is None:
         for old in (output / page, (output / page).with_suffix(".pdf")):
             old.unlink(missing_ok=True)
         reason = f"demande {obstacle}, qui a échoué"
-        return ReportLine(**common, page="", status="non exécuté", seconds=None, error=reason), False
+        return ReportLine(**common, page="", status="non exécuté", seconds=None, error=reason)
     target = output / project / path.name
-    outcome = notebooks.run(path, target, values, threads=threads)
     failure = export.failure_of(target) if outcome.error else None
-    line = ReportLine(
+    return ReportLine(
         **common,
         page=page,
         status="échec" if outcome.error else "réussi",
@@ -103,4 +116,3 @@ def _run_one(
         thumbnail=index.thumbnail_of(target),
         bilan=bilan.bilan(target, failed=bool(outcome.error)),
     )
-    return line, outcome.mistake
