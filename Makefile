@@ -21,7 +21,7 @@ notebooks: .venv/.installe
 
 test-jax: .venv/.installe
 	$(PY) -m pip install --quiet jax
-	KERAS_BACKEND=jax $(PY) -m pytest tests/test_training.py tests/test_projet1_training.py tests/test_projet1_networks.py tests/test_projet1_efficientnet.py tests/test_projet1_transfer.py tests/test_projet2_model.py tests/test_projet3_losses.py tests/test_projet3_pretexts.py tests/test_projet3_training.py
+	KERAS_BACKEND=jax $(PY) -m pytest tests/test_training.py tests/test_projet1_training.py tests/test_projet1_networks.py tests/test_projet1_efficientnet.py tests/test_projet1_transfer.py tests/test_projet2_model.py tests/test_projet3_losses.py tests/test_projet3_pretexts.py tests/test_projet3_training.py tests/test_repartition.py
 
 installer: .venv/.installe
 

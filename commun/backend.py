@@ -46,6 +46,25 @@ def check_version(version: str) -> None:
         )
 
 
+def spread_batches(asked: str) -> None:
+    """Shares out each batch among all the devices, if that is `asked` ("tous"): data-parallel training, by Keras.
+
+    The losses are those of one device, to rounding.
+
+    Raises:
+        UserError: another word is asked for, or another backend than JAX is used.
+    """
+    if asked not in ("", "tous"):
+        raise UserError(f"PROJETS_APPAREILS vaut « {asked} », et ne peut valoir que « tous ». Corrigez ou retirez-la.")
+    if not asked:
+        return
+    if keras.backend.backend() != "jax":
+        raise UserError(
+            "PROJETS_APPAREILS demande JAX : installez-le (python -m pip install jax), et ajoutez KERAS_BACKEND=jax."
+        )
+    keras.distribution.set_distribution(keras.distribution.DataParallel())
+
+
 os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND") or "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 check_backend(os.environ["KERAS_BACKEND"])
@@ -63,3 +82,4 @@ keras.config.set_dtype_policy("float32")
 keras.config.set_image_data_format("channels_last")
 keras.config.set_epsilon(1e-7)
 logging.getLogger("tensorflow").setLevel(logging.ERROR)  # else it warns of each compilation from the fifth on
+spread_batches(os.environ.get("PROJETS_APPAREILS", ""))

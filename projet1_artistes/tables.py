@@ -59,12 +59,12 @@ VARIANTS = {
     "tout_grand": "en entier, morceaux de 224 px",
     "tout_petit": "en entier, morceaux de 160 px",
     "tout_sans_cutmix": "en entier, sans CutMix",
-    "zero": "depuis zéro",
-    "zero_grand": "depuis zéro, morceaux de 128 px",
-    "zero_fin": "depuis zéro, morceaux de 128 px, détails à leur taille",
-    "zero_fin_cutmix": "les mêmes, mélangés à chaque lot",
-    "zero_fin_profond": "les mêmes, deux blocs par étage",
-    "zero_fin_petit": "depuis zéro, morceaux de 96 px, détails à leur taille",
+    "zero": "depuis zéro, 64 px",
+    "zero_grand": "depuis zéro, 128 px, vues plus larges",
+    "zero_fin": "depuis zéro, 128 px",
+    "zero_fin_cutmix": "depuis zéro, 128 px, CutMix à chaque lot",
+    "zero_fin_profond": "depuis zéro, 128 px, deux blocs par étage",
+    "zero_fin_petit": "depuis zéro, 96 px",
 }
 WAYS = {resizing.STRETCH: "étirer", resizing.CROP: "recadrer", resizing.PAD: "ajouter des bandes"}
 MEASURES = {"accuracy": "exactitude", "balanced_accuracy": "exactitude équilibrée", "macro_f1": "macro-F1"}
