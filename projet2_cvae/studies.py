@@ -16,7 +16,8 @@ def search(profile: str) -> str:
     measured = dataclasses.replace(data, validation=dataset.stratified(data.validation, budgets.scored))
     budget = Budget(images_seen=budgets.trial[0], epochs=budgets.trial[1])
     table = selection.search(measured, budget, trials=budgets.trials, title="Recherche")
-    return f"{len(table)} essais, dont {len(selection.complete_trials(table))} complets"
+    trials, complete = len(table), len(selection.complete_trials(table))
+    return f"{trials} essai{'s' * (trials > 1)}, dont {complete} complet{'s' * (complete > 1)}"
 
 
 STUDIES = {PROJECT: search}  # name given to the command -> its work, given a profile

@@ -295,7 +295,7 @@ def test_the_worker_and_notebook_03_share_a_study(local, monkeypatch, capsys) ->
     monkeypatch.setattr(selection, "search", search)
     assert main(["ouvrier", "projet2_cvae", "--profil", "essai"]) == 0
     printed = capsys.readouterr().out
-    assert "fichier local, pour un seul ouvrier" in printed and "terminée : 1 essais" in printed
+    assert "fichier local, pour un seul ouvrier" in printed and "terminée : 1 essai, dont 1 complet." in printed
     notebook = json.loads((Path(selection.__file__).parent / "03_selection.ipynb").read_text(encoding="utf-8"))
     sources = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     names: dict = {}
