@@ -104,6 +104,7 @@ def killed(folder: Path, projects: list[str], expected: dict, count: int, seed: 
                 break
         if process.returncode or (wrong := right(chain, expected)):
             faults.append(f"code {process.returncode}" if process.returncode else wrong)
+            print(f"{faults[-1]}\n{''.join(said)}\n{chain.figures()}", file=sys.stderr, flush=True)
     how = f"{kills} arrêts, {chains} chaînes finies ; {len(faults)} mal ; {redone} carnet(s) fini(s) refait(s)"
     yield "`kill -9` à des moments tirés au hasard, puis la même commande", how, not faults and not redone
 
