@@ -2,7 +2,8 @@
 
 The database is the PostgreSQL URL of `$PROJETS_ETUDES`, or a local SQLite file, for one worker. Workers take turns to
 claim a trial, so that each is done once and the study ends with as many as asked; they train at the same time. A worker
-that dies is noticed by its heartbeat, and its trial is done again. A database that stops is waited for.
+that dies is noticed at once on its own machine, by its heartbeat elsewhere, and its trial is done again: done alone, a
+study that was interrupted ends with the trials that it would have had. A database that stops is waited for.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from commun import UserError
+from commun import UserError, processes
 from commun.datasets import working_folder
 
 VARIABLE = "PROJETS_ETUDES"
@@ -26,6 +27,7 @@ HEARTBEAT = 20  # seconds between two signs of life of a worker; after three wit
 PATIENCE = 1800  # seconds that a database which does not answer is waited for
 RETRIES = 2  # times that a trial is done again: one that kills its workers does not kill them all
 POLL = 2.0  # seconds between two looks at the trials that others are running
+OWNER = "owner"  # attribute: machine, process and start of the process of the worker that does a trial
 FAILED = "failed"  # attribute of the trials that failed by themselves, which would fail again
 _REFUSALS = 20  # claims that fail in a row although the database answers
 
@@ -84,7 +86,7 @@ class Study:
             project: whose study it is; names the local file.
             name: identity of the study: workers that give the same one share it.
             pruner: of Optuna.
-            sampler: from the number of trials so far to the sampler of the next one.
+            sampler: from the number of trials so far, those that dead workers had left out, to the sampler of the next.
             first: parameters tried before any draw.
 
         Raises:
@@ -121,8 +123,9 @@ class Study:
             ) from error
 
     def settled(self) -> list:
-        """Returns the trials that have ended, without those of dead workers, which are done again."""
-        return [trial for trial in self._current() if self._is_settled(trial)]
+        """Returns the trials that have ended; one that a dead worker had is there once done again, at its place."""
+        ended = [trial for trial in self._current() if self._is_settled(trial)]
+        return sorted(ended, key=lambda trial: trial.system_attrs.get("retry_history", [trial.number])[0])
 
     def work(
         self,
@@ -185,9 +188,10 @@ class Study:
     def _do_one(self, objective: Callable, failures: tuple[type[Exception], ...], turn: _Turn) -> None:
         """Claims a trial, ends this worker's turn, then does the trial."""
         if self._sampler:
-            self.study.sampler = self._sampler(len(self.study.trials))
+            self.study.sampler = self._sampler(sum(trial.state.name != "WAITING" for trial in self._current()))
 
         def attempt(trial) -> float:
+            trial.set_user_attr(OWNER, processes.myself())
             if not turn.end():  # others have had theirs meanwhile: the count of trials may be wrong
                 raise _TurnLost
             self._begun = True
@@ -208,6 +212,9 @@ class Study:
     def _prepare(self, trials: int) -> tuple[int, int]:
         """Puts back in the queue what dead workers had; returns how many trials are missing, and are running."""
         optuna = import_optuna()
+        for trial in self.study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING]):
+            if processes.is_gone(trial.user_attrs.get(OWNER)):
+                self.study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             optuna.storages.fail_stale_trials(self.study)

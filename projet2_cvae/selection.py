@@ -99,7 +99,7 @@ def table_of(study: studies.Study) -> pd.DataFrame:
     """
     rows = [
         {
-            "number": t.number,
+            "number": number,
             "state": {"COMPLETE": "complete", "PRUNED": "pruned"}.get(t.state.name, "failed"),
             "val_nelbo": t.intermediate_values[max(t.intermediate_values)] if t.intermediate_values else np.nan,
             "epochs": len(t.intermediate_values),
@@ -108,7 +108,7 @@ def table_of(study: studies.Study) -> pd.DataFrame:
             "parameters": t.user_attrs.get("parameters", 0),
             **{name: t.params.get(name) for name in SPACE},
         }
-        for t in study.settled()
+        for number, t in enumerate(study.settled())
     ]
     return pd.DataFrame(rows)
 

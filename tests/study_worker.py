@@ -1,4 +1,4 @@
-"""A worker of the tests: `python study_worker.py TRIALS FOLDER` shares a tiny study.
+"""A worker of the tests: `python study_worker.py TRIALS FOLDER [MACHINE]` shares a tiny study, here or elsewhere.
 
 Each trial leaves a file `begun-PID-NUMBER` in FOLDER; it ends when there is a file `go` there.
 """
@@ -8,10 +8,12 @@ import sys
 import time
 from pathlib import Path
 
-from commun import UserError, studies
+from commun import UserError, processes, studies
 
 trials, folder = int(sys.argv[1]), Path(sys.argv[2])
 studies.HEARTBEAT, studies.POLL = 1, 0.1
+if sys.argv[3:]:
+    processes._machine = lambda: sys.argv[3]
 FIRST = ({"x": 0.25}, {"x": 0.75})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -44,11 +45,11 @@ def hire(tmp_path: Path) -> Iterator[Callable[[int], subprocess.Popen]]:
     """Starts a worker of a study of so many trials; none outlives the test."""
     workers = []
 
-    def start(trials: int) -> subprocess.Popen:
+    def start(trials: int, *machine: str) -> subprocess.Popen:
         paths = os.pathsep.join([str(WORKER.parents[1]), os.environ.get("PYTHONPATH", "")])
         workers.append(
             subprocess.Popen(
-                [sys.executable, WORKER, str(trials), tmp_path], env=os.environ | {"PYTHONPATH": paths},
+                [sys.executable, WORKER, str(trials), tmp_path, *machine], env=os.environ | {"PYTHONPATH": paths},
                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
             )
         )  # fmt: skip
@@ -105,13 +106,14 @@ def test_four_workers_do_each_trial_once_and_no_more_than_asked(base, hire, tmp_
     assert {trial.user_attrs["worker"] for trial in trials} <= {worker.pid for worker in workers}
 
 
-def test_the_trial_of_a_killed_worker_is_done_again(base, hire, tmp_path: Path) -> None:
-    """May take more than 10 s: a worker is taken for dead after three heartbeats, of one second each here."""
+@pytest.mark.parametrize("machine", [(), ("ailleurs",)])
+def test_the_trial_of_a_killed_worker_is_done_again(base, hire, machine, tmp_path: Path) -> None:
+    """May take more than 10 s: elsewhere, a worker is taken for dead after three heartbeats, of a second each here."""
     (tmp_path / "go").touch()
     end([hire(2)])
     (tmp_path / "go").unlink()
     before = [(t.number, t.value, t.datetime_complete) for t in trials_of(opened())]
-    victim = hire(5)
+    victim = hire(5, *machine)
     wait_until(lambda: begun(tmp_path, victim.pid))
     (lost,) = begun(tmp_path, victim.pid)
     victim.kill()  # SIGKILL
@@ -208,6 +210,44 @@ def test_a_turn_that_was_lost_counts_for_nothing(base, monkeypatch) -> None:
 @pytest.fixture
 def local(work, monkeypatch) -> None:
     monkeypatch.delenv("PROJETS_ETUDES", raising=False)
+
+
+ALONE = """
+import os, signal, sys
+from commun import studies
+optuna = studies.import_optuna()
+place, number = sys.argv[1], int(sys.argv[2])
+def die(here, trial):
+    if here == place and trial.number == number:
+        os.kill(os.getpid(), signal.SIGKILL)
+def objective(trial):
+    die("before", trial)
+    x, y = trial.suggest_float("x", 0, 1), trial.suggest_float("y", 0, 1)
+    die("after", trial)
+    return (x - 0.3) ** 2 + (y - 0.6) ** 2
+sampler = lambda number: optuna.samplers.TPESampler(seed=number, n_startup_trials=3)
+study = studies.Study("essai", "seule", sampler=sampler, first=({"x": 0.25, "y": 0.5}, {"x": 0.75, "y": 0.5}))
+study.work(objective, trials=8)
+print([(trial.params, trial.value) for trial in study.settled()])
+"""
+
+
+def alone(work: Path, *arguments: str) -> tuple[int, str]:
+    environment = os.environ | {"PROJETS_TRAVAIL": str(work), "PYTHONPATH": str(WORKER.parents[1])}
+    command = [sys.executable, "-c", ALONE, *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=False)
+    return done.returncode, done.stdout
+
+
+def test_a_study_whose_worker_was_killed_ends_with_the_trials_that_it_would_have_had(local, tmp_path: Path) -> None:
+    """May take more than 10 s: a dozen processes import Optuna. The figures of a killed notebook depend on it."""
+    expected = alone(tmp_path / "calme", "nowhere", "0")
+    assert expected[0] == 0 and expected[1].count("x") == 8
+    for place in ("before", "after"):
+        for number in (0, 2, 5):
+            folder = tmp_path / f"{place} {number}"
+            assert alone(folder, place, str(number)) == (-signal.SIGKILL, "")
+            assert alone(folder, "nowhere", "0") == expected, (place, number)
 
 
 def test_an_interrupted_trial_is_done_again_at_once(local) -> None:
