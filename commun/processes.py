@@ -7,16 +7,18 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-import psutil
-
 
 def myself() -> list:
     """Returns the machine, the identifier and the start of this process: what JSON can write."""
+    import psutil
+
     return [_machine(), os.getpid(), psutil.Process().create_time()]
 
 
 def is_gone(process: Sequence | None) -> bool:
     """Says if a process, as `myself` named it, has died; of those of other machines, nothing is known."""
+    import psutil
+
     if process is None or process[0] != _machine():
         return False
     try:

@@ -17,7 +17,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 
@@ -240,6 +239,8 @@ def _from_processes(batches: keras.utils.PyDataset) -> Iterator[tuple]:
     `batches.task(index)` returns what makes a batch; it is sent to a process, which should not have to import Keras.
     `benchmarks/README.md` says what this gains.
     """
+    import joblib
+
     tasks = (joblib.delayed(batches.task(index))() for index in range(len(batches)))
     yield from joblib.Parallel(-1, return_as="generator", pre_dispatch="2*n_jobs")(tasks)
 

@@ -98,7 +98,7 @@ def test_models_learn_from_the_first_half_alone(data: Data) -> None:
 
 def test_what_models_are_given_is_disjoint_from_what_judges_them(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     given, read, of_images = [], [], detector.signals
-    monkeypatch.setattr(training, "train", lambda config, good, title="": given.append(good.images))
+    monkeypatch.setattr(training, "train", lambda config, good, **_: given.append(good.images))
     monkeypatch.setattr(detector, "signals", lambda models, images: read.append(images) or of_images(models, images))
     for seed in (0, 1):
         detector.train(data, BUDGET, seed=seed)
