@@ -97,7 +97,8 @@ def killed(folder: Path, projects: list[str], expected: dict, count: int, seed: 
                     process.kill()  # the command alone: its kernels find out by themselves
                 process.wait()
             reader.join(5)
-            ended = {line.split()[1] for line in said if line.startswith("[") and "précédente" not in line}
+            faults += [line.strip() for line in said if "échec" in line]
+            ended = {line.split()[1] for line in said if "réussi" in line and "précédente" not in line}
             redone += len(ended & done)
             done |= ended
             if process.returncode != -signal.SIGKILL:
@@ -105,7 +106,8 @@ def killed(folder: Path, projects: list[str], expected: dict, count: int, seed: 
         if process.returncode or (wrong := right(chain, expected)):
             faults.append(f"code {process.returncode}" if process.returncode else wrong)
             print(f"{faults[-1]}\n{''.join(said)}\n{chain.figures()}", file=sys.stderr, flush=True)
-    how = f"{kills} arrêts, {chains} chaînes finies ; {len(faults)} mal ; {redone} carnet(s) fini(s) refait(s)"
+    wrong = f"{len(faults)} écart(s) : {' ; '.join(faults)}" if faults else "mêmes chiffres"
+    how = f"{kills} arrêts, {chains} chaîne(s) finie(s) ; {wrong} ; {redone} carnet(s) fini(s) refait(s)"
     yield "`kill -9` à des moments tirés au hasard, puis la même commande", how, not faults and not redone
 
 
