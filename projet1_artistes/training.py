@@ -193,7 +193,9 @@ def build(config: Config, classes: int) -> keras.Model:
     """Returns a compiled network, its initial weights drawn by the seed."""
     keras.utils.set_random_seed(config.seed)
     model = network(config, classes)
-    loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config.label_smoothing)
+    loss = keras.losses.CategoricalCrossentropy(
+        from_logits=True, label_smoothing=config.label_smoothing
+    )
     accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
     model.compile(optimizer(config), loss, metrics=[accuracy])
     return model
