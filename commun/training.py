@@ -222,7 +222,8 @@ def train_one_epoch(model: keras.Model, batches: keras.utils.PyDataset) -> dict[
     """
     if keras.backend.backend() != "tensorflow":
         source = _from_processes(batches) if hasattr(batches, "task") else batches
-        logs = model.fit(source, steps_per_epoch=len(batches), shuffle=False, verbose=0).history
+        steps = len(batches)
+        logs = model.fit(source, steps_per_epoch=steps, shuffle=False, verbose=0).history
         return {name: float(values[-1]) for name, values in logs.items()}
     sums, count = collections.Counter(), 0
     for batch in _prefetch(batches):
