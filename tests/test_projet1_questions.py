@@ -242,6 +242,13 @@ def test_resampled_interval(correct):
     assert "trop large" in why[0] and "trop étroit" in why[1] and "remise" in why[2] and "deux nombres" in why[4]
 
 
+@pytest.mark.parametrize("few", [5, 7, 9])
+def test_an_interval_of_few_works_is_not_wrong_by_the_draw(few):
+    """The profile « essai » judges few works: a bound may fall on the share next to that of the module."""
+    for good in range(1, few):
+        assert questions.resampled_interval(resample, np.arange(few) < good).right, good
+
+
 def test_recall_and_precision():
     named, artist = PROBABILITIES.argmax(axis=1), 2
     good = ((named == artist) & (artist == LABELS)).sum()
