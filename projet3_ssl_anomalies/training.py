@@ -255,11 +255,11 @@ def train_tasks(
     same as one after another.
     """
     configs = configurations(budget, side=good.images.shape[1], seed=seed, settings=settings)
-    tasks, stop, titles = tasks or tuple(configs), threading.Event(), {}
-    shown = {}
-    for task in tasks:  # in order on the page, whichever starts first
-        titles[task] = f"{title}, {PRETEXTS[task].title}" if title else ""
-        shown[task] = commun.training.Progress(titles[task], configs[task].epochs)
+    tasks, stop = tasks or tuple(configs), threading.Event()
+    titles = {task: f"{title}, {PRETEXTS[task].title}" if title else "" for task in tasks}
+    shown = {  # in order on the page, whichever starts first
+        task: commun.training.Progress(titles[task], configs[task].epochs) for task in tasks
+    }
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         longest_first = sorted(tasks, key=lambda task: -LONGER.get(task, 1))
         runs = {
