@@ -16,6 +16,7 @@ import numpy as np
 
 from commun import UserError, training
 from commun.training import keras  # it chooses the default backend of Keras
+from commun.weights import load_weights, save_weights
 from projet1_artistes import PROJECT, REFERENCE, augmentation, efficientnet, networks
 from projet1_artistes.augmentation import Transforms
 from projet1_artistes.layerwise import LayerwiseAdamW
@@ -375,7 +376,7 @@ def save_reference(classifier: Classifier, config: Config, folder: Path = REFERE
         start = [None if w.path.startswith("scores/") else np.asarray(w) for w in fresh.weights]
     bits = 8 if start is None else 5
     path = folder / FILES[TRANSFERRED if start else FROM_SCRATCH]
-    training.save_weights(path, classifier.model, config, bits=bits, start=start, names=names)
+    save_weights(path, classifier.model, config, bits=bits, start=start, names=names)
 
 
 def load_reference(folder: Path = REFERENCE, model: str = FROM_SCRATCH) -> Classifier:
@@ -395,7 +396,7 @@ def load_reference(folder: Path = REFERENCE, model: str = FROM_SCRATCH) -> Class
         with np.load(path.with_suffix(".npz")) as stored:
             return network(configs[-1], len(stored["names"]))
 
-    found, arrays = training.load_weights(path, make, project=PROJECT)
+    found, arrays = load_weights(path, make, project=PROJECT)
     return classifier(found, configs[-1], [str(name) for name in arrays["names"]])
 
 

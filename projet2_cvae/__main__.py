@@ -16,7 +16,8 @@ import pandas as pd
 
 from commun import UserError, cli, exit_code, results
 from commun.figures import number
-from commun.training import Budget, Diverged, Run, config_hash, save_weights
+from commun.training import Budget, Diverged, Run, config_hash
+from commun.weights import save_weights
 from projet2_cvae import PROJECT, REFERENCE, comparison, dataset, evaluation, judge, selection, training
 from projet2_cvae.model import CVAE, Config
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from commun import results, training
+from commun import results
+from commun.weights import load_weights
 from projet2_cvae import PROJECT, REFERENCE, judge
 from projet2_cvae.dataset import CLASSES, Part, read_part
 from projet2_cvae.judge import ReferenceFeatures
@@ -421,7 +422,7 @@ def load_reference_model() -> CVAE:
     Raises:
         UserError: the reference is missing.
     """
-    return training.load_weights(REFERENCE / "modele", lambda config: build(Config(**config)), project=PROJECT)[0]
+    return load_weights(REFERENCE / "modele", lambda config: build(Config(**config)), project=PROJECT)[0]
 
 
 def load_reference_features() -> ReferenceFeatures:

@@ -13,6 +13,7 @@ import numpy as np
 
 from commun import training
 from commun.training import keras  # it chooses the default backend of Keras
+from commun.weights import load_weights, save_weights
 from projet2_cvae import PROJECT
 from projet2_cvae.dataset import CLASSES, Part, stratified
 
@@ -124,7 +125,7 @@ def reference_features(judge: keras.Model, part: Part, size: int) -> ReferenceFe
 def save(path: Path, reference: ReferenceFeatures, config: JudgeConfig) -> None:
     """Writes the judge and its training statistics; no image can be found again from them."""
     statistics = {name: getattr(reference, name) for name in ("count", "means", "covariances")}
-    training.save_weights(path, reference.judge, config, **statistics)
+    save_weights(path, reference.judge, config, **statistics)
 
 
 def load(path: Path) -> ReferenceFeatures:
@@ -133,5 +134,5 @@ def load(path: Path) -> ReferenceFeatures:
     Raises:
         UserError: a file is missing or unreadable.
     """
-    judge, stored = training.load_weights(path, lambda config: build(JudgeConfig(**config)), project=PROJECT)
+    judge, stored = load_weights(path, lambda config: build(JudgeConfig(**config)), project=PROJECT)
     return ReferenceFeatures(judge, *(stored[name] for name in ("count", "means", "covariances")))

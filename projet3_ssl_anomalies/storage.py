@@ -17,6 +17,7 @@ import numpy as np
 import commun.training  # first: it chooses the default backend of Keras
 from commun import UserError, results
 from commun.datasets import atomic_file
+from commun.weights import to_float16
 from projet3_ssl_anomalies import REFERENCE
 from projet3_ssl_anomalies.dataset import Category
 from projet3_ssl_anomalies.detector import Detector
@@ -41,7 +42,7 @@ def save_detector(detector: Detector, folder: Path) -> None:
         for field, values in fields(normal).items():
             if field == "whitening":
                 values = values[..., *np.tril_indices(values.shape[-1])]
-            arrays[f"normals/{name}/{field}/planes"] = _planes(commun.training.to_float16(values, bits=BITS[field]))
+            arrays[f"normals/{name}/{field}/planes"] = _planes(to_float16(values, bits=BITS[field]))
             arrays[f"normals/{name}/{field}/shape"] = np.array(values.shape)
     with atomic_file(folder / f"{NAME}.npz") as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, **arrays)

@@ -26,7 +26,6 @@ import keras  # isort: skip
 
 MINIMUM = 6  # good training images of a category
 SIDE_BY_SIDE = 2  # trainings; each holds a compiled model and its batches
-_BUILDING = threading.Lock()  # initial weights are drawn from a generator that all threads share
 
 
 @keras.saving.register_keras_serializable(PROJECT)
@@ -318,7 +317,7 @@ def train(
     )
     if not run.fresh:
         return run
-    with _BUILDING:
+    with commun.training.building():
         model = Reconstructor(config)  # of its own, for `build` will give that one to others
     model.set_weights(run.model.get_weights())
     return dataclasses.replace(run, model=model)
@@ -342,8 +341,7 @@ def build(config: Config, good: Good | None = None, *, code: str = "") -> Recons
 @functools.lru_cache(maxsize=8)
 def _compiled(config: Config, code: str) -> tuple[Reconstructor, list[np.ndarray]]:
     """Returns a compiled model and the initial values of its variables, then of those of its optimiser."""
-    with _BUILDING:
-        keras.utils.set_random_seed(config.seed)
+    with commun.training.building(config.seed):
         model = Reconstructor(config)
     model.compile(commun.training.adam(config))
     model.optimizer.build(model.trainable_variables)

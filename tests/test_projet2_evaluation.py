@@ -16,6 +16,7 @@ from scipy import linalg, special, stats
 
 from commun import UserError, results, training
 from commun.datasets import IDX_FILES, Location, find
+from commun.weights import save_weights
 from projet2_cvae import PROJECT, evaluation, sample
 from projet2_cvae import judge as judging
 from projet2_cvae import model as modelling
@@ -471,7 +472,7 @@ def _write(folder: Path, images: np.ndarray, labels: np.ndarray) -> Path:
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory, model: CVAE, real: judging.ReferenceFeatures, judge_config: judging.JudgeConfig) -> Path:
     folder = tmp_path_factory.mktemp("référence")
-    training.save_weights(folder / "modele", model, model.config)
+    save_weights(folder / "modele", model, model.config)
     judging.save(folder / "juge", real, judge_config)
     return folder
 

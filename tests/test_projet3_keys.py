@@ -67,7 +67,7 @@ EDITS = {
     "a block of the network": (networks, "_convolution", '"silu"', '"relu"'),
     "what is augmented": (training, "Batches", "rng.integers(4)", "rng.integers(3)"),
     "what it starts from": (training, "build", "mean_image()", "mean_image() / 2"),
-    "how the model is built": (training, "_compiled", "set_random_seed(config.seed)", "set_random_seed(7)"),
+    "how the model is built": (training, "_compiled", "building(config.seed)", "building(7)"),
     "colours": (colour, "to_lab", "116", "115"),
 }
 

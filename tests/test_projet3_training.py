@@ -12,7 +12,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Generator
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -392,6 +392,30 @@ def test_tasks_side_by_side_give_the_models_of_one_after_another(
         alone = modelling.train(configs[task], good)
         assert run.fresh and alone.fresh
         np.testing.assert_array_equal(weights(run.model), weights(alone.model))
+
+
+def test_a_model_that_is_loaded_meanwhile_does_not_shift_the_draws_of_another(
+    good: Good, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A run was interrupted after its first task: the next one loads that model while it builds the other."""
+    monkeypatch.setenv("PROJETS_TRAVAIL", str(tmp_path))
+    done, other = (modelling.configurations(ESSAI, side=SIDE)[task] for task in ("masked_autoencoder", "colorization"))
+    modelling.train(done, good)
+    forget()
+    expected = weights(modelling.build(other))
+    forget()
+    seed, seeded = modelling.keras.utils.set_random_seed, threading.Event()
+
+    def seed_and_wait(number: int) -> None:  # long enough for the other thread to load in between
+        seed(number)
+        seeded.set()
+        time.sleep(2)
+
+    monkeypatch.setattr(modelling.keras.utils, "set_random_seed", seed_and_wait)
+    with ThreadPoolExecutor() as pool:
+        built = pool.submit(modelling.build, other)
+        assert seeded.wait(30) and not modelling.train(done, good).fresh
+    np.testing.assert_array_equal(weights(built.result()), expected)
 
 
 def test_a_task_that_fails_ends_the_others_and_is_told(good: Good, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ import pytest
 from commun import UserError, figures, training  # first: it chooses the default backend of Keras
 from commun.results import hardware
 from commun.training import ArrayBatches, Budget, epoch_indices, reset_generators, train
+from commun.weights import load_weights, save_weights
 
 import keras  # isort: skip
 from keras import layers  # isort: skip
@@ -614,9 +615,9 @@ def test_show_history_draws_the_curves_with_their_description(monkeypatch):
 def test_weights_with_fewer_bits_are_close_and_lighter(tmp_path):
     network = keras.Sequential([keras.Input((64,)), keras.layers.Dense(200)])
     config = training.Budget()
-    training.save_weights(tmp_path / "fin", network, config)
-    training.save_weights(tmp_path / "court", network, config, bits=5)
-    found, _ = training.load_weights(tmp_path / "court", lambda entries: keras.models.clone_model(network), project="x")
+    save_weights(tmp_path / "fin", network, config)
+    save_weights(tmp_path / "court", network, config, bits=5)
+    found, _ = load_weights(tmp_path / "court", lambda entries: keras.models.clone_model(network), project="x")
     kernel = np.asarray(network.layers[0].kernel)
     np.testing.assert_allclose(found.layers[0].kernel, kernel, rtol=2**-5.9, atol=1e-6)
     exact = kernel.astype("float16").astype("float32")
