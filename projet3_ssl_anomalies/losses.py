@@ -20,16 +20,32 @@ def colour_difference(first, second):
 
 
 def gradient(lightness):
-    """Returns the Prewitt gradient magnitude of images (n, h, w, 1), borders mirrored.
-
-    Sums of slices: on a processor, they cost less than convolutions of one channel.
-    """
+    """Returns the Prewitt gradient magnitude of images (n, h, w, 1), borders mirrored."""
     x = ops.pad(lightness, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="symmetric")
-    rows = x[:, :-2] + x[:, 1:-1] + x[:, 2:]
-    columns = x[:, :, :-2] + x[:, :, 1:-1] + x[:, :, 2:]
-    across = (rows[:, :, 2:] - rows[:, :, :-2]) / 3
-    down = (columns[:, 2:] - columns[:, :-2]) / 3
+    above, here, below = _neighbours(x, axis=1)
+    left, _, right = _neighbours(above + here + below, axis=2)
+    across = (right - left) / 3
+    left, here, right = _neighbours(below - above, axis=2)
+    down = (left + here + right) / 3
     return ops.sqrt(ops.square(across) + ops.square(down) + 1e-8)
+
+
+def _neighbours(x, axis: int):
+    """Returns what comes before each value that is not at an end of the axis, this value, and what comes after it.
+
+    With TensorFlow, what `ops.slice` sends back costs a quarter of what x[:, 1:-1] does.
+    """
+    shape = [size - 2 * (i == axis) for i, size in enumerate(ops.shape(x))]
+    return [ops.slice(x, [offset * (i == axis) for i in range(len(shape))], shape) for offset in range(3)]
+
+
+def _block_means(x, side: int):
+    """Returns the means of blocks of pixels, (n, h / side, w / side, 1).
+
+    With TensorFlow on a processor, training through `ops.average_pool` costs several times as much.
+    """
+    n, height, width, _ = ops.shape(x)
+    return ops.mean(ops.reshape(x, (n, height // side, side, width // side, side, 1)), axis=(2, 4))
 
 
 def gradient_difference(first, second):
@@ -41,7 +57,7 @@ def gradient_difference(first, second):
     total, x, y = 0.0, first[..., :1], second[..., :1]
     for scale in range(SCALES):
         if scale:
-            x, y = ops.average_pool(x, 2, strides=2), ops.average_pool(y, 2, strides=2)
+            x, y = _block_means(x, 2), _block_means(y, 2)
         gx, gy = gradient(x), gradient(y)
         difference = 1 - (2 * gx * gy + PLAIN) / (ops.square(gx) + ops.square(gy) + PLAIN)
         if scale:
@@ -60,7 +76,9 @@ def structural_difference(first, second):
     """
 
     def mean(x):
-        return ops.average_pool(x, WINDOW, strides=WINDOW // 2)
+        quarters = _block_means(x, WINDOW // 2)
+        rows = quarters[:, 1:] + quarters[:, :-1]
+        return (rows[:, :, 1:] + rows[:, :, :-1]) / 4
 
     x, y = (first[..., :1] + 1) / 2, (second[..., :1] + 1) / 2
     mx, my = mean(x), mean(y)

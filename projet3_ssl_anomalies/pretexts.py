@@ -295,8 +295,8 @@ class Repair(Pretext):
         cross-entropy, plus the same where pixels that are nearly right hardly count (Lin
         et al., ICCV 2017): most of them show no damage.
         """
-        logit, repaired = output[..., 0], output[..., 1:]
-        damage = ops.cast(hidden, "float32")
+        logit, repaired = ops.split(output, [1], axis=-1)
+        damage = ops.cast(hidden, "float32")[..., None]
         image = super().loss(images, repaired, hidden)
         image += ops.mean(ops.square(images - repaired))
         entropy = ops.softplus(logit) - logit * damage
