@@ -75,6 +75,7 @@ def export_notebook(
         UserError: the notebook can't be read, or the page can't be written.
     """
     from bs4 import BeautifulSoup
+    from nbconvert.filters import Highlight2HTML
 
     node = _read(notebook)
     failure = _failure(node)
@@ -83,7 +84,8 @@ def export_notebook(
         cell.metadata["failed"] = failure is not None and cell.metadata.number == failure.cell
     found = bilan(notebook, failed=failure is not None)
     put_cards(node.cells, found)
-    texts = sorties.prepare(node)
+    places = sorties.Places()
+    sorties.prepare(node, places)
     explored = explorateurs.kinds(code_cells)
     title = _title(node, notebook)
     page = {
@@ -98,20 +100,26 @@ def export_notebook(
         "following": following and (gabarits.href(following[0]), following[1]),
         "index": gabarits.href(index),
     }
-    resources = {"page": page, "writer": texte.Writer(), "metadata": {"path": str(notebook.resolve().parent)}}
+    colour = Highlight2HTML(pygments_lexer=node.metadata.language_info.pygments_lexer)
+    resources = {
+        "page": page,
+        "writer": texte.Writer(),
+        "highlight": lambda source, metadata: places.keep(colour(source, metadata=metadata).strip()),
+        "metadata": {"path": str(notebook.resolve().parent)},
+    }
     body, _ = _exporter().from_notebook_node(node, resources)
     soup = BeautifulSoup(body, features="html.parser")
     _refuse_remote(soup)
     typographie.bind(soup.select_one("main"))
     for source in soup.select(".html > details > .highlight"):
-        _highlight(source)
+        _highlight(source, places)
     for table in soup.select("main table"):
         tableaux.dress(soup, table)
     sommaire.fill(soup)
     _put_head(soup)
     _recall(soup, found)
     with atomic_file(target) as temporary:
-        temporary.write_text(sorties.put_texts(str(soup), texts), encoding="utf-8", newline="\n")
+        temporary.write_text(places.restore(str(soup)), encoding="utf-8", newline="\n")
 
 
 def failure_of(notebook: Path) -> Failure | None:
@@ -220,10 +228,19 @@ def _recall(soup: BeautifulSoup, found: Bilan) -> None:
 @functools.cache
 def _exporter() -> Any:
     """Returns an nbconvert exporter with our template, formulas as MathML and French alternative texts."""
+    from jinja2 import pass_context
     from nbconvert.exporters.html import HTMLExporter
+    from nbconvert.exporters.templateexporter import TemplateExporter
     from traitlets.config import Config
 
+    @pass_context
+    def highlight_code(context: Any, source: str, metadata: Any) -> str:
+        return context["resources"]["highlight"](source, metadata)
+
     class Exporter(HTMLExporter):
+        def from_notebook_node(self, *arguments: Any, **named: Any) -> tuple[str, dict]:
+            return TemplateExporter.from_notebook_node(self, *arguments, **named)  # its own reads the page once more
+
         def markdown2html(self, context: Any, source: str) -> str:
             resources = context["resources"]
             return resources["writer"].render(
@@ -246,6 +263,7 @@ def _exporter() -> Any:
             "closed": sorties.closed,
             "role": lambda cell: "".join(f" celltag_{tag}" for tag in ROLES if tag in cell.metadata.get("tags", [])),
             "ansi2html": terminal.to_html,
+            "highlight_code": highlight_code,
         },
     )
 
@@ -285,12 +303,10 @@ def _local_css(css: str) -> str:
     return re.sub(r"url\(\s*(['\"]?)(?!data:|#)[^)]*\)", "none", css)
 
 
-def _highlight(block: Tag) -> None:
+def _highlight(block: Tag, places: sorties.Places) -> None:
     """Colours a source shown by `commun.figures.code` with the classes of the page, readable in the dark too."""
-    from bs4 import BeautifulSoup
     from pygments import highlight
     from pygments.formatters import HtmlFormatter
     from pygments.lexers import PythonLexer
 
-    source = highlight(block.get_text(), PythonLexer(stripnl=False), HtmlFormatter())
-    block.replace_with(BeautifulSoup(source, features="html.parser"))
+    block.replace_with(places.keep(highlight(block.get_text(), PythonLexer(stripnl=False), HtmlFormatter())))

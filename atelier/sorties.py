@@ -46,22 +46,37 @@ _SCRIPTED = {
 _OBJECT = re.compile(r"\s*<[\w.]+ .*>\s*|\s*<[\w.]+>\s*", re.DOTALL)  # what Python says of an object without a text
 
 
-def prepare(node: NotebookNode) -> dict[str, str]:
+class Places:
+    """HTML that waits outside a page while the page is dressed, and the words that hold its places.
+
+    Coloured texts and sources have thousands of elements, which need no dressing.
+    """
+
+    def __init__(self) -> None:
+        """Holds nothing yet."""
+        self._mark, self._kept = f"place-{uuid.uuid4().hex}", []
+
+    def keep(self, source: str) -> str:
+        """Keeps some HTML; returns the word that holds its place."""
+        self._kept.append(source)
+        return f"{self._mark}-{len(self._kept) - 1}."
+
+    def restore(self, page: str) -> str:
+        """Returns the page with all that was kept in its place."""
+        return re.sub(rf"{self._mark}-(\d+)\.", lambda match: self._kept[int(match[1])], page)
+
+
+def prepare(node: NotebookNode, places: Places) -> None:
     """Makes the outputs of a notebook those that a page shows.
 
     Texts are what a terminal would show in the end, shortened above `terminal.MAX_LINES` lines or
-    `terminal.MAX_CHARACTERS` characters. An output that holds several kinds keeps the best that a page can show. HTML
-    is closed on itself (`fragments`).
-
-    Returns:
-        The HTML of the texts, by the words that hold their places in the outputs: `put_texts` puts them in the page,
-        once it is dressed. They need no dressing, and a coloured log has thousands of elements.
+    `terminal.MAX_CHARACTERS` characters; their HTML goes to `places`. An output that holds several kinds keeps the
+    best that a page can show. HTML is closed on itself (`fragments`).
     """
     states = node.metadata.pop("widgets", None) or {}
     for name in (WIDGET_STATES, "state"):
         states = states.get(name) if isinstance(states, dict) else None
-    figures, texts = itertools.count(1), {}
-    place = f"texte-{uuid.uuid4().hex}"
+    figures = itertools.count(1)
     for cell in node.cells:
         if cell.cell_type != "code":
             continue
@@ -81,18 +96,8 @@ def prepare(node: NotebookNode) -> dict[str, str]:
                 text = holder.get(name)
                 text = text[0] if name == "traceback" and text else text
                 if isinstance(text, str) and text.strip():
-                    word = f"{place}-{len(texts)}."
-                    texts[word] = terminal.to_html(text)
+                    word = places.keep(terminal.to_html(text))
                     holder[name] = [word] if name == "traceback" else word
-    return texts
-
-
-def put_texts(page: str, texts: Mapping[str, str]) -> str:
-    """Puts the texts of the outputs in the places that `prepare` has kept for them."""
-    if not texts:
-        return page
-    place = next(iter(texts)).rpartition("-")[0]
-    return re.sub(rf"{place}-\d+\.", lambda match: texts[match[0]], page)
 
 
 def alt_text(output: NotebookNode, kind: str) -> str:
