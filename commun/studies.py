@@ -51,8 +51,8 @@ def whereabouts() -> str:
     if is_shared(database("")):
         return f"Ses essais sont dans la base de {VARIABLE}, que d'autres ouvriers peuvent partager."
     return (
-        "Ses essais sont dans un fichier local, pour un seul ouvrier : pour plusieurs, donnez l'adresse d'une base "
-        f"PostgreSQL dans {VARIABLE}."
+        "Ses essais restent dans le dossier de travail, pour un seul ouvrier : pour plusieurs, donnez l'adresse d'une "
+        f"base PostgreSQL dans {VARIABLE}."
     )
 
 

@@ -76,7 +76,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     text = "graines du réseau jugé (0 1 2 par défaut) ; aucune : celui de reference/ et ses mesures restent"
     parser.add_argument("--graines", type=int, nargs="*", default=[0, 1, 2], help=text)
     text = "graines des expériences (0 1 2 par défaut)"
-    parser.add_argument("--graines-courtes", type=int, nargs="+", default=[0, 1, 2], help=text)
+    parser.add_argument("--graines-courtes", type=int, nargs="+", default=list(experiments.SEEDS), help=text)
     text = f"expériences à mener ({' '.join(EXPERIMENTS)} par défaut)"
     parser.add_argument("--experiences", nargs="*", choices=EXPERIMENTS, default=EXPERIMENTS, help=text)
     text = "œuvres laissées, dans « oeuvres » et « oeuvres_fige », à chacun des artistes les mieux fournis"

@@ -1,7 +1,8 @@
 """Experiments: what quality is worth, how many works an artist needs, what helps those who have few.
 
-Every training goes through `training.train`, so that what is finished is never done again. Each experiment returns one
-row an answer (a work, a variant, a seed, a prediction); `summary` turns them into measures with intervals.
+Every training goes through `training.train`, so that what is finished is never done again, and workers may share those
+of an experiment (`commun.grid`). Each experiment returns one row an answer (a work, a variant, a seed, a prediction);
+`summary` turns them into measures with intervals.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from commun import results
-from projet1_artistes import REFERENCE, dataset, evaluation, networks, training
+from commun import grid, results
+from commun.sources import code_hash
+from commun.training import config_hash, fingerprint
+from projet1_artistes import PROJECT, REFERENCE, dataset, evaluation, networks, training
 from projet1_artistes.augmentation import Transforms
 from projet1_artistes.dataset import Data
 from projet1_artistes.split import TEST, TRAINING, VALIDATION, folds
@@ -39,6 +42,7 @@ OUT_OF_FOLD = "out_of_fold"  # beside the parts of the split: every work of trai
 SIDES = (64, 96, 128)  # pixels, of whole works
 MEASURES = ("accuracy", "balanced_accuracy", "macro_f1")
 DRAWS = 500  # of the intervals of `summary`
+SEEDS = (0, 1, 2)  # of the trainings, for the command and its workers; notebooks take one
 RECORD = REFERENCE / "experiences.csv"
 SCRATCH, FROZEN = "zero", "fige"  # networks of the record: trained from scratch, and pre-trained and left as it is
 KEYS = ("experiment", "network", "variant", "part", "measure", "base")  # what rows of the same thing share
@@ -53,10 +57,13 @@ def answers(data: Data, rows: np.ndarray, probabilities: Mapping[Any, np.ndarray
         probabilities: name of a classifier -> its scores or probabilities, shape (n, classes).
         seed: of their trainings.
     """
-    about = {"row": rows, "label": data.labels[rows], "group": data.groups[rows], "seed": seed}
-    named = {name: scores.argmax(axis=1) for name, scores in probabilities.items()}
-    tables = [pd.DataFrame({"variant": name, "predicted": ids, **about}) for name, ids in named.items()]
+    tables = [_table(data, rows, name, scores.argmax(axis=1), seed) for name, scores in probabilities.items()]
     return pd.concat(tables, ignore_index=True)
+
+
+def _table(data: Data, rows: np.ndarray, variant: Any, predicted: Sequence[int], seed: int) -> pd.DataFrame:
+    about = {"row": rows, "label": data.labels[rows], "group": data.groups[rows], "seed": seed}
+    return pd.DataFrame({"variant": variant, "predicted": predicted, **about})
 
 
 # --- From which number of works on artists are oversampled -----------------------------------------------------------
@@ -69,12 +76,13 @@ def vary_threshold(
 
     The seeds are those of the trainings; without any, that of the configuration.
     """
-    learner = _Learner(data, config)
-    for threshold in thresholds:
-        for settings in _with_seeds(config, seeds):
-            settings = dataclasses.replace(settings, oversampling_threshold=threshold)
-            learner.answer(threshold, settings, data.rows(TRAINING), data.rows(VALIDATION))
-    return learner.answers()
+    rows, others = data.rows(TRAINING), data.rows(VALIDATION)
+    trainings = [
+        Training(threshold, dataclasses.replace(settings, oversampling_threshold=threshold), rows, others)
+        for threshold in thresholds
+        for settings in _with_seeds(config, seeds)
+    ]
+    return _learnt(data, config, trainings)
 
 
 def recommended_threshold(answers: pd.DataFrame, *, draws: int = DRAWS) -> int:
@@ -105,12 +113,13 @@ def vary_side(data: Data, config: Config, *, seeds: Sequence[int] | None = None)
 
     The variant is the side. The seeds are those of the trainings; without any, that of the configuration.
     """
-    learner = _Learner(data, config)  # its network takes pictures of any side
-    for side in SIDES:
-        for settings in _with_seeds(config, seeds):
-            settings = dataclasses.replace(settings, side=side, train_side=3 * side // 4)
-            learner.answer(side, settings, data.rows(TRAINING), data.rows(VALIDATION))
-    return learner.answers()
+    rows, others = data.rows(TRAINING), data.rows(VALIDATION)
+    trainings = [  # the network takes pictures of any side
+        Training(side, dataclasses.replace(settings, side=side, train_side=3 * side // 4), rows, others)
+        for side in SIDES
+        for settings in _with_seeds(config, seeds)
+    ]
+    return _learnt(data, config, trainings)
 
 
 # --- High against low quality ----------------------------------------------------------------------------------------
@@ -133,12 +142,12 @@ def compare_qualities(data: Data, config: Config, *, seeds: Sequence[int], part:
     if set(data.works["part"].iloc[rows]) != {TRAINING, part}:
         return pd.DataFrame(columns=["variant", "predicted", "row", "label", "group", "seed"])
     train_rows, test_rows = (np.flatnonzero(data.works["part"].iloc[rows] == name) for name in (TRAINING, part))
-    learner = _Learner(data, config, rows)
-    for quality, pictures in images.items():
-        for seed in seeds:
-            settings = dataclasses.replace(config, **FULL_SIZE, seed=seed)
-            learner.answer(quality, settings, train_rows, test_rows, images=pictures)
-    return learner.answers()
+    trainings = [
+        Training(quality, dataclasses.replace(config, **FULL_SIZE, seed=seed), train_rows, test_rows, pictures)
+        for quality, pictures in images.items()
+        for seed in seeds
+    ]
+    return _learnt(data, config, trainings, rows)
 
 
 def works_by_quality(data: Data, rows: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -177,12 +186,13 @@ def vary_works(
         The answers, for the works of all artists: variant (number of works), seed, row, label, predicted, group.
     """
     config = dataclasses.replace(config, oversampling_threshold=0)
-    learner, rows = _Learner(data, config), data.rows(TRAINING)
-    for count in counts:
-        for settings in _with_seeds(config, seeds):
-            left = with_fewer_works(data, rows, count, seed=settings.seed)
-            learner.answer(count, settings, left, data.rows(VALIDATION))
-    return learner.answers()
+    rows, others = data.rows(TRAINING), data.rows(VALIDATION)
+    trainings = [
+        Training(count, settings, with_fewer_works(data, rows, count, seed=settings.seed), others)
+        for count in counts
+        for settings in _with_seeds(config, seeds)
+    ]
+    return _learnt(data, config, trainings)
 
 
 def richest(data: Data) -> np.ndarray:
@@ -241,24 +251,23 @@ def compare_treatments(data: Data, config: Config, *, count: int, seeds: Sequenc
     Returns:
         The answers: variant (a key of `TREATMENTS`), seed, row, label, predicted, group.
     """
-    rows, learner = data.all_but_test, _Learner(data, config)
+    rows, trainings = data.all_but_test, []
     for seed in seeds:
         fold = folds(data.labels[rows], data.groups[rows], count, seed=seed)
         for name, changes in TREATMENTS.items():
             settings = dataclasses.replace(config, seed=seed, **changes)
-            for number in range(count):
-                learner.answer(name, settings, rows[fold != number], rows[fold == number])
-    return learner.answers()
+            trainings += [Training(name, settings, rows[fold != n], rows[fold == n]) for n in range(count)]
+    return _learnt(data, config, trainings)
 
 
 def test_treatments(data: Data, config: Config, names: Sequence[str], *, seeds: Sequence[int]) -> pd.DataFrame:
     """Reads the test part once, by networks that learnt from all the rest under each of these treatments."""
-    learner = _Learner(data, config)
-    for seed in seeds:
-        for name in names:
-            settings = dataclasses.replace(config, seed=seed, **TREATMENTS[name])
-            learner.answer(name, settings, data.all_but_test, data.rows(TEST))
-    return learner.answers()
+    trainings = [
+        Training(name, dataclasses.replace(config, seed=seed, **TREATMENTS[name]), data.all_but_test, data.rows(TEST))
+        for seed in seeds
+        for name in names
+    ]
+    return _learnt(data, config, trainings)
 
 
 def best_treatment(table: pd.DataFrame) -> str:
@@ -279,27 +288,52 @@ def _compiled(config: Config, classes: int):
     return training.build(config, classes)
 
 
-class _Learner:
-    """One network, trained again for each answer, and its answers; of all the works, or of these rows of the data."""
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """One training of an experiment, and what its network is asked.
 
-    def __init__(self, data: Data, config: Config, rows: np.ndarray | None = None) -> None:
-        self.data, self.classes, self.tables = data, len(data.artists), []
-        self.rows = np.arange(len(data.works)) if rows is None else rows
-        settings = dataclasses.replace(config, seed=0, oversampling_threshold=0, class_weighted=False)
-        self.network = _compiled(settings, self.classes)
+    Attributes:
+        variant: what changes from one to another.
+        config: of the network and its training.
+        rows: works from which it learns.
+        others: works whose artist it is asked.
+        images: pictures of all the works, uint8, shape (n, side, side, 3); those of the data if None.
+    """
 
-    def answer(self, variant: Any, config: Config, rows, others, *, images: np.ndarray | None = None) -> None:
-        """Trains on works and answers for others, both by their places in `self.rows`, as `images` are."""
-        images = self.data.images if images is None else images
-        labels = self.data.labels[self.rows]
-        run = training.train(config, images, labels, rows, classes=self.classes, model=self.network)
-        if run.model is not self.network:  # found again
-            self.network.set_weights(run.model.get_weights())
-        scores = networks.scores(self.network, images[others], config.side)
-        self.tables.append(answers(self.data, self.rows[others], {variant: scores}, seed=config.seed))
+    variant: Any
+    config: Config
+    rows: np.ndarray
+    others: np.ndarray
+    images: np.ndarray | None = None
 
-    def answers(self) -> pd.DataFrame:
-        return pd.concat(self.tables, ignore_index=True)
+
+def _learnt(data: Data, config: Config, trainings: Sequence[Training], works: np.ndarray | None = None) -> pd.DataFrame:
+    """Returns the answers of trainings, of one network trained again and again.
+
+    Rows and images are those of all the works, or of these `works` alone.
+    """
+    works = np.arange(len(data.works)) if works is None else works
+    labels, classes = data.labels[works], len(data.artists)
+    compiled_for = dataclasses.replace(config, seed=0, oversampling_threshold=0, class_weighted=False)
+
+    def predictions(one: Training) -> list[int]:
+        network, images = _compiled(compiled_for, classes), data.images if one.images is None else one.images
+        run = training.train(one.config, images, labels, one.rows, classes=classes, model=network)
+        if run.model is not network:  # found again
+            network.set_weights(run.model.get_weights())
+        return networks.scores(network, images[one.others], one.config.side).argmax(axis=1).tolist()
+
+    def identity(one: Training) -> list:
+        seen = (data.images if one.images is None else one.images)[one.rows[:: max(1, len(one.rows) // 64)]]
+        return [str(one.variant), dataclasses.asdict(one.config), fingerprint(one.rows, one.others, seen)]
+
+    points = {"code": code_hash(predictions), "labels": fingerprint(labels), "points": list(map(identity, trainings))}
+    found = grid.evaluate(PROJECT, config_hash(points), trainings, predictions)
+    tables = [
+        _table(data, works[one.others], one.variant, predicted, one.config.seed)
+        for one, predicted in zip(trainings, found, strict=True)
+    ]
+    return pd.concat(tables, ignore_index=True)
 
 
 # --- Measures with intervals -----------------------------------------------------------------------------------------

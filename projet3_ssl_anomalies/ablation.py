@@ -9,11 +9,15 @@ trainings instead.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from projet3_ssl_anomalies import dataset, detector, metrics, training
+from commun import grid
+from commun.sources import code_hash
+from commun.training import config_hash, fingerprint
+from projet3_ssl_anomalies import PROJECT, dataset, detector, metrics, training
 from projet3_ssl_anomalies.dataset import SIDE, Data
 from projet3_ssl_anomalies.detector import MEASURES, HeldOut, Maps, anomaly_maps, on_synthetic
 from projet3_ssl_anomalies.intervals import without_mask
@@ -187,14 +191,27 @@ def training_ablation(data: Data, budget: Profile, *, title: str = "") -> pd.Dat
         training.
     """
     learnt, _ = training.halves(data, budget)
-    rows = []
-    for constant, value, config in training_variants(budget.images, budget.epochs):
-        config = dataclasses.replace(config, side=learnt.images.shape[1])
+    variants = [
+        (constant, value, dataclasses.replace(config, side=learnt.images.shape[1]))
+        for constant, value, config in training_variants(budget.images, budget.epochs)
+    ]
+
+    def measured(variant: tuple[str, str, Config]) -> list[dict]:
+        constant, value, config = variant
         run = training.train(config, learnt, title=f"{title}, {constant} {value}" if title else "")
         table = signals_alone(detector.held_out({config.task: run.model}, data, budget))
         row = {"category": data.category.name, "constant": constant, "value": value}
-        rows += [row | of_signal | {"seconds": round(run.metrics["seconds"])} for of_signal in table.to_dict("records")]
-    return pd.DataFrame(rows)
+        seconds = round(run.metrics["seconds"])
+        return [row | of_signal | {"seconds": seconds} for of_signal in table.to_dict("records")]
+
+    identity = {
+        "code": code_hash(measured, *PRETEXTS.values()),
+        "data": [data.category.name, fingerprint(learnt.images)],
+        "budget": dataclasses.asdict(budget),
+        "variants": [(constant, value, dataclasses.asdict(config)) for constant, value, config in variants],
+    }
+    rows = grid.evaluate(PROJECT, config_hash(identity), variants, measured)
+    return pd.DataFrame(itertools.chain.from_iterable(rows))
 
 
 def signals_alone(unseen: HeldOut, scoring: ScoringConfig = SCORING) -> pd.DataFrame:

@@ -10,13 +10,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import postgres
 import pytest
 
 from atelier.__main__ import main
-from commun import UserError, studies
+from commun import UserError, grid, studies
 
 WORKER = Path(__file__).with_name("study_worker.py")
 FIRST = [0.25, 0.75]
@@ -314,12 +315,64 @@ def test_a_missing_driver_is_told_in_a_sentence(monkeypatch) -> None:
     assert "secret" not in str(refusal.value)
 
 
+# --- Grids -----------------------------------------------------------------------------------------------------------
+
+
+def test_without_a_shared_database_a_grid_is_evaluated_in_order(local, work: Path) -> None:
+    seen = []
+    assert grid.evaluate("essai", "grille", "abc", lambda point: seen.append(point) or point.upper()) == ["A", "B", "C"]
+    assert seen == ["a", "b", "c"] and not list(work.rglob("*.db"))
+
+
+def test_two_workers_evaluate_each_point_of_a_grid_once_and_both_read_all(base, monkeypatch) -> None:
+    monkeypatch.setattr(studies, "POLL", 0.1)
+    seen = []
+
+    def work(point: str) -> dict:
+        seen.append(point)
+        time.sleep(0.2)
+        return {"found": point.upper()}
+
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(grid.evaluate, "essai", "grille", "abcdef", work) for _ in range(2)]
+    expected = [{"found": point} for point in "ABCDEF"]
+    assert [one.result() for one in both] == [expected, expected]
+    assert sorted(seen) == list("abcdef")
+    assert grid.evaluate("essai", "grille", "abcdef", None) == expected  # found again: nothing is done
+
+
+def test_a_point_that_fails_is_told_and_done_again_by_the_next_worker(base) -> None:
+    def wrong(point: str) -> str:
+        raise UserError("divergé")
+
+    with pytest.raises(UserError, match="divergé"):
+        grid.evaluate("essai", "grille", "ab", wrong)
+    assert grid.evaluate("essai", "grille", "ab", str.upper) == ["A", "B"]
+
+
+def test_a_point_that_kills_its_workers_is_named(base) -> None:
+    def deadly(point: str) -> str:
+        raise SystemExit
+
+    for _ in range(studies.RETRIES + 1):
+        with pytest.raises(SystemExit):
+            grid.evaluate("essai", "grille", "a", deadly)
+        study = studies.Study("essai", "grille")
+        for trial in study.study.trials:  # as a worker of this machine, once that process is gone
+            if trial.state.name == "RUNNING":
+                study._storage.set_trial_state_values(trial._trial_id, trial.state.__class__.FAIL)
+    with pytest.raises(UserError, match="l'essai 1 sur 1"):
+        grid.evaluate("essai", "grille", "a", deadly)
+
+
 # --- The command -----------------------------------------------------------------------------------------------------
 
 
 def test_an_unknown_study_is_told_with_those_that_exist(local, capsys) -> None:
     assert main(["ouvrier", "projet9"]) == 2
-    assert "Études : projet2_cvae" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    for name in ("projet1_artistes/seuil", "projet1_artistes/oeuvres", "projet2_cvae", "projet3_ssl_anomalies/entrain"):
+        assert name in told
 
 
 def test_the_worker_and_notebook_03_share_a_study(local, monkeypatch, capsys) -> None:
@@ -335,7 +388,7 @@ def test_the_worker_and_notebook_03_share_a_study(local, monkeypatch, capsys) ->
     monkeypatch.setattr(selection, "search", search)
     assert main(["ouvrier", "projet2_cvae", "--profil", "essai"]) == 0
     printed = capsys.readouterr().out
-    assert "fichier local, pour un seul ouvrier" in printed and "terminée : 1 essai, dont 1 complet." in printed
+    assert "dossier de travail, pour un seul ouvrier" in printed and "terminée : 1 essai, dont 1 complet." in printed
     notebook = json.loads((Path(selection.__file__).parent / "03_selection.ipynb").read_text(encoding="utf-8"))
     sources = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     names: dict = {}

@@ -113,6 +113,29 @@ def test_each_experiment_is_done_with_each_seed(trained, data, monkeypatch):
     assert len(first) == len(second) and set(first) != set(second)  # other works are left
 
 
+def test_workers_share_an_experiment_if_nothing_on_which_it_depends_differs(trained, data, monkeypatch):
+    names = []
+
+    def evaluate(project, name, points, work):
+        names.append(name)
+        return [work(point) for point in points]
+
+    def other_train(config, images, labels, rows, validation=None, *, classes, title="", model=None):
+        return type("Run", (), {"model": model})()
+
+    monkeypatch.setattr(experiments.grid, "evaluate", evaluate)
+    painted = dataclasses.replace(data, images=data.images + 1)
+    renamed = dataclasses.replace(data, works=data.works.assign(artist=data.works["artist"].to_numpy()[::-1]))
+    for asked in (data, data, painted, renamed):
+        experiments.vary_threshold(asked, CONFIG, (0, 50))
+    experiments.vary_threshold(data, CONFIG, (0, 60))
+    experiments.vary_threshold(data, CONFIG, (0, 50), seeds=(1,))
+    experiments.vary_threshold(data, dataclasses.replace(CONFIG, images_seen=7), (0, 50))
+    monkeypatch.setattr(experiments.training, "train", other_train)
+    experiments.vary_threshold(data, CONFIG, (0, 50))
+    assert names[0] == names[1] and len(set(names)) == len(names) - 1
+
+
 def test_qualities_are_compared_on_the_same_works(trained, data, monkeypatch):
     def low(data, rows):
         present = data.labels[rows] != 3

@@ -178,3 +178,10 @@ def test_trainings_are_compared_by_both_of_their_signals_on_the_same_defects(
     rival = table[table["signal"] == BASELINE]
     assert rival[MEASURES].iloc[0].tolist() == rival[MEASURES].iloc[1].tolist()
     assert (table[MEASURES].iloc[1] != table[MEASURES].iloc[4]).any()
+    names = []
+    monkeypatch.setattr(ablation.grid, "evaluate", lambda project, name, points, work: names.append(name) or [])
+    for asked in (budget, budget, dataclasses.replace(budget, painted=2)):
+        ablation.training_ablation(data, asked)
+    two.pop()
+    ablation.training_ablation(data, budget)
+    assert names[0] == names[1] and len(set(names)) == 3  # workers share it if nothing differs
