@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-_LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), type(...), np.generic)
 _HIDDEN = {  # what a class holds beside its code
     "__module__", "__doc__", "__dict__", "__weakref__", "__annotations__", "__dataclass_fields__",
@@ -68,7 +67,13 @@ def _is_ours(item: Any) -> bool:
 
 def _in_repository(module: types.ModuleType | None) -> bool:
     file = getattr(module, "__file__", None)
-    return bool(file) and not file.startswith(_LIBRARIES)
+    return bool(file) and not file.startswith(_libraries())
+
+
+@functools.cache
+def _libraries() -> tuple[str, ...]:
+    """Returns where libraries are installed; no constant, which would make hashes those of a machine."""
+    return tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 
 
 def _read_function(function: types.FunctionType) -> tuple[str, list[Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
 import subprocess
 import sys
 
@@ -182,6 +183,26 @@ def test_two_processes_agree():
     runs = [subprocess.run([sys.executable, "-c", script], capture_output=True, text=True) for _ in range(3)]
     assert len({run.stdout for run in runs}) == 1, runs
     assert len(runs[0].stdout.strip()) == 12
+
+
+@pytest.mark.parametrize("name", ["commun.sources", "commun.grid", "commun.studies", "commun.datasets"])
+def test_two_machines_agree_on_our_own_modules(name):
+    """The fault that this catches: a constant that holds where libraries are installed, in the order of a set."""
+    script = (
+        "import importlib, sys, sysconfig\n"
+        "places = dict(sysconfig.get_paths())\n"
+        "from commun.sources import code_hash\n"
+        "module = importlib.import_module(sys.argv[1])\n"
+        "print(code_hash(*[item for item in vars(module).values() if callable(item)]))\n"
+        "constants = [v for n, v in vars(module).items() if n.strip('_').isupper() and isinstance(v, (str, tuple))]\n"
+        "assert not any(place in str(constants) for place in places.values()), constants\n"
+    )
+    command = [sys.executable, "-c", script, name]
+    runs = [
+        subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | {"PYTHONHASHSEED": seed})
+        for seed in ("1", "2")
+    ]
+    assert len({run.stdout for run in runs}) == 1, runs
 
 
 def test_a_class_of_a_notebook_is_edited_in_its_cell(ipython):
