@@ -11,7 +11,7 @@ rapports: .venv/.installe
 
 test: .venv/.installe
 	$(PY) -m ruff check
-	$(PY) -m pytest
+	$(PY) -m pytest -n logical --maxprocesses 4
 
 jupyter: .venv/.installe
 	$(PY) -m jupyter lab

@@ -15,6 +15,30 @@ _WORK = tempfile.TemporaryDirectory(prefix="travail-", ignore_cleanup_errors=Tru
 os.environ["PROJETS_TRAVAIL"] = _WORK.name
 
 
+# Files whose tests share the notebooks that are run: one process takes them all.
+_CHAIN = ("test_notebooks.py", "test_recapitulatifs.py", "test_distribution_carnets.py")
+
+
+def pytest_collection_modifyitems(items):
+    """Refuses a test that would have all the notebooks run in a second process."""
+    for item in items:
+        if {"reports", "papers", "unanswered"} & set(item.fixturenames) and item.path.name not in _CHAIN:
+            raise pytest.UsageError(f"{item.nodeid} uses the chain: its file must be in _CHAIN, in conftest.py")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Gives each process whole files, so that what the tests of a file share is made once."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return "chain" if file.endswith(_CHAIN) else file
+
+    return ByFile(config, log)
+
+
 @pytest.fixture
 def work(tmp_path, monkeypatch):
     """A working folder for one test alone."""
