@@ -4,7 +4,7 @@ PYTHON ?= python3
 PROFIL ?=
 PY := .venv/bin/python
 
-.PHONY: rapports test jupyter notebooks test-jax installer
+.PHONY: rapports test jupyter notebooks test-jax bench installer
 
 rapports: .venv/.installe
 	$(PY) -m atelier rapports $(if $(PROFIL),--profil $(PROFIL))
@@ -22,6 +22,9 @@ notebooks: .venv/.installe
 test-jax: .venv/.installe
 	$(PY) -m pip install --quiet jax
 	KERAS_BACKEND=jax $(PY) -m pytest tests/test_training.py tests/test_projet1_training.py tests/test_projet1_networks.py tests/test_projet1_efficientnet.py tests/test_projet1_transfer.py tests/test_projet2_model.py tests/test_projet3_losses.py tests/test_projet3_pretexts.py tests/test_projet3_training.py tests/test_repartition.py
+
+bench: .venv/.installe
+	$(PY) -m benchmarks
 
 installer: .venv/.installe
 
