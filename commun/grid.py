@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -27,15 +28,16 @@ def evaluate(project: str, name: str, points: Sequence[Point], work: Callable[[P
     """
     if not studies.is_shared(studies.database(project)):
         return [work(point) for point in points]
-    study = studies.Study(project, name, first=[{"point": index} for index in range(len(points))])
 
     def objective(trial: Any) -> float:
         index = trial.suggest_int("point", 0, len(points) - 1)
         trial.set_user_attr("result", work(points[index]))
         return 0.0
 
-    study.work(objective, trials=len(points))
-    found = {trial.params["point"]: trial.user_attrs["result"] for trial in study.settled() if trial.values}
+    first = [{"point": index} for index in range(len(points))]
+    with contextlib.closing(studies.Study(project, name, first=first)) as study:
+        study.work(objective, trials=len(points))
+        found = {trial.params["point"]: trial.user_attrs["result"] for trial in study.settled() if trial.values}
     if missing := [index for index in range(len(points)) if index not in found]:
         raise UserError(
             f"Étude {project} : les ouvriers se sont arrêtés à chaque fois qu'ils ont fait l'essai {missing[0] + 1} "

@@ -122,6 +122,11 @@ class Study:
                 "variable pour travailler avec un fichier local."
             ) from error
 
+    def close(self) -> None:
+        """Ends its connections to the database."""
+        self._storage.remove_session()
+        self._storage.engine.dispose()
+
     def settled(self) -> list:
         """Returns the trials that have ended; one that a dead worker had is there once done again, at its place."""
         ended = [trial for trial in self._current() if self._is_settled(trial)]
