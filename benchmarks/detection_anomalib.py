@@ -11,16 +11,14 @@ against PatchCore (same size of bank). Each round starts both again; image AUROC
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from cvae_pythae import measured
 
 from commun import results
 from projet1_artistes import efficientnet
@@ -67,10 +65,7 @@ def main() -> None:
                 ours[way] = fitted.distances(known["test"])
                 spent[way]["atelier"].append((middle - start, len(test) / (time.perf_counter() - middle)))
             command = [options.python, RIVAL, arrays, BANK, os.cpu_count() or 1, found]
-            ended = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
-            if ended.returncode:
-                sys.exit(ended.stderr[-2000:])
-            for way, figures in json.loads(ended.stdout.splitlines()[-1]).items():
+            for way, figures in measured(command).items():
                 spent[way]["anomalib"].append(figures)
         with np.load(found) as stored:
             theirs = {way: stored[way] for way in WAYS}

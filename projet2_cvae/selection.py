@@ -7,6 +7,7 @@ images, or fewer.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -87,8 +88,9 @@ def search(data: Data, budget: Budget, *, trials: int, title: str = "") -> pd.Da
     def attempt(trial) -> float:
         return _objective(data, budget, trial)
 
-    shared.work(attempt, trials=trials, failures=(Diverged,), tell=show)
-    return table_of(shared)
+    with contextlib.closing(shared):
+        shared.work(attempt, trials=trials, failures=(Diverged,), tell=show)
+        return table_of(shared)
 
 
 def table_of(study: studies.Study) -> pd.DataFrame:
