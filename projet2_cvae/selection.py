@@ -288,7 +288,7 @@ def _identity(data: Data) -> dict:
 
 def _pruner(budget: Budget):
     """Returns what stops the trials worse than the median of those before, once beta has risen in all of them."""
-    import optuna
+    optuna = studies.import_optuna()
 
     longest = int(np.ceil(max(SPACE["warmup"]) * budget.epochs))
     return optuna.pruners.MedianPruner(n_startup_trials=6, n_warmup_steps=longest)
@@ -296,7 +296,7 @@ def _pruner(budget: Budget):
 
 def _sampler(seed: int, number: int):
     """Returns the sampler of one trial: a function of the seed and its number, so that a resumed study goes on."""
-    import optuna
+    optuna = studies.import_optuna()
 
     trial_seed = int(np.random.default_rng([seed, number]).integers(2**31))
     return optuna.samplers.TPESampler(seed=trial_seed, n_startup_trials=8)
@@ -304,7 +304,7 @@ def _sampler(seed: int, number: int):
 
 def _objective(data: Data, budget: Budget, trial) -> float:
     """Trains the model that a trial suggests; returns its negative ELBO on the validation part."""
-    import optuna
+    optuna = studies.import_optuna()
 
     def report(model, row: dict) -> None:
         if row["epoch"] == 1:

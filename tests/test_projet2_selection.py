@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import types
 from collections.abc import Generator
 from pathlib import Path
@@ -430,3 +431,11 @@ def test_the_usual_settings_are_finalists_once() -> None:
     found = selection.finalists(table, 2, BUDGET)
     assert list(found) == ["par défaut", "par défaut, poids par classe", "essai classé 1", "essai classé 2"]
     assert len(set(found.values())) == 4
+
+
+def test_optuna_is_imported_without_the_remark_of_tqdm_on_widgets() -> None:
+    """The fault that this catches: a page of notebook 03 with the warning, and the path of who made it."""
+    root = Path(selection.__file__).parents[1]
+    modules = [*root.glob("commun/*.py"), *root.glob("atelier/*.py"), *root.glob("projet*/*.py")]
+    pattern = re.compile(r"^ *import optuna\b", re.MULTILINE)
+    assert [path.name for path in modules if pattern.search(path.read_text(encoding="utf-8"))] == ["studies.py"]
