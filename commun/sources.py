@@ -107,6 +107,7 @@ def _nested(code: types.CodeType) -> Iterator[types.CodeType]:
             yield from _nested(constant)
 
 
+@functools.cache
 def _code_text(code: types.CodeType) -> str:
     """Spells instructions with the names and constants that they use, among which a docstring is not."""
     steps = [step for step in dis.get_instructions(code) if step.opname != "EXTENDED_ARG"]

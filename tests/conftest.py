@@ -1,8 +1,10 @@
-"""What every test shares: the sample instead of real data, and a working folder of its own."""
+"""What every test shares: the sample instead of real data, drawn once, and a working folder of its own."""
 
+import contextlib
 import os
 import sys
 import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,22 +15,39 @@ os.environ["PROJETS_DONNEES_REELLES"] = os.environ.get("PROJETS_DATA", "")
 os.environ["PROJETS_DATA"] = "echantillon"
 _WORK = tempfile.TemporaryDirectory(prefix="travail-", ignore_cleanup_errors=True)
 os.environ["PROJETS_TRAVAIL"] = _WORK.name
+# The processes that pytest starts find this variable: they share what the first of them to ask for it draws.
+if "PROJETS_ECHANTILLONS" not in os.environ:
+    _SAMPLES = tempfile.TemporaryDirectory(prefix="echantillons-", ignore_cleanup_errors=True)
+    os.environ["PROJETS_ECHANTILLONS"] = _SAMPLES.name
 
+
+def with_samples(work):
+    """Makes a working folder, where the samples are those that all share."""
+    work.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):  # Windows may refuse links: this folder will have its own
+        (work / "echantillons").symlink_to(os.environ["PROJETS_ECHANTILLONS"], target_is_directory=True)
+    return work
+
+
+with_samples(Path(_WORK.name))
 
 # Files whose tests share the notebooks that are run: one process takes them all.
 _CHAIN = ("test_notebooks.py", "test_recapitulatifs.py", "test_distribution_carnets.py")
+# Begun first, so that no process ends long after the others.
+_LONG = (*_CHAIN, "test_repartition.py", "test_reexecution.py", "test_projet1_notebooks.py", "test_classe.py")
 
 
 def pytest_collection_modifyitems(items):
-    """Refuses a test that would have all the notebooks run in a second process."""
+    """Refuses a test that would have all the notebooks run in a second process; puts the long files first."""
     for item in items:
         if {"reports", "papers", "unanswered"} & set(item.fixturenames) and item.path.name not in _CHAIN:
             raise pytest.UsageError(f"{item.nodeid} uses the chain: its file must be in _CHAIN, in conftest.py")
+    items.sort(key=lambda item: _LONG.index(item.path.name) if item.path.name in _LONG else len(_LONG))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Gives each process whole files, so that what the tests of a file share is made once."""
+    """Gives each process whole files, in order, so that what the tests of a file share is made once."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
@@ -36,6 +55,7 @@ def pytest_xdist_make_scheduler(config, log):
             file = nodeid.partition("::")[0]
             return "chain" if file.endswith(_CHAIN) else file
 
+    config.option.loadscopereorder = False
     return ByFile(config, log)
 
 
@@ -59,12 +79,12 @@ def registry():
 
 @pytest.fixture(scope="session")
 def reports(tmp_path_factory):
-    """The whole chain, run once from an empty working folder, in a path with a space and an accent."""
+    """The whole chain, run once in a working folder that holds samples alone, its path with a space and an accent."""
     from chain import Chain
 
     from atelier.__main__ import main
 
-    output, work = tmp_path_factory.mktemp("rapports d'été"), tmp_path_factory.mktemp("travail")
+    output, work = tmp_path_factory.mktemp("rapports d'été"), with_samples(tmp_path_factory.mktemp("travail"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PROJETS_TRAVAIL", str(work))
         code = main(["rapports", "--profil", "essai", "--sortie", str(output)])

@@ -152,7 +152,7 @@ def test_run_again(status, made, tmp_path):
     folder, expected = made
     (name,) = (name for name, one in expected.items() if one.rerun == status)
     path = folder / "rendus" / name / Path(hand_ins.DICE).name
-    limits = {"trop long": Limits(seconds=15), "trop de mémoire": LIMITS}.get(status, Limits(seconds=300, output=2**21))
+    limits = {"trop long": Limits(seconds=5), "trop de mémoire": LIMITS}.get(status, Limits(seconds=300, output=2**21))
     before = _files(folder)
     (run,) = reexecution.rerun([path], tmp_path, limits)
     assert run.status == status, run

@@ -173,12 +173,12 @@ def test_what_it_writes_in_place_of_the_result_is_not_believed(shape, tmp_path):
 
 
 def test_an_endless_loop_is_stopped(tmp_path):
-    run = only(written(tmp_path / "01.ipynb", "while True:\n    pass"), tmp_path / "bac", Limits(seconds=15))
-    assert run.status == reexecution.LONG and "arrêté après 15" in run.differences[0]
+    run = only(written(tmp_path / "01.ipynb", "while True:\n    pass"), tmp_path / "bac", Limits(seconds=5))
+    assert run.status == reexecution.LONG and "arrêté après 5" in run.differences[0]
 
 
 def test_a_loop_is_stopped_without_an_enclosure_too(tmp_path):
-    limits = Limits(seconds=15)
+    limits = Limits(seconds=5)
     run = only(written(tmp_path / "01.ipynb", "while True:\n    pass"), tmp_path / "bac", limits, BARE)
     assert run.status == reexecution.LONG
 
