@@ -164,7 +164,7 @@ def _runnable(path: Path) -> dict[str, Any]:
             f"{path} commence par une marque (UTF-8 avec BOM) que Jupyter refuse. Enregistrez-le en UTF-8 sans BOM."
         )
     notebook["nbformat"], notebook["nbformat_minor"] = 4, 5
-    kernel = {"display_name": "Python 3", "language": "python"}
+    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python"}
     notebook["metadata"]["kernelspec"] = kernel | notebook["metadata"].get("kernelspec", {}) | {"name": "python3"}
     seen = set()
     for position, cell in enumerate(notebook["cells"]):

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 _NUMBER = re.compile(r"[-−+]?[\d\s\u202f\u00a0]*\d([.,]\d+)?([eE][-+]?\d+)?\s*(%|s|ms|min|h|[kMG]?o)?|[-–—]|NaN|")
 
+_INSIDE = re.compile(r"(?<=\w_)(?=\w)|(?<=[^\W\d]/)(?=\w)")  # of a name or a path, not of 1/2
 _SIZE = re.compile(r"(\d+) rows × (\d+) columns")
 
 
@@ -36,6 +37,9 @@ def dress(soup: BeautifulSoup, table: Tag) -> None:
     del table["border"]
     for row in table.select("thead tr[style]"):  # pandas aligns headers here
         del row["style"]
+    for text in table.find_all(string=_INSIDE):  # it is cut there, rather than anywhere
+        parts = _INSIDE.split(text)
+        text.replace_with(*(piece for part in parts[:-1] for piece in (part, soup.new_tag("wbr"))), parts[-1])
     columns = max(map(len, rows), default=0)
     classes = ["defile"] + ["entiere"] * (len(rows) <= 20) + ["ample"] * (columns > 7) + ["serree"] * (columns > 10)
     box = table.wrap(soup.new_tag("div", attrs={"class": " ".join(classes)}))

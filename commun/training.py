@@ -154,19 +154,21 @@ def train(
     Args:
         config: the model and its training.
         build: makes the compiled model, its weights drawn from the seed.
-        batches: from the number of an epoch, from 0, to its batches in order; a function of (seed, epoch) alone.
+        batches: from the number of an epoch, from 0, to its batches in order; a function of
+            (seed, epoch) alone.
         measure: what is measured after each epoch, by names that start with "val_".
         after_epoch: called with the model and the row of each epoch; it may raise.
         project: sub-folder of `travail/modeles/`; if empty, nothing is saved.
         data: fingerprint of the data that it learns from.
-        code: classes and functions on which it depends, beside those that `build`, `batches` and `measure` name.
+        code: classes and functions on which it depends, beside those that `build`,
+            `batches` and `measure` name.
         title: what is being trained, in French; nothing is shown if empty.
         unit: unit of the loss, in French.
         progress: where it is shown; a new place if None.
 
     Returns:
-        The run; its history has `epoch` (from 1), the mean loss and metrics of the epoch's batches, the measures, and
-        `seconds`.
+        The run; its history has `epoch` (from 1), the mean loss and metrics of the epoch's
+        batches, the measures, and `seconds`.
 
     Raises:
         Diverged: the loss is no finite number any more; nothing is saved of that epoch.
@@ -194,8 +196,9 @@ def train(
             row |= {name: float(value) for name, value in measure(model).items()}
         if wrong := [name for name, value in row.items() if not np.isfinite(value)]:
             raise Diverged(
-                f"L'entraînement a divergé à l'époque {epoch + 1} sur {config.epochs} ({', '.join(wrong)} : plus un "
-                f"nombre fini). Essayez un taux d'apprentissage plus bas que {config.learning_rate:g}."
+                f"L'entraînement a divergé à l'époque {epoch + 1} sur {config.epochs} "
+                f"({', '.join(wrong)} : plus un nombre fini). Essayez un taux "
+                f"d'apprentissage plus bas que {config.learning_rate:g}."
             )
         row["seconds"] = round(time.perf_counter() - start, 2)
         rows.append(row)

@@ -192,8 +192,8 @@ def profile(name: str) -> Profile:
 
 def build(config: Config, classes: int) -> keras.Model:
     """Returns a compiled network, its initial weights drawn by the seed."""
-    keras.utils.set_random_seed(config.seed)
-    model = network(config, classes)
+    with training.building(config.seed):
+        model = network(config, classes)
     loss = keras.losses.CategoricalCrossentropy(
         from_logits=True, label_smoothing=config.label_smoothing
     )
@@ -231,8 +231,10 @@ def reinitialised(model: keras.Model, config: Config, classes: int) -> keras.Mod
     Architecture and schedule must be the same. What TensorFlow compiled of it serves again, while it spends seconds on
     each new network: as long as a short training.
     """
-    random.seed(config.seed)  # from which Keras draws; `set_random_seed` would have TensorFlow prepare its steps again
-    model.set_weights(network(config, classes).get_weights())
+    with training.building():
+        random.seed(config.seed)  # from which Keras draws; `set_random_seed` would make TensorFlow prepare steps again
+        fresh = network(config, classes)
+    model.set_weights(fresh.get_weights())
     for variable in model.optimizer.variables:
         variable.assign(ops.zeros(variable.shape, variable.dtype))
     return model

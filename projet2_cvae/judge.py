@@ -47,7 +47,17 @@ def train(config: JudgeConfig, part: Part, *, title: str = "") -> training.Run:
 
 def build(config: JudgeConfig) -> keras.Model:
     """Returns the compiled judge: uint8 images (n, 28, 28, 1) -> logits (n, 10)."""
-    keras.utils.set_random_seed(config.seed)
+    with training.building(config.seed):
+        model = _network(config)
+    model.compile(
+        training.adam(config),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def _network(config: JudgeConfig) -> keras.Model:
     image = keras.Input((28, 28, 1), dtype="uint8", name="image")
     x = layers.Rescaling(1 / 255)(image)
     x = layers.RandomFlip("horizontal", seed=config.seed)(x)
@@ -59,13 +69,7 @@ def build(config: JudgeConfig) -> keras.Model:
     x = layers.Dropout(0.4, seed=config.seed)(x)
     body = keras.Model(image, layers.Dense(config.features, activation="relu")(x), name=BODY)
     image = keras.Input((28, 28, 1), dtype="uint8")
-    model = keras.Model(image, layers.Dense(len(CLASSES), name=HEAD)(body(image)), name="juge")
-    model.compile(
-        training.adam(config),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
-    return model
+    return keras.Model(image, layers.Dense(len(CLASSES), name=HEAD)(body(image)), name="juge")
 
 
 def batches(config: JudgeConfig, part: Part, epoch: int) -> training.ArrayBatches:

@@ -12,7 +12,6 @@ from collections.abc import Callable
 import numpy as np
 
 from commun import training
-from commun.training import keras
 from projet2_cvae import PROJECT
 from projet2_cvae.dataset import Part
 from projet2_cvae.model import CVAE, SIDE, Config, nelbo_terms
@@ -95,9 +94,9 @@ def train(
 
 def build(config: Config) -> CVAE:
     """Returns the compiled and built model of a configuration, its weights drawn from its seed."""
-    keras.utils.set_random_seed(config.seed)
-    model = CVAE(config)
-    model([np.zeros((1, SIDE, SIDE, 1), "uint8"), np.zeros(1, "uint8")])
+    with training.building(config.seed):
+        model = CVAE(config)
+        model([np.zeros((1, SIDE, SIDE, 1), "uint8"), np.zeros(1, "uint8")])
     model.compile(training.adam(config))
     return model
 

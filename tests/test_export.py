@@ -229,6 +229,14 @@ def test_the_header_of_a_column_of_numbers_is_its_own(tmp_path):
     assert [cell.get_text() for cell in page.select("td.nombre")] == ["5", "6"]
 
 
+def test_a_name_in_a_table_is_cut_between_its_words(tmp_path):
+    table = "<table><tbody><tr><td>projet2_cvae/03_selection.ipynb</td><td>1/255</td></tr></tbody></table>"
+    page = exported(tmp_path, [new_code_cell("t", outputs=[display({"text/html": table})])])
+    name, number = page.select("td")
+    assert name.decode_contents() == "projet2_<wbr/>cvae/<wbr/>03_<wbr/>selection.ipynb"
+    assert number.decode_contents() == "1/255"
+
+
 def test_source_shown_by_the_notebook_takes_the_colours_of_the_page(tmp_path):
     code = (
         '<details open><summary>Source de a.b</summary><div class="highlight" style="background: #f0f0f0"><pre>'

@@ -53,6 +53,17 @@ def test_the_reader_of_imports_sees_what_it_should():
     assert imported(ast.parse(source), everywhere=True) == {"a", "c", "e", "i", "un import relatif"}
 
 
+def test_one_function_seeds_keras():
+    """`commun.training.building`, under a lock: elsewhere, a thread would shift the draws of another."""
+    calls = {
+        shown(path): sum(
+            getattr(node, "attr", "") == "set_random_seed" for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        )
+        for path in MODULES
+    }
+    assert {path: count for path, count in calls.items() if count} == {"commun/training.py": 1}
+
+
 def test_there_is_something_to_check():
     assert "projet2_cvae" in PROJECTS
     assert len(MODULES) > 8

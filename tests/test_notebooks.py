@@ -5,6 +5,7 @@ import re
 import browser
 import pytest
 from chain import checked
+from ipykernel.kernelspec import get_kernel_dict
 
 from atelier import notebooks, sorties, verification
 from commun.card import IN_ORDER
@@ -29,6 +30,8 @@ def test_a_committed_notebook_is_executed_light_and_clean(path):
     assert verification.altered(notebook) == []
     assert verification.handed_out()[card["carnet"]] == card["execution"]
     assert verification.check(path)[0] == verification.NEVER
+    kernel = notebook["metadata"]["kernelspec"]["display_name"]
+    assert kernel == get_kernel_dict()["display_name"]  # else JupyterLab takes the notebook for changed as it opens it
     cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
     outputs = [output for cell in cells for output in cell["outputs"]]
