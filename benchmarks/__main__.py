@@ -24,6 +24,7 @@ SCRIPTS = (  # what is measured, the command, the variable without which it is l
     ("Entraînement du CVAE convolutif, contre le même", "entrainement.py --images 10000 --forme conv --tours 3", ""),
     ("VAE, contre celui de pythae", f"cvae_pythae.py --python ${RIVALS}", RIVALS),
     ("Entraînement du projet 1, contre le tutoriel Keras", "peintures.py --tours 3", ""),
+    ("Entraînements de référence, à côté de ce que reference/ a noté", "references.py", ""),
     ("Préparation du projet 1, seconde fois contre première", "preparation.py", ""),
     ("Lecture des œuvres, contre image_dataset_from_directory", "lecture.py", ""),
     ("Notation du projet 3, contre un masque à la fois", "notation.py --images 24 --tours 2", ""),
