@@ -134,6 +134,7 @@ def run(source: Path, target: Path, values: Mapping[str, Any], *, threads: int |
                 language="python",
                 cwd=str(source.parent),
                 progress_bar=False,
+                request_save_on_cell_execute=False,  # else it is written twice for each cell
             )
     except PapermillExecutionError as error:
         mistake = error.ename == UserError.__name__
