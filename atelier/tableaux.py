@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 _NUMBER = re.compile(r"[-−+]?[\d\s\u202f\u00a0]*\d([.,]\d+)?([eE][-+]?\d+)?\s*(%|s|ms|min|h|[kMG]?o)?|[-–—]|NaN|")
 
 _INSIDE = re.compile(r"(?<=\w_)(?=\w)|(?<=[^\W\d]/)(?=\w)")  # of a name or a path, not of 1/2
+_LONG = 40  # characters: a text which, in a narrow column, takes a word a line
 _SIZE = re.compile(r"(\d+) rows × (\d+) columns")
 
 
@@ -41,7 +42,11 @@ def dress(soup: BeautifulSoup, table: Tag) -> None:
         parts = _INSIDE.split(text)
         text.replace_with(*(piece for part in parts[:-1] for piece in (part, soup.new_tag("wbr"))), parts[-1])
     columns = max(map(len, rows), default=0)
-    classes = ["defile"] + ["entiere"] * (len(rows) <= 20) + ["ample"] * (columns > 7) + ["serree"] * (columns > 10)
+    long = [cell for row in rows for cell in row if len(cell.get_text()) > _LONG and columns > 2]
+    for cell in long:
+        cell["class"] = [*cell.get("class", []), "long"]
+    wide = columns > 7 or (columns > 5 and bool(long))
+    classes = ["defile"] + ["entiere"] * (len(rows) <= 20) + ["ample"] * wide + ["serree"] * (columns > 10)
     box = table.wrap(soup.new_tag("div", attrs={"class": " ".join(classes)}))
     if columns == 2 and table.thead is None:  # names and values
         box["class"] = [*box["class"], "fiche"]

@@ -229,6 +229,20 @@ def test_the_header_of_a_column_of_numbers_is_its_own(tmp_path):
     assert [cell.get_text() for cell in page.select("td.nombre")] == ["5", "6"]
 
 
+def test_long_texts_beside_many_columns_have_room(tmp_path):
+    def table(columns, text):
+        cells = "".join(f"<td>{k}</td>" for k in range(columns - 1))
+        page = exported(
+            tmp_path,
+            [new_code_cell("t", outputs=[display({"text/html": f"<table><tr>{cells}<td>{text}</td></tr></table>"})])],
+        )
+        return "ample" in page.select_one(".defile")["class"], len(page.select("td.long"))
+
+    text = "un texte plus long que quarante caractères"
+    assert [table(columns, text) for columns in (2, 3, 6)] == [(False, 0), (False, 1), (True, 1)]
+    assert table(6, "court") == (False, 0)
+
+
 def test_a_name_in_a_table_is_cut_between_its_words(tmp_path):
     table = "<table><tbody><tr><td>projet2_cvae/03_selection.ipynb</td><td>1/255</td></tr></tbody></table>"
     page = exported(tmp_path, [new_code_cell("t", outputs=[display({"text/html": table})])])
