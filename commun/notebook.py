@@ -124,6 +124,8 @@ def _cell(cell: Any) -> dict[str, Any]:
         clean["outputs"] = [o for o in map(_output, outputs if isinstance(outputs, list) else []) if o]
         count = cell.get("execution_count")
         clean["execution_count"] = count if type(count) is int and count >= 0 else None
+    else:  # the format gives them to no other cell
+        clean = {name: value for name, value in clean.items() if name not in ("outputs", "execution_count")}
     if "attachments" in cell:
         files = _dict(cell["attachments"]).items()
         clean["attachments"] = {name: _texts(data) for name, data in files if _texts(data)}

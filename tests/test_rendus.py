@@ -394,6 +394,7 @@ def changed(changes) -> dict:
 @settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(CHANGE, min_size=1, max_size=4))
 @example(changes=[(("cells", 1, "metadata", "tags", 0), "")])  # a tag that the format refuses
+@example(changes=[(("cells", 1), "ôte"), (("cells", 4, "outputs"), None)])  # outputs of a cell that is no code
 def test_a_notebook_changed_anywhere_gives_a_page_or_a_sentence(tmp_path, changes):
     """It takes more than 10 s: 500 notebooks are exported whole."""
     path, page = tmp_path / "a.ipynb", tmp_path / "a.html"
