@@ -91,6 +91,12 @@ def test_the_settings_of_another_course_change_nothing(tmp_path, backend_variabl
     assert out.splitlines()[1] == "float32 float32 (1, 6, 6, 2)"
 
 
+@pytest.mark.parametrize("before", ["enable", "disable"])
+def test_the_garbage_collector_is_left_as_it_was_without_what_was_imported(before):
+    look = f"import gc; gc.{before}(); import commun.backend; print(gc.isenabled(), gc.get_freeze_count() > 100_000)"
+    assert python("-c", look)[1].split() == [str(before == "enable"), "True"]
+
+
 def test_a_wrong_file_of_settings_is_a_sentence(tmp_path):
     (tmp_path / "keras.json").write_text('{"floatx": "float128"}', encoding="utf-8")
     code, _, error = python("-m", "projet2_cvae", KERAS_HOME=str(tmp_path))
