@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import codecs
 import dataclasses
+import functools
 import json
 import os
 import re
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,6 +22,7 @@ from commun.notebook import INJECTED, read_notebook, tags
 from commun.results import write_json
 
 _TYPES = {"int": int, "float": float, "str": str, "bool": lambda text: {"true": True, "false": False}[text.lower()]}
+_STARTS = 3  # of a kernel, at most
 _THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -126,7 +128,8 @@ def run(source: Path, target: Path, values: Mapping[str, Any], *, threads: int |
         with log.open("wb") as errors, tempfile.TemporaryDirectory() as folder:
             copy = Path(folder) / source.name
             copy.write_text(json.dumps(notebook), encoding="utf-8")
-            papermill.execute_notebook(
+            execute = functools.partial(
+                papermill.execute_notebook,
                 *(str(path).replace("{", "{{").replace("}", "}}") for path in (copy, target)),  # it fills templates
                 parameters=dict(values),
                 kernel_name="python3",
@@ -136,6 +139,7 @@ def run(source: Path, target: Path, values: Mapping[str, Any], *, threads: int |
                 progress_bar=False,
                 request_save_on_cell_execute=False,  # else it is written twice for each cell
             )
+            with_a_kernel(execute)
     except PapermillExecutionError as error:
         mistake = error.ename == UserError.__name__
         message = error.evalue if mistake else f"{error.ename}: {error.evalue}"
@@ -143,7 +147,31 @@ def run(source: Path, target: Path, values: Mapping[str, Any], *, threads: int |
     except DeadKernelError:
         message = f"le noyau Python s'est arrêté (mémoire épuisée ?) ; ses derniers messages sont dans {log}"
         return Outcome(time.perf_counter() - start, message)
+    except RuntimeError as error:
+        if not _never_started(error):
+            raise
+        message = f"le noyau Python n'a pas pu démarrer ; ses derniers messages sont dans {log}"
+        return Outcome(time.perf_counter() - start, message)
     return Outcome(time.perf_counter() - start)
+
+
+def with_a_kernel(execute: Callable[[], Any]) -> None:
+    """Executes a notebook, again where its kernel dies before it starts: nothing was executed.
+
+    Its five ports are chosen before it takes them, and another program may take one meanwhile.
+    """
+    for left in reversed(range(_STARTS)):
+        try:
+            execute()
+        except RuntimeError as error:
+            if not left or not _never_started(error):
+                raise
+        else:
+            return
+
+
+def _never_started(error: RuntimeError) -> bool:
+    return str(error).startswith("Kernel died before")  # says jupyter_client
 
 
 def _kernel_manager(environment: Mapping[str, str], errors: BinaryIO) -> type:

@@ -10,9 +10,9 @@ inert: they bear marks (`ATTAQUE`, `evade`) that must not be found where they ha
 
 from __future__ import annotations
 
-import asyncio
 import copy
 import dataclasses
+import functools
 import json
 import os
 import shutil
@@ -22,8 +22,11 @@ import tempfile
 import unicodedata
 import zipfile
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+from atelier import notebooks
 
 NEVER, FAILED, NO_CARD = "jamais exécuté", "en erreur", "exécuté sans carte"
 IN_ORDER, MODIFIED, DISORDER = "exécuté de haut en bas", "modifié après exécution", "dans le désordre"
@@ -71,7 +74,7 @@ def make(folder: Path, *, flood: int = _FLOOD) -> dict[str, Expected]:
         _write(folder / "cours" / name, notebook)
     target = folder / "rendus"
     with tempfile.TemporaryDirectory() as work:
-        runs = asyncio.run(_execute_all(_to_run(), Path(work)))
+        runs = _execute_all(_to_run(), Path(work))
     return _hand_in(target, runs, flood)
 
 
@@ -232,19 +235,18 @@ def _to_run() -> dict[str, tuple[str, dict[str, Any], list[str]]]:
     }
 
 
-async def _execute_all(runs: Mapping[str, tuple], work: Path) -> dict[str, dict[str, Any]]:
+def _execute_all(runs: Mapping[str, tuple], work: Path) -> dict[str, dict[str, Any]]:
     """Runs notebooks in real kernels, two at once."""
-    gate = asyncio.Semaphore(2)
 
-    async def one(index: int, name: str, notebook: dict[str, Any], exchanged: list[str]) -> dict[str, Any]:
-        async with gate:
-            return await _execute(notebook, exchanged, work / str(index) / Path(name).name)
+    def one(index: int, run: tuple) -> dict[str, Any]:
+        name, notebook, exchanged = run
+        return _execute(notebook, exchanged, work / str(index) / Path(name).name)
 
-    done = [one(i, name, notebook, exchanged) for i, (name, notebook, exchanged) in enumerate(runs.values())]
-    return dict(zip(runs, await asyncio.gather(*done), strict=True))
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(runs, pool.map(one, range(len(runs)), runs.values()), strict=True))
 
 
-async def _execute(notebook: dict[str, Any], exchanged: list[str], path: Path) -> dict[str, Any]:
+def _execute(notebook: dict[str, Any], exchanged: list[str], path: Path) -> dict[str, Any]:
     """Runs a notebook; two of its cells may be executed in each other's place, as a student clicks."""
     import nbformat
     from nbclient import NotebookClient
@@ -258,7 +260,7 @@ async def _execute(notebook: dict[str, Any], exchanged: list[str], path: Path) -
     opened.cells = [opened.cells[i] for i in order]
     client = NotebookClient(opened, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}})
     environment = {**os.environ, "PROJETS_CARNET": str(path), "PROJETS_TRAVAIL": str(path.parent / "travail")}
-    await client.async_execute(env=environment)
+    notebooks.with_a_kernel(functools.partial(client.execute, env=environment))
     opened.cells = [opened.cells[order.index(i)] for i in range(len(order))]
     return json.loads(nbformat.writes(opened))
 

@@ -5,6 +5,7 @@ import re
 
 import nbformat
 import pytest
+from jupyter_client.asynchronous import AsyncKernelClient
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from atelier import notebooks, verification
@@ -104,6 +105,23 @@ def test_a_full_disk_is_said(house, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(notebooks, "run", full)
     assert main(["executer", "projet9_bien", "--sortie", str(tmp_path / "r")]) == 2
     assert "disque est plein" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("dead", "error"), [(1, ""), (notebooks._STARTS, "n'a pas pu démarrer")])
+def test_a_kernel_that_dies_as_it_starts_is_started_again_then_said(house, tmp_path, monkeypatch, dead, error):
+    """As where another program has taken one of its ports."""
+    wait, starts = AsyncKernelClient.wait_for_ready, []
+
+    async def die_first(client, timeout=None):
+        starts.append(1)
+        if len(starts) <= dead:
+            raise RuntimeError("Kernel died before replying to kernel_info")
+        await wait(client, timeout)
+
+    monkeypatch.setattr(AsyncKernelClient, "wait_for_ready", die_first)
+    outcome = notebooks.run(house / "projet9_bien" / "01_un.ipynb", tmp_path / "a.ipynb", {})
+    assert error in outcome.error and bool(outcome.error) == bool(error)
+    assert len(starts) == min(dead + 1, notebooks._STARTS) and not outcome.mistake
 
 
 def test_parameters_are_converted_to_their_types(house):

@@ -100,6 +100,7 @@ def execute_to_the_end(source, target):
             cell.source = cell.source.replace('CATEGORIES: str = ""', f'CATEGORIES: str = "{SECOND["CATEGORIES"]}"')
     nbformat.write(notebook, source)
     folder = {"metadata": {"path": str(source.parent)}}
-    NotebookClient(notebook, timeout=1200, kernel_name="python3", allow_errors=True, resources=folder).execute()
+    client = NotebookClient(notebook, timeout=1200, kernel_name="python3", allow_errors=True, resources=folder)
+    notebooks.with_a_kernel(client.execute)
     target.parent.mkdir(exist_ok=True)
     nbformat.write(notebook, target)

@@ -319,15 +319,15 @@ def test_nothing_is_written_out_of_the_folder_of_the_report(report):
 
 
 def test_a_hand_in_that_defeats_its_reader_does_not_stop_the_others(room, monkeypatch):
-    def outputs_in_a_text(notebook):
-        notebook["cells"][8]["outputs"] = [3, {"data": 3}]
+    def trap(notebook):
+        notebook["cells"][8]["trap"] = [3, {"data": 3}]
 
     room.add("alice/01_essai.ipynb")
-    room.add("bob/01_essai.ipynb", change=outputs_in_a_text)
+    room.add("bob/01_essai.ipynb", change=trap)
     found, *_ = rendus.find([room.folder], room.folder)
     assert [s.hand_ins[0].state for s in classe.review(found, room.course)] == [IN_ORDER] * 2
     judge = verification.judge
-    monkeypatch.setattr(verification, "judge", lambda n: judge(n) if "outputs" not in n["cells"][8] else 1 / 0)
+    monkeypatch.setattr(verification, "judge", lambda n: judge(n) if "trap" not in n["cells"][8] else 1 / 0)
     states = [student.hand_ins[0].state for student in classe.review(found, room.course)]
     assert sorted(states) == [IN_ORDER, carnets_rendus.UNREADABLE]
 
