@@ -3,9 +3,10 @@
 What each takes until all the works of the sample have been given once at 128 pixels, then once more: an epoch of a
 training each. Ours decodes once into one file, mapped afterwards; the usual way decodes and resizes again each epoch.
 Imports, a first call and the files that TensorFlow can't read, at which it stops, are left out; rounds alternate, each
-in a working folder of its own.
+in a working folder of its own. Works of the sample are small; `--cote 1024` enlarges them first to about the size of
+the official files.
 
-    python benchmarks/lecture.py [--tours 3]
+    python benchmarks/lecture.py [--tours 3] [--cote 1024]
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+
+from PIL import Image
 
 from commun import results
 from commun.images import read_images
@@ -37,10 +40,18 @@ def timed(work) -> float:
     return time.perf_counter() - start
 
 
+def enlarge(source: Path, target: Path, side: int) -> None:
+    """Writes an image of the same format, whose smaller side has so many pixels."""
+    with Image.open(source) as image:
+        size = [round(length * side / min(image.size)) for length in image.size]
+        image.resize(size, Image.Resampling.BICUBIC).save(target, image.format, quality=90)
+
+
 def main() -> None:
     """Prints the seconds of the first and second epochs of both, and their ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tours", type=int, default=3, help="mesures de chacun, en alternance")
+    parser.add_argument("--cote", type=int, default=0, help="agrandit les œuvres : plus petit côté, en pixels")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -52,7 +63,10 @@ def main() -> None:
                 tf.io.decode_image(path.read_bytes(), channels=3)
                 paths.append(place / path.parent.name / path.name)
                 paths[-1].parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, paths[-1])
+                if options.cote:
+                    enlarge(path, paths[-1], options.cote)
+                else:
+                    shutil.copyfile(path, paths[-1])
 
         def ours() -> None:
             images, _ = read_images(paths, SIDE, project="mesure", crop=True)

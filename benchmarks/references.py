@@ -25,7 +25,6 @@ import projet3_ssl_anomalies
 from commun import figures, results, training
 from commun.training import Budget
 from projet1_artistes import training as paintings
-from projet1_artistes.augmentation import Transforms
 from projet2_cvae import dataset, model
 from projet2_cvae import training as garments
 from projet3_ssl_anomalies import training as parts
@@ -38,11 +37,6 @@ Training = tuple[str, Budget, Callable[[Budget], training.Run], float | None]
 def noise(*shape: int) -> np.ndarray:
     """Returns noise, uint8."""
     return RNG.integers(0, 256, shape, np.uint8)
-
-
-def grouped(number: float) -> str:
-    """Spells a number, its thousands apart."""
-    return f"{number:,.0f}".replace(",", "\u202f")
 
 
 def recorded(folder, config: Budget, history: str) -> float:
@@ -58,9 +52,7 @@ def paintings_trainings() -> Iterator[Training]:
         ("transfert", "historique_transfert.csv", "projet 1, étages 4 et suivants d'EfficientNet-Lite0"),
     ):
         read = json.loads((projet1_artistes.REFERENCE / f"{name}.json").read_text(encoding="utf-8"))
-        transforms = read.pop("transforms")
-        transforms["scale"] = tuple(transforms["scale"])
-        config = paintings.Config(**read, transforms=Transforms(**transforms))
+        config = paintings.config_of(read)
         images, labels = noise(200, config.image_side, config.image_side, 3), np.arange(200) % 50
 
         def learn(budget: Budget, images=images, labels=labels) -> training.Run:
@@ -110,8 +102,9 @@ def main() -> None:
                 short = dataclasses.replace(config, epochs=2, images_seen=2 * options.pas * config.batch_size)
                 seconds = learn(short).history["seconds"].iloc[-1]
                 speed = options.pas * config.batch_size / seconds
-                whole, then = figures.duration(config.images_seen / speed), f"{grouped(before)}/s" if before else "–"
-                cells = (title, grouped(config.images_seen), f"{grouped(speed)}/s", whole, then)
+                now, then = (f"{figures.number(value, 0)}/s" if value else "–" for value in (speed, before))
+                whole = figures.duration(config.images_seen / speed)
+                cells = (title, figures.number(config.images_seen), now, whole, then)
                 print(f"| {' | '.join(cells)} |", flush=True)
 
 

@@ -1,9 +1,9 @@
 """The rivals of `detection_anomalib.py`, run by a Python that has anomalib: its PaDiM and its PatchCore on features.
 
-    python rival_anomalib.py FEATURES.npz BANK THREADS MAPS.npz
+    python rival_anomalib.py FEATURES.npz BANK THREADS WARM_UP MAPS.npz
 
-FEATURES holds `fit` and `test`, float32 (n, h, w, c). Writes the distance maps of `test` by both, and prints one line
-of JSON: for each, seconds to fit and images per second.
+FEATURES holds `fit` and `test`, float32 (n, h, w, c); WARM_UP images are fitted and scored first, in PaDiM. Writes the
+distance maps of `test` by both, and prints one line of JSON: for each, seconds to fit and images per second.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from anomalib.models.image.patchcore.torch_model import PatchcoreModel
 
 def main() -> None:
     """Fits, scores, prints."""
-    path, bank, threads, target = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+    path, bank, threads, few, target = sys.argv[1], *map(int, sys.argv[2:5]), sys.argv[5]
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     with np.load(path) as stored:
         fit, test = (torch.tensor(stored[name]).permute(0, 3, 1, 2).contiguous() for name in ("fit", "test"))
     told, maps = {}, {}
     with torch.no_grad():
+        AnomalyMapGenerator.compute_distance(test[:few], MultiVariateGaussian().fit(fit[:few]))
         start = time.perf_counter()
         statistics = MultiVariateGaussian().fit(fit)
         middle = time.perf_counter()

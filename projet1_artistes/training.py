@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -381,6 +381,13 @@ def save_reference(classifier: Classifier, config: Config, folder: Path = REFERE
     save_weights(path, classifier.model, config, bits=bits, start=start, names=names)
 
 
+def config_of(entries: Mapping) -> Config:
+    """Returns the configuration that these entries of a JSON file tell, such as `modele.json` of `reference/`."""
+    transforms = entries["transforms"]
+    transforms = Transforms(**transforms | {"scale": tuple(transforms["scale"])})
+    return Config(**entries | {"transforms": transforms})
+
+
 def load_reference(folder: Path = REFERENCE, model: str = FROM_SCRATCH) -> Classifier:
     """Returns a committed network: "zéro", trained from scratch, or "transfert", pre-trained.
 
@@ -392,9 +399,7 @@ def load_reference(folder: Path = REFERENCE, model: str = FROM_SCRATCH) -> Class
     path, configs = folder / FILES[model], []
 
     def make(entries: dict) -> keras.Model:
-        transforms = entries.pop("transforms")
-        transforms = Transforms(**transforms | {"scale": tuple(transforms["scale"])})
-        configs.append(Config(**entries, transforms=transforms))
+        configs.append(config_of(entries))
         with np.load(path.with_suffix(".npz")) as stored:
             return network(configs[-1], len(stored["names"]))
 
