@@ -27,7 +27,7 @@ SCRIPTS = (  # what is measured, the command, the variable without which it is l
     ("Entraînements de référence, à côté de ce que reference/ a noté", "references.py", ""),
     ("Préparation du projet 1, seconde fois contre première", "preparation.py", ""),
     ("Lecture des œuvres, contre image_dataset_from_directory", "lecture.py", ""),
-    ("La même, œuvres agrandies à 1 024 pixels", "lecture.py", "--cote 1024"),
+    ("La même, œuvres agrandies à 1 024 pixels", "lecture.py --cote 1024", ""),
     ("Notation du projet 3, contre un masque à la fois", "notation.py --images 24 --tours 2", ""),
     ("Ce qui est normal, contre anomalib", f"detection_anomalib.py --python ${RIVALS}", RIVALS),
     ("Export, contre nbconvert", "export_nbconvert.py", ""),

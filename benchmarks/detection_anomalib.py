@@ -2,7 +2,7 @@
 
 anomalib needs PyTorch, which the project does not: give the Python of a scratch environment that has both (`python -m
 pip install anomalib`). The features are the same for all, of a network that nobody trains here: EfficientNet-Lite0 on
-ImageNet, stages 2 and 3, at 28 x 28, of the bottles of the drawn sample. `NormalStatistics` against PaDiM, `GoodBank`
+ImageNet, stages 2 and 3, at 28 x 28, of a category of the drawn sample. `NormalStatistics` against PaDiM, `GoodBank`
 against PatchCore (same size of bank). Each round starts both again, on a few images first: the threads of linear
 algebra take a while to start, once a process. Image AUROC of the same score of their maps.
 
