@@ -3,8 +3,7 @@
 What each takes until all the works of the sample have been given once at 128 pixels, then once more: an epoch of a
 training each. Ours decodes once into one file, mapped afterwards; the usual way decodes and resizes again each epoch.
 Imports, a first call and the files that TensorFlow can't read, at which it stops, are left out; rounds alternate, each
-in a working folder of its own. Works of the sample are small; `--cote 1024` enlarges them first to about the size of
-the official files.
+in a working folder of its own. Works of the sample are small: `--cote 1024` enlarges them first.
 
     python benchmarks/lecture.py [--tours 3] [--cote 1024]
 """
